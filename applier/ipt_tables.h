@@ -1,0 +1,168 @@
+/*
+ * What exists in iptables mode: the chains that are ours, the hooks, and every rule that can be
+ * made. Compile-time tables; the planner selects from them by number and fills typed arguments.
+ * The planner links this file too, to name chains, print rules and digest them: it is data and
+ * pure functions, and holds no privilege.
+ */
+#ifndef APPLIER_IPT_TABLES_H
+#define APPLIER_IPT_TABLES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/ip.h"
+
+enum ipt_table { IPT_NAT = 0, IPT_FILTER = 1, IPT_TABLE_COUNT = 2 };
+
+/*
+ * Kinds of chain. The order is the rank: a rule may only jump from a lower to a higher kind, so
+ * there is no cycle, and no path is longer than this list.
+ */
+enum chain_kind {
+	CHAIN_CANARY,
+	CHAIN_SERVICES,
+	CHAIN_EXTERNAL_SERVICES,
+	CHAIN_NODEPORTS,
+	CHAIN_POSTROUTING,
+	CHAIN_FORWARD,
+	CHAIN_PROXY_FIREWALL,
+	CHAIN_SVC, /* KUBE-SVC-<hash>: the cluster-wide endpoints of a service port */
+	CHAIN_SEP, /* KUBE-SEP-<hash>: one endpoint */
+	CHAIN_MARK_MASQ,
+	CHAIN_KIND_COUNT
+};
+
+#define CHAIN_HASH_LEN 10 /* 16 base32 characters */
+#define CHAIN_NAME_LEN 29 /* XT_EXTENSION_MAXNAMELEN, with the NUL */
+
+struct ipt_chain {
+	uint8_t family; /* FAMILY_4, FAMILY_6 */
+	uint8_t table;	/* enum ipt_table */
+	uint8_t kind;	/* enum chain_kind */
+	uint8_t hash[CHAIN_HASH_LEN]; /* zero for kinds without one */
+};
+
+struct ipt_chain_kind {
+	const char *name; /* whole, or the prefix before the hash */
+	bool hashed;
+	uint8_t tables; /* bit per enum ipt_table */
+};
+extern const struct ipt_chain_kind ipt_chain_kinds[CHAIN_KIND_COUNT];
+
+/* Is C of a kind and table that exist, its hash zero where the kind has none? */
+bool ipt_chain_valid(const struct ipt_chain *c);
+/* Writes C's name in the kernel into BUF and returns BUF. C must be valid. */
+const char *ipt_chain_name(const struct ipt_chain *c, char buf[CHAIN_NAME_LEN]);
+/* The reverse: fills kind and hash if NAME is exactly a chain of ours in C's table. */
+bool ipt_chain_parse(struct ipt_chain *c, const char *name);
+
+/* --- hooks: jumps from built-in chains, switched on or off by number --- */
+
+struct ipt_hook {
+	uint8_t table;
+	const char *builtin; /* PREROUTING ... */
+	uint8_t kind;	     /* the chain jumped to */
+	bool only_new;	     /* for connection state NEW */
+	const char *comment;
+};
+#define IPT_HOOK_COUNT 12
+/* In the order in which each is prepended, as upstream does it: the last one ends up first. */
+extern const struct ipt_hook ipt_hooks[IPT_HOOK_COUNT];
+
+/* --- templates: every rule there is --- */
+
+/* Arguments, in the order of their bits on the wire. */
+enum ipt_arg {
+	ARG_SRC = 1,	      /* CIDR */
+	ARG_DST = 2,	      /* address of the frontend */
+	ARG_PROTO = 4,	      /* 6, 17, 132 */
+	ARG_DPORT = 8,	      /* 1..65535 */
+	ARG_NAME = 16,	      /* service port name: namespace/name[:port] */
+	ARG_TO = 32,	      /* endpoint: address and port (two fields) */
+	ARG_PROBABILITY = 64, /* 1..2^31, of 2^31 */
+	ARG_TARGET = 128,     /* chain: kind and hash (two fields) */
+};
+
+#define SVCPORT_NAME_LEN 192 /* 63 + "/" + 63 + ":" + 63 and NUL */
+
+struct ipt_rule {
+	uint8_t template; /* index into ipt_templates */
+	uint8_t proto;
+	uint16_t dport;
+	uint16_t to_port;
+	uint32_t probability;
+	struct ip_cidr src;
+	struct ip_addr dst;
+	struct ip_addr to;
+	uint8_t target_kind;
+	uint8_t target_hash[CHAIN_HASH_LEN];
+	char name[SVCPORT_NAME_LEN];
+};
+
+/* Matches a rule consists of, in the order in which they stand in it. */
+enum ipt_match {
+	MATCH_SRC = 1,	      /* source is ARG_SRC */
+	MATCH_NOT_SRC = 2,    /* source is not ARG_SRC */
+	MATCH_SRC_TO = 4,     /* source is the endpoint's address */
+	MATCH_CTSTATE_INVALID = 8,
+	MATCH_CTSTATE_EST = 16, /* RELATED,ESTABLISHED */
+	MATCH_COMMENT = 32,
+	MATCH_LOCAL_DST = 64, /* addrtype --dst-type LOCAL */
+	MATCH_MARKED = 128,   /* the masquerade bit is set */
+	MATCH_UNMARKED = 256, /* ... is not set */
+	MATCH_STATISTIC = 512,
+	MATCH_PROTO = 1024,   /* -m tcp, udp, sctp, with --dport if ARG_DPORT */
+};
+
+enum ipt_verdict {
+	VERDICT_JUMP,
+	VERDICT_DNAT,
+	VERDICT_SET_MARK,   /* or the masquerade bit in */
+	VERDICT_CLEAR_MARK, /* xor it out */
+	VERDICT_MASQUERADE, /* --random-fully */
+	VERDICT_REJECT,	    /* icmp port unreachable */
+	VERDICT_ACCEPT,
+	VERDICT_DROP,
+	VERDICT_RETURN,
+};
+
+enum ipt_template_id {
+	T_CLUSTER_IP,
+	T_NODEPORTS_LAST,
+	T_CLUSTER_IP_MASQ_OUTSIDE,
+	T_CLUSTER_IP_MASQ_ALL,
+	T_ENDPOINT_RANDOM,
+	T_ENDPOINT_LAST,
+	T_HAIRPIN_MARK,
+	T_ENDPOINT_DNAT,
+	T_MARK_MASQ,
+	T_POSTROUTING_UNMARKED,
+	T_POSTROUTING_CLEAR,
+	T_POSTROUTING_MASQUERADE,
+	T_NO_ENDPOINTS_REJECT,
+	T_FORWARD_INVALID,
+	T_FORWARD_MARKED,
+	T_FORWARD_ESTABLISHED,
+	IPT_TEMPLATE_COUNT
+};
+
+struct ipt_template {
+	const char *name;
+	uint8_t table;
+	uint8_t chain;	  /* the kind of chain it may stand in */
+	uint8_t args;	  /* enum ipt_arg */
+	uint16_t matches; /* enum ipt_match */
+	uint8_t verdict;  /* enum ipt_verdict */
+	uint16_t targets; /* bit per chain_kind it may jump to (fixed if no ARG_TARGET: one bit) */
+	const char *comment; /* with MATCH_COMMENT: %n the name, %t the endpoint; nothing else */
+};
+extern const struct ipt_template ipt_templates[IPT_TEMPLATE_COUNT];
+
+/*
+ * NULL if R is a rule that may stand in chain C, its arguments in their sets (family of addresses
+ * that of C, endpoint addresses unicast, name of the API's characters, ...), else why not.
+ */
+const char *ipt_rule_check(const struct ipt_rule *r, const struct ipt_chain *c);
+
+#endif

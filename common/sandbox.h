@@ -1,0 +1,53 @@
+/*
+ * The walls a process builds around itself once it needs nothing more from outside: no new
+ * privileges, Landlock, seccomp. Everything is fatal() if it fails, but for Landlock on a kernel
+ * that lacks it, which is said once in the log.
+ */
+#ifndef COMMON_SANDBOX_H
+#define COMMON_SANDBOX_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* One allowed system call. With ARG >= 0 only if that argument, under MASK, equals VALUE. */
+struct sandbox_rule {
+	int syscall; /* SCMP_SYS(name) */
+	int arg[2];  /* up to two argument conditions; -1: none */
+	uint64_t mask[2];
+	uint64_t value[2];
+};
+
+#define ALLOW(name)                                                                                \
+	{                                                                                          \
+		SCMP_SYS(name), {-1, -1}, {0, 0}, {0, 0}                                           \
+	}
+#define ALLOW_IF(name, a, v)                                                                       \
+	{                                                                                          \
+		SCMP_SYS(name), {a, -1}, {UINT64_MAX, 0}, {v, 0}                                   \
+	}
+#define ALLOW_IF2(name, a, v, b, w)                                                                \
+	{                                                                                          \
+		SCMP_SYS(name), {a, b}, {UINT64_MAX, UINT64_MAX}, {v, w}                           \
+	}
+/* Only if none of the bits in M is set in argument A. */
+#define ALLOW_WITHOUT(name, a, m)                                                                  \
+	{                                                                                          \
+		SCMP_SYS(name), {a, -1}, {m, 0}, {0, 0}                                            \
+	}
+
+/* Sets NO_NEW_PRIVS and DUMPABLE 0; checks both. */
+void sandbox_no_new_privs(void);
+
+/*
+ * Landlock: afterwards only reading below READ[] is possible, and with NETWORK false no TCP bind or
+ * connect (kernel 6.7, ABI 4). A path that does not exist is left out. READ ends with NULL.
+ */
+void sandbox_landlock(const char *const read[], int network);
+
+/*
+ * seccomp: kills the process at any system call that neither RULES (COUNT of them) nor the list
+ * common to every process allows (memory, clock, exit, signal return). Checks that it is in force.
+ */
+void sandbox_seccomp(const struct sandbox_rule *rules, size_t count);
+
+#endif

@@ -1,0 +1,40 @@
+/*
+ * A channel of a child process: a SOCK_SEQPACKET socket on a libevent base. One datagram, one
+ * frame. When the peer is gone or breaks the protocol the process has nothing left to do: both are
+ * logged with the peer's name and end it (exit 0 on hang-up, EXIT_FAILED on a violation).
+ */
+#ifndef IPC_CHANNEL_H
+#define IPC_CHANNEL_H
+
+#include <event2/event.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "ipc/frame.h"
+
+struct channel;
+
+/* A message came. C stands on its first field. Returns NULL, or how it broke the protocol. */
+typedef const char *(*channel_handler)(void *arg, unsigned type, struct cursor *c);
+
+/* Takes over FD (made non-blocking). PEER names the other side in log lines. */
+struct channel *channel_new(struct event_base *base, int fd, const char *peer,
+    channel_handler handler, void *arg);
+void channel_free(struct channel *ch);
+
+/*
+ * Sends F now, waiting in poll(2) until the peer takes it: the sender's own input then waits in its
+ * sockets, which is the back-pressure. Only towards a peer that never waits for us.
+ */
+void channel_send_wait(struct channel *ch, const struct frame *f);
+/*
+ * Sends F now or, if the peer is slow, queues it; more than CHANNEL_QUEUE_MAX queued bytes is the
+ * peer's failure. For peers that may be waiting for us.
+ */
+#define CHANNEL_QUEUE_MAX (4u * 1024 * 1024)
+void channel_send(struct channel *ch, const struct frame *f);
+/* Stops and resumes reading, so that the peer waits. */
+void channel_pause(struct channel *ch);
+void channel_resume(struct channel *ch);
+
+#endif

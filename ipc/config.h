@@ -1,0 +1,55 @@
+/*
+ * CONFIG: what flags and files say, decided once by the one-shot (kube-proxy-watcher -C) and the
+ * same for every process: the parent seals the encoded message into a memfd, fd 3 of each child.
+ * No secret is in it: credentials are paths, which only the watcher's uid can read.
+ */
+#ifndef IPC_CONFIG_H
+#define IPC_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/ip.h"
+#include "common/siphash.h"
+#include "ipc/frame.h"
+
+#define CONFIG_PATH_MAX 1024 /* with its NUL */
+#define CONFIG_NODE_MAX 254  /* a DNS subdomain and its NUL */
+
+enum proxy_mode { MODE_IPTABLES = 1 };
+
+struct config {
+	uint8_t mode; /* enum proxy_mode */
+	bool dry_run;
+	int verbosity;
+
+	char node_name[CONFIG_NODE_MAX];
+	char manifest_path[CONFIG_PATH_MAX]; /* "" or instead of an apiserver */
+	char kubeconfig[CONFIG_PATH_MAX];    /* "" : in-cluster, or master alone */
+	char master[CONFIG_PATH_MAX];	     /* "" or the apiserver's URL, over kubeconfig's */
+
+	uint8_t masquerade_bit; /* 0..31 */
+	bool masquerade_all;
+	uint32_t cluster_cidr_count; /* 0..2, at most one of a family */
+	struct ip_cidr cluster_cidrs[FAMILY_COUNT];
+
+	uint64_t sync_period_ms;
+	uint64_t min_sync_period_ms;
+
+	struct ip_addr healthz_addr;
+	uint16_t healthz_port; /* 0: no health server */
+
+	char audit_log[CONFIG_PATH_MAX]; /* a path, "syslog", "stderr" or "auto" */
+
+	struct siphash_key key; /* random per start: digests of chains, hash tables */
+};
+
+/* Encodes C into F. */
+void config_encode(struct frame *f, const struct config *c);
+/* NULL, or what is wrong with the message in words. */
+const char *config_decode(struct config *c, const void *data, size_t len);
+/* Reads and decodes the sealed memfd FD. A child's first act; any failure is fatal(). */
+void config_load(struct config *c, int fd);
+
+#endif
