@@ -1,0 +1,94 @@
+# GNU make. `make` builds, `make check` tests everything (root), `make demo` shows it.
+# V=1 prints the commands. SANITIZE=1 builds with ASan and UBSan into a directory of its own.
+
+PREFIX  ?= /usr/local
+CC      ?= cc
+CFLAGS  ?= -O2 -g
+BUILD   ?= build$(if $(SANITIZE),-asan)$(if $(filter clang,$(CC)),-clang)
+VERSION := 0.1.0
+
+sbindir     := $(PREFIX)/sbin
+libexecdir  := $(PREFIX)/libexec/kube-proxy
+mandir      := $(PREFIX)/share/man
+unitdir     ?= $(PREFIX)/lib/systemd/system
+sysusersdir ?= $(PREFIX)/lib/sysusers.d
+tmpfilesdir ?= $(PREFIX)/lib/tmpfiles.d
+
+WARN   := -Wall -Wextra -Werror -Wshadow -Wconversion -Wmissing-prototypes -Wcast-qual -Wformat=2
+HARDEN := -fPIE -fstack-protector-strong -fstack-clash-protection -fcf-protection \
+          $(if $(SANITIZE),,-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3)
+SAN    := $(if $(SANITIZE),-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
+# libbsd lays the BSD headers over the system's (strlcpy, sys/tree.h, sys/queue.h, ...).
+DEFS   := -D_GNU_SOURCE -DLIBBSD_OVERLAY -isystem /usr/include/bsd -I. \
+          -DVERSION='"$(VERSION)"' -DLIBEXECDIR='"$(libexecdir)"'
+ALL_CFLAGS  := -std=c11 $(DEFS) $(WARN) $(HARDEN) $(SAN) $(CFLAGS)
+ALL_LDFLAGS := -pie -Wl,-z,relro,-z,now,-z,noexecstack -Wl,--as-needed $(SAN) $(LDFLAGS)
+
+Q := $(if $(V),,@)
+say = $(if $(V),,@printf '  %-4s %s\n' $(1) $(2))
+
+# --- the four programs: a directory each, its main.c the program, the rest a library of it ---
+
+PROCS    := applier watcher planner listener
+BINARIES := $(BUILD)/kube-proxy $(BUILD)/kube-proxy-watcher $(BUILD)/kube-proxy-planner \
+            $(BUILD)/kube-proxy-listener
+
+# What a directory's library needs from the others. The planner names, prints and digests rules
+# with the applier's own tables.
+LIBS_common   := -lseccomp -lbsd
+LIBS_ipc      := -lmsgpackc
+LIBS_applier  := -lip4tc -lip6tc -lcap
+LIBS_planner  := -levent_core -lmd
+LIBS_watcher  := -levent_core -lcurl -ljansson -lyaml -lmd
+LIBS_listener := -levent_core -levent_extra
+
+objs = $(patsubst %.c,$(BUILD)/%.o,$(filter-out %/main.c,$(wildcard $(1)/*.c)))
+TABLES := $(BUILD)/applier/ipt_tables.o $(BUILD)/applier/ipt_entry.o
+# ipc/channel.c is for libevent's users; the applier reads with poll(2).
+EXTRA_planner := $(TABLES)
+EXTRA_watcher := $(BUILD)/applier/ipt_tables.o
+
+.PHONY: all
+all: $(BINARIES)
+
+define archive
+$(BUILD)/$(1).a: $$(call objs,$(1)) $(EXTRA_$(1))
+	$$(call say,AR,$$@)
+	$$(Q)rm -f $$@ && ar rcs $$@ $$^
+endef
+$(foreach d,common ipc $(PROCS),$(eval $(call archive,$(d))))
+
+define program
+$(BUILD)/$(if $(filter applier,$(1)),kube-proxy,kube-proxy-$(1)): $(BUILD)/$(1)/main.o \
+    $(BUILD)/$(1).a $(BUILD)/ipc.a $(BUILD)/common.a
+	$$(call say,LD,$$@)
+	$$(Q)$(CC) $(ALL_LDFLAGS) -o $$@ $$^ $(LIBS_$(1)) $(LIBS_ipc) $(LIBS_common)
+endef
+$(foreach p,$(PROCS),$(eval $(call program,$(p))))
+
+$(BUILD)/%.o: %.c Makefile
+	$(call say,CC,$<)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+
+-include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
+
+# --- unit tests: tests/unit/DIR_subject.c links DIR's library and what that needs ---
+
+UNIT_SRC := $(wildcard tests/unit/*.c)
+UNIT_BIN := $(patsubst %.c,$(BUILD)/%,$(UNIT_SRC))
+proc_of   = $(firstword $(subst _, ,$(basename $(notdir $(1)))))
+
+define unit
+$(BUILD)/tests/unit/$(1): $(BUILD)/tests/unit/$(1).o \
+    $(patsubst %,$(BUILD)/%.a,$(filter-out common ipc,$(call proc_of,$(1)))) $(BUILD)/ipc.a $(BUILD)/common.a
+	$$(call say,LD,$$@)
+	$$(Q)$(CC) $(ALL_LDFLAGS) -o $$@ $$< $(patsubst %,$(BUILD)/%.a,$(filter-out common ipc,$(call proc_of,$(1)))) \
+	    $(BUILD)/ipc.a $(TABLES) $(BUILD)/common.a $(LIBS_$(call proc_of,$(1))) $(LIBS_ipc) -levent_core -lmd $(LIBS_common) -lcmocka
+$(BUILD)/tests/unit/$(1): $(TABLES)
+endef
+$(foreach t,$(basename $(notdir $(UNIT_SRC))),$(eval $(call unit,$(t))))
+
+.PHONY: unit-binaries
+unit-binaries: $(UNIT_BIN)
+.SECONDARY:
