@@ -1,0 +1,27 @@
+/* What a source of objects (an apiserver, manifests) tells the planner. */
+#ifndef WATCHER_FEED_H
+#define WATCHER_FEED_H
+
+#include <jansson.h>
+#include <stdbool.h>
+
+#include "ipc/channel.h"
+#include "ipc/objects.h"
+
+struct feed {
+	struct channel *planner;
+	const char *node_name;
+};
+
+void feed_list_begin(struct feed *f, enum object_kind kind);
+void feed_list_end(struct feed *f, enum object_kind kind);
+/* Decodes one object and sends it, or its deletion if it is none of ours or bad. */
+void feed_service(struct feed *f, const json_t *object);
+void feed_slice(struct feed *f, const json_t *object);
+void feed_node(struct feed *f, const json_t *object);
+/* The object was deleted; only its metadata is looked at. */
+void feed_service_deleted(struct feed *f, const json_t *object);
+void feed_slice_deleted(struct feed *f, const json_t *object);
+void feed_node_deleted(struct feed *f);
+
+#endif

@@ -1,0 +1,36 @@
+/*
+ * How to reach the apiserver: a kubeconfig's current context, or the in-cluster service account.
+ * Holds secrets; only the watcher reads it.
+ */
+#ifndef WATCHER_KUBECONFIG_H
+#define WATCHER_KUBECONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "ipc/config.h"
+
+/* Strings are NULL where unset; *_data is decoded PEM text. All owned by the struct. */
+struct api_access {
+	char *server; /* URL without a trailing slash */
+	char *ca_file;
+	char *ca_data;
+	char *cert_file;
+	char *cert_data;
+	char *key_file;
+	char *key_data;
+	char *token;
+	char *token_file; /* read anew when it changes; wins over token */
+	char *tls_server_name;
+	bool insecure_skip_tls_verify;
+};
+
+/*
+ * Fills A from CFG: its kubeconfig, else in-cluster (KUBERNETES_SERVICE_HOST), else its master URL
+ * alone; master overrides the server. Relative paths in a kubeconfig count from its directory.
+ * 0, or -1 after logging what is wrong, where (file:line, field), and what to do.
+ */
+int api_access_load(struct api_access *a, const struct config *cfg);
+void api_access_clear(struct api_access *a); /* frees, and wipes the secrets */
+
+#endif
