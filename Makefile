@@ -17,7 +17,8 @@ tmpfilesdir ?= $(PREFIX)/lib/tmpfiles.d
 WARN   := -Wall -Wextra -Werror -Wshadow -Wconversion -Wmissing-prototypes -Wcast-qual -Wformat=2
 HARDEN := -fPIE -fstack-protector-strong -fstack-clash-protection -fcf-protection \
           $(if $(SANITIZE),,-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3)
-SAN    := $(if $(SANITIZE),-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
+comma  := ,
+SAN    := $(if $(SANITIZE),-fsanitize=address$(comma)undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
 # libbsd lays the BSD headers over the system's (strlcpy, sys/tree.h, sys/queue.h, ...).
 DEFS   := -D_GNU_SOURCE -DLIBBSD_OVERLAY -isystem /usr/include/bsd -I. \
           -DVERSION='"$(VERSION)"' -DLIBEXECDIR='"$(libexecdir)"'

@@ -29,6 +29,8 @@ struct config {
 	char kubeconfig[CONFIG_PATH_MAX];    /* "" : in-cluster, or master alone */
 	char master[CONFIG_PATH_MAX];	     /* "" or the apiserver's URL, over kubeconfig's */
 
+	bool in_cluster; /* master was derived from the environment: service-account files count */
+
 	uint8_t masquerade_bit; /* 0..31 */
 	bool masquerade_all;
 	uint32_t cluster_cidr_count; /* 0..2, at most one of a family */

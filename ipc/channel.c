@@ -1,0 +1,186 @@
+#include "ipc/channel.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/queue.h>
+#include <unistd.h>
+
+#include "common/log.h"
+
+struct queued {
+	STAILQ_ENTRY(queued) next;
+	size_t len;
+	uint8_t data[];
+};
+
+struct channel {
+	int fd;
+	const char *peer;
+	channel_handler handler;
+	void *arg;
+	struct event *readable, *writable;
+	STAILQ_HEAD(, queued) queue;
+	size_t queue_bytes;
+	uint8_t buf[FRAME_MAX + 1]; /* one more, so that a longer datagram shows */
+};
+
+static _Noreturn void hung_up(const struct channel *ch)
+{
+	log_debug(1, "%s is gone; ending", ch->peer);
+	exit(EXIT_OK);
+}
+
+static void receive(struct channel *ch, size_t len)
+{
+	struct frame_reader r;
+	struct cursor c;
+	unsigned type = 0;
+	const char *why = frame_open(&r, ch->buf, len, &type, &c);
+
+	if (why == NULL) {
+		why = ch->handler(ch->arg, type, &c);
+		frame_close(&r);
+	}
+	if (why != NULL)
+		fatal(EXIT_FAILED, "protocol violation by %s: message type %u of %zu bytes: %s",
+		    ch->peer, type, len, why);
+}
+
+/* Frames handled per wake-up, so that timers and other channels get their turn. */
+#define BURST 64
+
+static void on_readable(evutil_socket_t fd, short what, void *arg)
+{
+	struct channel *ch = arg;
+
+	(void)what;
+	for (int i = 0; i < BURST; i++) {
+		ssize_t n = read(fd, ch->buf, sizeof(ch->buf));
+
+		if (n < 0 && (errno == EAGAIN || errno == EINTR))
+			return;
+		if (n <= 0) /* a peer never sends an empty datagram: this is its end */
+			hung_up(ch);
+		receive(ch, (size_t)n);
+		if (!event_pending(ch->readable, EV_READ, NULL))
+			return; /* paused by the handler */
+	}
+}
+
+/* Returns 1 when the peer took it, 0 when it cannot at the moment. */
+static int write_now(struct channel *ch, const void *data, size_t len)
+{
+	ssize_t n;
+
+	do
+		n = write(ch->fd, data, len);
+	while (n < 0 && errno == EINTR);
+	if (n == (ssize_t)len)
+		return 1;
+	if (n < 0 && (errno == EAGAIN || errno == ENOBUFS))
+		return 0;
+	if (n < 0 && (errno == EPIPE || errno == ECONNRESET))
+		hung_up(ch);
+	fatal(EXIT_FAILED, "cannot send %zu bytes to %s: %s", len, ch->peer,
+	    n < 0 ? strerror(errno) : "cut short");
+}
+
+static void on_writable(evutil_socket_t fd, short what, void *arg)
+{
+	struct channel *ch = arg;
+	struct queued *q;
+
+	(void)fd;
+	(void)what;
+	while ((q = STAILQ_FIRST(&ch->queue)) != NULL) {
+		if (!write_now(ch, q->data, q->len))
+			return;
+		STAILQ_REMOVE_HEAD(&ch->queue, next);
+		ch->queue_bytes -= q->len;
+		free(q);
+	}
+	event_del(ch->writable);
+}
+
+struct channel *channel_new(struct event_base *base, int fd, const char *peer,
+    channel_handler handler, void *arg)
+{
+	struct channel *ch = calloc(1, sizeof(*ch));
+
+	if (ch == NULL || fcntl(fd, F_SETFL, O_NONBLOCK) != 0)
+		fatal(EXIT_FAILED, "channel to %s on descriptor %d: %s", peer, fd, strerror(errno));
+	ch->fd = fd;
+	ch->peer = peer;
+	ch->handler = handler;
+	ch->arg = arg;
+	STAILQ_INIT(&ch->queue);
+	ch->readable = event_new(base, fd, EV_READ | EV_PERSIST, on_readable, ch);
+	ch->writable = event_new(base, fd, EV_WRITE | EV_PERSIST, on_writable, ch);
+	if (ch->readable == NULL || ch->writable == NULL || event_add(ch->readable, NULL) != 0)
+		fatal(EXIT_FAILED, "channel to %s: out of memory", peer);
+	return ch;
+}
+
+void channel_free(struct channel *ch)
+{
+	struct queued *q;
+
+	if (ch == NULL)
+		return;
+	while ((q = STAILQ_FIRST(&ch->queue)) != NULL) {
+		STAILQ_REMOVE_HEAD(&ch->queue, next);
+		free(q);
+	}
+	event_free(ch->readable);
+	event_free(ch->writable);
+	close(ch->fd);
+	free(ch);
+}
+
+static void refuse_overflow(const struct channel *ch, const struct frame *f)
+{
+	if (f->overflow)
+		fatal(EXIT_FAILED, "a message to %s does not fit a frame", ch->peer);
+}
+
+void channel_send_wait(struct channel *ch, const struct frame *f)
+{
+	struct pollfd p = {.fd = ch->fd, .events = POLLOUT};
+
+	refuse_overflow(ch, f);
+	while (!write_now(ch, f->buf, f->len))
+		if (poll(&p, 1, -1) < 0 && errno != EINTR)
+			fatal(EXIT_FAILED, "poll: %s", strerror(errno));
+}
+
+void channel_send(struct channel *ch, const struct frame *f)
+{
+	struct queued *q;
+
+	refuse_overflow(ch, f);
+	if (STAILQ_EMPTY(&ch->queue) && write_now(ch, f->buf, f->len))
+		return;
+	if (ch->queue_bytes + f->len > CHANNEL_QUEUE_MAX)
+		fatal(EXIT_FAILED, "%s has not read for %zu bytes", ch->peer, ch->queue_bytes);
+	q = malloc(sizeof(*q) + f->len);
+	if (q == NULL)
+		fatal(EXIT_FAILED, "out of memory");
+	q->len = f->len;
+	memcpy(q->data, f->buf, f->len);
+	STAILQ_INSERT_TAIL(&ch->queue, q, next);
+	ch->queue_bytes += f->len;
+	event_add(ch->writable, NULL);
+}
+
+void channel_pause(struct channel *ch)
+{
+	event_del(ch->readable);
+}
+
+void channel_resume(struct channel *ch)
+{
+	event_add(ch->readable, NULL);
+}
