@@ -28,6 +28,7 @@ struct config {
 	char manifest_path[CONFIG_PATH_MAX]; /* "" or instead of an apiserver */
 	char kubeconfig[CONFIG_PATH_MAX];    /* "" : in-cluster, or master alone */
 	char master[CONFIG_PATH_MAX];	     /* "" or the apiserver's URL, over kubeconfig's */
+	bool in_cluster; /* master comes from a pod's environment; credentials are the pod's own */
 
 	bool in_cluster; /* master was derived from the environment: service-account files count */
 
