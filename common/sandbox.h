@@ -46,7 +46,7 @@ void sandbox_landlock(const char *const read[], int network);
 
 /*
  * seccomp: kills the process at any system call that neither RULES (COUNT of them) nor the list
- * common to every process allows (memory, clock, exit, signal return). Checks that it is in force.
+ * common to every process allows (memory, clock, exit, signal return).
  */
 void sandbox_seccomp(const struct sandbox_rule *rules, size_t count);
 
