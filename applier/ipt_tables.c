@@ -1,5 +1,8 @@
 #include "applier/ipt_tables.h"
 
+#include <netinet/in.h>
+#include <string.h>
+
 #define BIT(n) ((uint16_t)(1u << (n)))
 #define NAT    ((uint8_t)(1u << IPT_NAT))
 #define FILTER ((uint8_t)(1u << IPT_FILTER))
@@ -81,3 +84,191 @@ const struct ipt_template ipt_templates[IPT_TEMPLATE_COUNT] = {
 	"kubernetes forwarding conntrack rule"},
 };
 /* clang-format on */
+
+/* RFC 4648's alphabet, as in the names that upstream's chains have. */
+static const char base32[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
+
+#define HASH_CHARS 16 /* of 5 bits */
+
+static bool hash_is_zero(const uint8_t hash[CHAIN_HASH_LEN])
+{
+	static const uint8_t zero[CHAIN_HASH_LEN];
+
+	return memcmp(hash, zero, CHAIN_HASH_LEN) == 0;
+}
+
+bool ipt_chain_valid(const struct ipt_chain *c)
+{
+	if (c->family >= FAMILY_COUNT || c->table >= IPT_TABLE_COUNT || c->kind >= CHAIN_KIND_COUNT)
+		return false;
+	if ((ipt_chain_kinds[c->kind].tables & 1u << c->table) == 0)
+		return false;
+	return ipt_chain_kinds[c->kind].hashed || hash_is_zero(c->hash);
+}
+
+const char *ipt_chain_name(const struct ipt_chain *c, char buf[CHAIN_NAME_LEN])
+{
+	const struct ipt_chain_kind *kind = &ipt_chain_kinds[c->kind];
+	size_t len = strlcpy(buf, kind->name, CHAIN_NAME_LEN);
+
+	if (!kind->hashed)
+		return buf;
+	for (unsigned i = 0; i < HASH_CHARS; i++) {
+		unsigned bit = i * 5;
+		unsigned pair = (unsigned)c->hash[bit / 8] << 8;
+
+		if (bit / 8 + 1 < CHAIN_HASH_LEN)
+			pair |= c->hash[bit / 8 + 1];
+		buf[len++] = base32[pair >> (11 - bit % 8) & 31];
+	}
+	buf[len] = '\0';
+	return buf;
+}
+
+/* Decodes TEXT, which must be exactly HASH_CHARS characters of the alphabet. */
+static bool hash_parse(uint8_t hash[CHAIN_HASH_LEN], const char *text)
+{
+	unsigned bits = 0, have = 0, out = 0;
+
+	if (strlen(text) != HASH_CHARS)
+		return false;
+	for (; *text != '\0'; text++) {
+		const char *at = strchr(base32, *text);
+
+		if (at == NULL)
+			return false;
+		bits = (bits << 5 | (unsigned)(at - base32)) & 0xfff;
+		have += 5;
+		if (have >= 8) {
+			have -= 8;
+			hash[out++] = (uint8_t)(bits >> have);
+		}
+	}
+	return true;
+}
+
+bool ipt_chain_parse(struct ipt_chain *c, const char *name)
+{
+	for (uint8_t k = 0; k < CHAIN_KIND_COUNT; k++) {
+		const struct ipt_chain_kind *kind = &ipt_chain_kinds[k];
+
+		if ((kind->tables & 1u << c->table) == 0)
+			continue;
+		memset(c->hash, 0, sizeof(c->hash));
+		if (kind->hashed) {
+			size_t len = strlen(kind->name);
+
+			if (strncmp(name, kind->name, len) != 0 || !hash_parse(c->hash, name + len))
+				continue;
+		} else if (strcmp(name, kind->name) != 0) {
+			continue;
+		}
+		c->kind = k;
+		return true;
+	}
+	return false;
+}
+
+/* --- arguments --- */
+
+/* Length of the DNS label TEXT begins with, 0 if it begins with none. */
+static size_t label_len(const char *text)
+{
+	size_t len = strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789-");
+
+	if (len > 63 || (len > 0 && (text[0] == '-' || text[len - 1] == '-')))
+		return 0;
+	return len;
+}
+
+/*
+ * namespace/name or namespace/name:port, each a DNS label, as the API server has it: what stands in
+ * a comment can then neither end a quotation nor look like an option to who parses a saved table.
+ */
+static bool name_valid(const char *name)
+{
+	size_t len = label_len(name);
+
+	if (len == 0 || name[len] != '/')
+		return false;
+	name += len + 1;
+	len = label_len(name);
+	if (len == 0 || (name[len] != ':' && name[len] != '\0'))
+		return false;
+	if (name[len] == '\0')
+		return true;
+	name += len + 1;
+	len = label_len(name);
+	return len > 0 && name[len] == '\0';
+}
+
+static const char *check_addresses(const struct ipt_rule *r, uint8_t args, uint8_t family)
+{
+	if ((args & ARG_SRC) != 0) {
+		if (r->src.addr.family != family)
+			return "a source of the other address family";
+		if (!ip_cidr_is_canonical(&r->src))
+			return "a source prefix with host bits or too many bits";
+	}
+	if ((args & ARG_DST) != 0) {
+		if (r->dst.family != family)
+			return "a destination of the other address family";
+		/* Nobody's loopback, metadata service or multicast is to be taken over. */
+		if (!ip_is_endpoint(&r->dst))
+			return "a destination that is no plain unicast address";
+	}
+	if ((args & ARG_TO) != 0) {
+		if (r->to.family != family)
+			return "an endpoint of the other address family";
+		if (!ip_is_endpoint(&r->to))
+			return "an endpoint that is no plain unicast address";
+		if (r->to_port == 0)
+			return "an endpoint's port 0";
+	}
+	return NULL;
+}
+
+static const char *check_target(const struct ipt_rule *r, const struct ipt_template *t,
+				const struct ipt_chain *c)
+{
+	struct ipt_chain target = {.family = c->family, .table = c->table, .kind = r->target_kind};
+
+	memcpy(target.hash, r->target_hash, sizeof(target.hash));
+	if (!ipt_chain_valid(&target))
+		return "a jump to a chain that cannot exist";
+	if ((t->targets & 1u << r->target_kind) == 0)
+		return "a jump to a chain this template may not jump to";
+	if (r->target_kind <= c->kind)
+		return "a jump to a chain of the same or a lower rank";
+	return NULL;
+}
+
+const char *ipt_rule_check(const struct ipt_rule *r, const struct ipt_chain *c)
+{
+	const struct ipt_template *t;
+	const char *why;
+
+	if (!ipt_chain_valid(c))
+		return "a chain that cannot exist";
+	if (r->template >= IPT_TEMPLATE_COUNT)
+		return "an unknown template";
+	t = &ipt_templates[r->template];
+	if (t->table != c->table || t->chain != c->kind)
+		return "a template that may not stand in this chain";
+	why = check_addresses(r, t->args, c->family);
+	if (why != NULL)
+		return why;
+	if ((t->args & ARG_PROTO) != 0 && r->proto != IPPROTO_TCP && r->proto != IPPROTO_UDP &&
+	    r->proto != IPPROTO_SCTP)
+		return "a protocol other than TCP, UDP and SCTP";
+	if ((t->args & ARG_DPORT) != 0 && r->dport == 0)
+		return "a destination port 0";
+	if ((t->args & ARG_NAME) != 0 && !name_valid(r->name))
+		return "a name that is not namespace/name or namespace/name:port of DNS labels";
+	if ((t->args & ARG_PROBABILITY) != 0 &&
+	    (r->probability == 0 || r->probability > UINT32_C(1) << 31))
+		return "a probability that is not in 1..2^31";
+	if ((t->args & ARG_TARGET) != 0)
+		return check_target(r, t, c);
+	return NULL;
+}
