@@ -30,8 +30,6 @@ struct config {
 	char master[CONFIG_PATH_MAX];	     /* "" or the apiserver's URL, over kubeconfig's */
 	bool in_cluster; /* master comes from a pod's environment; credentials are the pod's own */
 
-	bool in_cluster; /* master was derived from the environment: service-account files count */
-
 	uint8_t masquerade_bit; /* 0..31 */
 	bool masquerade_all;
 	uint32_t cluster_cidr_count; /* 0..2, at most one of a family */

@@ -1,0 +1,16 @@
+/* The parent's descriptors stand at fixed numbers, so that its seccomp filter can name them. */
+#ifndef APPLIER_FDS_H
+#define APPLIER_FDS_H
+
+enum {
+	APPLIER_FD_PLANNER = 10, /* channel */
+	APPLIER_FD_SIGNALS = 11, /* signalfd: a child's end, SIGTERM, SIGINT */
+	APPLIER_FD_AUDIT = 12,
+	APPLIER_FD_NOTIFY = 13, /* the service manager's socket, if there is one */
+	APPLIER_FD_FREE = 20,	/* descriptors from here on are of no fixed meaning */
+};
+
+/* Moves FD to NUMBER, close-on-exec; fatal() if it cannot. */
+void fd_place(int fd, int number);
+
+#endif

@@ -1,0 +1,203 @@
+/*
+ * kube-proxy: the privileged parent. Starts the others, gives up what it needs no longer, then
+ * executes the planner's transactions until one of its children ends.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "applier/fds.h"
+#include "applier/ipt_backend.h"
+#include "applier/lockdown.h"
+#include "applier/policy.h"
+#include "applier/session.h"
+#include "applier/setup.h"
+#include "applier/spawn.h"
+#include "common/log.h"
+#include "ipc/config.h"
+#include "ipc/frame.h"
+
+static const char *const roles[USER_COUNT] = {"applier", "planner", "watcher", "listener"};
+
+/* Descriptors 0 to 2 must be open, or a later open() becomes somebody's stderr. */
+static void open_standard_fds(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDWR);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd < 0)
+		fatal(EXIT_FAILED, "/dev/null: %s", strerror(errno));
+	close(fd);
+}
+
+/* Waits for watcher and planner, who print the plan; returns the exit status. */
+static int dry_run(const struct config *cfg, int config_fd, const struct user users[USER_COUNT])
+{
+	pid_t pids[USER_COUNT] = {0};
+	int code = EXIT_OK, status;
+
+	setup_children(cfg, config_fd, users, pids);
+	close(config_fd);
+	for (int i = 0; i < 2; i++) {
+		pid_t pid = wait(&status);
+
+		if (pid == pids[USER_PLANNER] || code == EXIT_OK)
+			code = WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_FAILED;
+	}
+	return code;
+}
+
+/* Logs which child ended and why. Returns our own exit status. */
+static int report_child(pid_t pid, int status, const pid_t pids[USER_COUNT])
+{
+	const char *role = "unknown child";
+
+	for (int i = 0; i < USER_COUNT; i++)
+		if (pids[i] == pid)
+			role = roles[i];
+	if (WIFSIGNALED(status))
+		log_error("%s (pid %d) was killed by signal %d%s; every rule stays, all others end", role,
+		    pid, WTERMSIG(status),
+		    WTERMSIG(status) == SIGSYS ? " (a system call its filter forbids)" : "");
+	else
+		log_error("%s (pid %d) exited with status %d; every rule stays, all others end", role, pid,
+		    WEXITSTATUS(status));
+	return WIFEXITED(status) && WEXITSTATUS(status) == EXIT_CONFIG ? EXIT_CONFIG : EXIT_FAILED;
+}
+
+/* Handles what the signalfd says: -1 to go on, else our exit status. */
+static int take_signal(const pid_t pids[USER_COUNT])
+{
+	struct signalfd_siginfo info;
+	int status;
+	pid_t pid;
+
+	if (read(APPLIER_FD_SIGNALS, &info, sizeof(info)) != (ssize_t)sizeof(info))
+		return -1;
+	if (info.ssi_signo != SIGCHLD) {
+		log_info("%s: ending; every rule stays", strsignal((int)info.ssi_signo));
+		notify("STOPPING=1");
+		return EXIT_OK;
+	}
+	pid = waitpid(-1, &status, WNOHANG);
+	return pid > 0 ? report_child(pid, status, pids) : -1;
+}
+
+/* The planner hung up: its end, and so the reason, is about to be signalled. */
+static int planner_gone(const pid_t pids[USER_COUNT])
+{
+	struct pollfd p = {.fd = APPLIER_FD_SIGNALS, .events = POLLIN};
+	int code = -1;
+
+	while (code < 0 && poll(&p, 1, 1000) > 0)
+		code = take_signal(pids);
+	if (code < 0) {
+		log_error("the planner closed its channel but lives; all end");
+		code = EXIT_FAILED;
+	}
+	return code;
+}
+
+static int serve(struct session *session, const pid_t pids[USER_COUNT])
+{
+	static uint8_t buf[FRAME_MAX + 1]; /* one more, so that a longer datagram shows */
+	struct pollfd fds[] = {{.fd = APPLIER_FD_SIGNALS, .events = POLLIN},
+	    {.fd = APPLIER_FD_PLANNER, .events = POLLIN}};
+
+	for (;;) {
+		const char *why;
+		ssize_t n;
+		int code = -1;
+
+		if (poll(fds, 2, -1) < 0) {
+			if (errno == EINTR)
+				continue;
+			log_error("poll: %s", strerror(errno));
+			return EXIT_FAILED;
+		}
+		if (fds[0].revents != 0)
+			code = take_signal(pids);
+		if (code >= 0)
+			return code;
+		if (fds[1].revents == 0)
+			continue;
+		n = read(APPLIER_FD_PLANNER, buf, sizeof(buf));
+		if (n <= 0)
+			return planner_gone(pids);
+		why = session_frame(session, buf, (size_t)n);
+		if (why != NULL) {
+			log_error("the planner broke the rules: %s; every rule stays, all end", why);
+			return EXIT_FAILED;
+		}
+	}
+}
+
+/* Who runs the one-shot and a dry run: the children's users if we may, else ourselves. */
+static void fall_back(struct user users[USER_COUNT], bool privileged)
+{
+	for (int i = 0; i < USER_COUNT; i++)
+		if (!privileged)
+			users[i].known = false;
+		else if (!users[i].known)
+			users[i] = (struct user){"nobody", 65534, 65534, true};
+}
+
+/* An error that says what to do, unless all is well. */
+static void require_preparation(const char *missing_capabilities, int missing_users)
+{
+	if (missing_capabilities[0] != '\0')
+		fatal(EXIT_CONFIG, "missing capabilities:%s. Start kube-proxy as root or by its systemd "
+				   "unit; --help, --version and --dry-run work without", missing_capabilities);
+	if (missing_users > 0)
+		fatal(EXIT_CONFIG, "%d of the users _kproxy-a, _kproxy-p, _kproxy-w, _kproxy-l are missing; "
+				   "create them with systemd-sysusers (packaging/kube-proxy.sysusers), or: "
+				   "for u in a p w l; do useradd -r -M -s /usr/sbin/nologin _kproxy-$u; done",
+		    missing_users);
+}
+
+int main(int argc, char **argv)
+{
+	static struct config cfg;
+	struct user users[USER_COUNT], unready[USER_COUNT];
+	char missing_capabilities[128];
+	pid_t pids[USER_COUNT] = {0};
+	struct session *session;
+	struct policy *policy;
+	bool audit_is_syslog;
+	int missing_users, config_fd;
+
+	open_standard_fds();
+	log_init("kube-proxy");
+	umask(077);
+	missing_users = users_load(users);
+	memcpy(unready, users, sizeof(users));
+	fall_back(unready, capabilities_missing(missing_capabilities, sizeof(missing_capabilities)) == 0);
+	config_fd = setup_config(&cfg, argc, argv, &unready[USER_WATCHER]);
+	if (cfg.dry_run)
+		return dry_run(&cfg, config_fd, unready);
+	require_preparation(missing_capabilities, missing_users);
+	audit_is_syslog = setup_audit(&cfg);
+	setup_notify();
+	policy = policy_new(&cfg, APPLIER_FD_AUDIT, audit_is_syslog);
+	ipt_backend_open(policy);
+	policy_freeze(policy);
+	setup_signals();
+	fd_place(setup_children(&cfg, config_fd, users, pids), APPLIER_FD_PLANNER);
+	close(config_fd);
+	session = session_new(policy, APPLIER_FD_PLANNER);
+	lockdown(users[USER_APPLIER].uid, users[USER_APPLIER].gid);
+	log_info("kube-proxy " VERSION ": planner %d, watcher %d, listener %d; locked down",
+	    pids[USER_PLANNER], pids[USER_WATCHER], pids[USER_LISTENER]);
+	notify("READY=1\nSTATUS=running");
+	return serve(session, pids);
+}

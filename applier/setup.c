@@ -1,0 +1,205 @@
+#include "applier/setup.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "applier/fds.h"
+#include "common/log.h"
+
+static void channel_pair(int sv[2])
+{
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sv) != 0)
+		fatal(EXIT_FAILED, "socketpair: %s", strerror(errno));
+}
+
+/* A memfd with DATA that nobody, we included, can change any more. */
+static int seal(const void *data, size_t len)
+{
+	int fd = memfd_create("kube-proxy-config", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+	if (fd < 0 || write(fd, data, len) != (ssize_t)len ||
+	    fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL) != 0)
+		fatal(EXIT_FAILED, "sealing the configuration: %s", strerror(errno));
+	return fd;
+}
+
+int setup_config(struct config *cfg, int argc, char **argv, const struct user *watcher)
+{
+	static uint8_t buf[FRAME_MAX + 1];
+	char **args = calloc((size_t)argc + 2, sizeof(*args));
+	struct child oneshot = {.program = "kube-proxy-watcher",
+	    .argv = args,
+	    .user = watcher->known ? watcher : NULL,
+	    .keep_stdout = true,
+	    .channels = {-1}};
+	int sv[2], status;
+	const char *why;
+	pid_t pid;
+	ssize_t n;
+
+	if (args == NULL)
+		fatal(EXIT_FAILED, "out of memory");
+	args[0] = (char[]){"kube-proxy-watcher"};
+	args[1] = (char[]){"-C"};
+	for (int i = 1; i < argc; i++)
+		args[i + 1] = argv[i];
+	channel_pair(sv);
+	oneshot.config_fd = sv[1];
+	pid = child_spawn(&oneshot);
+	close(sv[1]);
+	n = read(sv[0], buf, sizeof(buf));
+	close(sv[0]);
+	free(args);
+	if (waitpid(pid, &status, 0) != pid)
+		fatal(EXIT_FAILED, "waitpid: %s", strerror(errno));
+	if (!WIFEXITED(status))
+		fatal(EXIT_FAILED, "reading the configuration was ended by signal %d", WTERMSIG(status));
+	if (WEXITSTATUS(status) != 0 || n <= 0)
+		exit(WEXITSTATUS(status));
+	why = config_decode(cfg, buf, (size_t)n);
+	if (why != NULL)
+		fatal(EXIT_FAILED, "the configuration is broken: %s", why);
+	log_set_verbosity(cfg->verbosity);
+	return seal(buf, (size_t)n);
+}
+
+static pid_t start(const char *program, int config_fd, const struct user *user, bool keep_stdout,
+    int c0, int c1, int c2)
+{
+	char name[32];
+	char *argv[] = {name, NULL};
+	struct child c = {.program = program,
+	    .argv = argv,
+	    .user = user->known ? user : NULL,
+	    .keep_stdout = keep_stdout,
+	    .config_fd = config_fd,
+	    .channels = {c0, c1, c2, -1}};
+
+	snprintf(name, sizeof(name), "%s", program);
+	return child_spawn(&c);
+}
+
+int setup_children(const struct config *cfg, int config_fd, const struct user users[USER_COUNT],
+    pid_t pids[USER_COUNT])
+{
+	int watcher[2], applier[2] = {-1, -1}, listener[2] = {-1, -1};
+
+	channel_pair(watcher);
+	if (!cfg->dry_run) {
+		channel_pair(applier);
+		channel_pair(listener);
+		pids[USER_LISTENER] = start("kube-proxy-listener", config_fd, &users[USER_LISTENER], false,
+		    listener[1], -1, -1);
+		close(listener[1]);
+	}
+	pids[USER_PLANNER] = start("kube-proxy-planner", config_fd, &users[USER_PLANNER], cfg->dry_run,
+	    watcher[0], applier[1], listener[0]);
+	close(watcher[0]);
+	if (!cfg->dry_run) {
+		close(applier[1]);
+		close(listener[0]);
+	}
+	pids[USER_WATCHER] =
+	    start("kube-proxy-watcher", config_fd, &users[USER_WATCHER], false, watcher[1], -1, -1);
+	close(watcher[1]);
+	return applier[0];
+}
+
+/* A datagram socket connected to PATH ("@name": abstract), or -1 with errno. */
+static int connect_datagram(const char *path)
+{
+	struct sockaddr_un to = {.sun_family = AF_UNIX};
+	size_t len = strlen(path);
+	int fd;
+
+	if (len >= sizeof(to.sun_path)) {
+		errno = ENAMETOOLONG;
+		return -1;
+	}
+	memcpy(to.sun_path, path, len);
+	if (path[0] == '@')
+		to.sun_path[0] = '\0';
+	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd >= 0 && connect(fd, (struct sockaddr *)&to,
+			   (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len)) != 0) {
+		close(fd);
+		fd = -1;
+	}
+	return fd;
+}
+
+bool setup_audit(const struct config *cfg)
+{
+	bool automatic = strcmp(cfg->audit_log, "auto") == 0;
+	bool is_syslog = automatic || strcmp(cfg->audit_log, "syslog") == 0;
+	int fd = -1;
+
+	if (is_syslog) {
+		fd = connect_datagram("/dev/log");
+		if (fd < 0 && !automatic)
+			fatal(EXIT_CONFIG, "--audit-log=syslog: /dev/log: %s", strerror(errno));
+	} else if (strcmp(cfg->audit_log, "stderr") != 0) {
+		fd = open(cfg->audit_log, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0640);
+		if (fd < 0)
+			fatal(EXIT_CONFIG, "--audit-log=%s: %s", cfg->audit_log, strerror(errno));
+	}
+	if (fd < 0) {
+		is_syslog = false;
+		log_warn("audit lines go to stderr, which the other processes have too; "
+			 "--audit-log=FILE keeps them apart");
+		fd = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, APPLIER_FD_FREE);
+	}
+	fd_place(fd, APPLIER_FD_AUDIT);
+	return is_syslog;
+}
+
+static bool have_notify;
+
+void setup_notify(void)
+{
+	const char *path = getenv("NOTIFY_SOCKET");
+	int fd;
+
+	if (path == NULL || path[0] == '\0')
+		return;
+	fd = connect_datagram(path);
+	if (fd < 0) {
+		log_warn("NOTIFY_SOCKET %s: %s; the service manager will not hear of us", path,
+		    strerror(errno));
+		return;
+	}
+	fd_place(fd, APPLIER_FD_NOTIFY);
+	have_notify = true;
+}
+
+void notify(const char *state)
+{
+	if (have_notify && write(APPLIER_FD_NOTIFY, state, strlen(state)) < 0)
+		log_warn("telling the service manager: %s", strerror(errno));
+}
+
+void setup_signals(void)
+{
+	sigset_t set;
+	int fd;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGCHLD);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	if (sigprocmask(SIG_BLOCK, &set, NULL) != 0 || signal(SIGPIPE, SIG_IGN) == SIG_ERR ||
+	    (fd = signalfd(-1, &set, SFD_CLOEXEC)) < 0)
+		fatal(EXIT_FAILED, "signals: %s", strerror(errno));
+	fd_place(fd, APPLIER_FD_SIGNALS);
+}

@@ -1,0 +1,158 @@
+#include "applier/spawn.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <libgen.h>
+#include <limits.h>
+#include <pwd.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/capability.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "applier/fds.h"
+#include "applier/lockdown.h"
+#include "common/log.h"
+#include "ipc/fds.h"
+
+int users_load(struct user users[USER_COUNT])
+{
+	static const char *const names[USER_COUNT] = {"_kproxy-a", "_kproxy-p", "_kproxy-w",
+	    "_kproxy-l"};
+	FILE *passwd = fopen("/etc/passwd", "re");
+	const struct passwd *pw;
+	int missing = 0;
+
+	for (int i = 0; i < USER_COUNT; i++)
+		users[i] = (struct user){.name = names[i]};
+	while (passwd != NULL && (pw = fgetpwent(passwd)) != NULL)
+		for (int i = 0; i < USER_COUNT; i++)
+			if (strcmp(pw->pw_name, users[i].name) == 0 && pw->pw_uid != 0 && pw->pw_gid != 0) {
+				users[i].uid = pw->pw_uid;
+				users[i].gid = pw->pw_gid;
+				users[i].known = true;
+			}
+	if (passwd != NULL)
+		fclose(passwd);
+	for (int i = 0; i < USER_COUNT; i++)
+		missing += !users[i].known;
+	return missing;
+}
+
+void fd_place(int fd, int number)
+{
+	if (fd == number)
+		return;
+	if (dup3(fd, number, O_CLOEXEC) < 0)
+		fatal(EXIT_FAILED, "descriptor %d: %s", number, strerror(errno));
+	close(fd);
+}
+
+/* The program beside our own binary (build tree), else where `make install` put it. */
+static void program_path(const char *program, char path[PATH_MAX])
+{
+	char self[PATH_MAX];
+	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+
+	if (n > 0) {
+		self[n] = '\0';
+		if (snprintf(path, PATH_MAX, "%s/%s", dirname(self), program) < PATH_MAX &&
+		    access(path, X_OK) == 0)
+			return;
+	}
+	snprintf(path, PATH_MAX, "%s/%s", LIBEXECDIR, program);
+}
+
+/* Puts C's descriptors at their fixed numbers and closes every other one. */
+static void arrange_fds(const struct child *c, int life)
+{
+	int want[2 + CHILD_FDS_MAX];
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	int n = 0, kept;
+
+	want[n++] = c->config_fd;
+	want[n++] = life;
+	for (int i = 0; i < CHILD_FDS_MAX && c->channels[i] >= 0; i++)
+		want[n++] = c->channels[i];
+	kept = n;
+	/* First out of the way of each other, then down. */
+	for (int i = 0; i < n; i++)
+		want[i] = fcntl(want[i], F_DUPFD_CLOEXEC, 100);
+	if (null < 0 || dup2(null, STDIN_FILENO) < 0 ||
+	    (!c->keep_stdout && dup2(null, STDOUT_FILENO) < 0))
+		fatal(EXIT_FAILED, "/dev/null: %s", strerror(errno));
+	for (int i = 0; i < n; i++)
+		if (want[i] < 0 || dup2(want[i], FD_CONFIG + i) < 0)
+			fatal(EXIT_FAILED, "descriptors of %s: %s", c->program, strerror(errno));
+	if (close_range((unsigned)(FD_CONFIG + kept), ~0u, 0) != 0)
+		fatal(EXIT_FAILED, "close_range: %s", strerror(errno));
+}
+
+/*
+ * The child must not outlive the parent, hung or stopped or not. PDEATHSIG is not enough: the
+ * kernel checks the dying parent's right to signal a process of another uid (kernel/exit.c,
+ * check_kill_permission), and the parent has none. A hang-up on a pipe may send a signal on behalf
+ * of the process that asked for it, which is the child itself (fcntl(2), F_SETSIG).
+ */
+static void die_with_parent(pid_t parent)
+{
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0)
+		fatal(EXIT_FAILED, "PDEATHSIG: %s", strerror(errno));
+	if (fcntl(FD_LIFE, F_SETOWN, getpid()) != 0 || fcntl(FD_LIFE, F_SETSIG, SIGKILL) != 0 ||
+	    fcntl(FD_LIFE, F_SETFL, O_RDONLY | O_NONBLOCK | O_ASYNC) != 0)
+		fatal(EXIT_FAILED, "life line: %s", strerror(errno));
+	if (getppid() != parent)
+		_exit(EXIT_FAILED); /* it died before we listened */
+}
+
+static _Noreturn void child_main(const struct child *c, int life, pid_t parent)
+{
+	static const char *const kept[] = {"TZ", "KUBERNETES_SERVICE_HOST", "KUBERNETES_SERVICE_PORT"};
+	char *env[sizeof(kept) / sizeof(kept[0]) + 1];
+	char path[PATH_MAX];
+	sigset_t none;
+	int n = 0;
+
+	program_path(c->program, path);
+	arrange_fds(c, life);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	if (c->user != NULL) {
+		drop_bounding_set();
+		drop_user(c->user->uid, c->user->gid);
+	}
+	drop_capabilities(NULL, 0);
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
+		fatal(EXIT_FAILED, "no_new_privs: %s", strerror(errno));
+	die_with_parent(parent);
+	for (size_t i = 0; i < sizeof(kept) / sizeof(kept[0]); i++) {
+		const char *value = getenv(kept[i]);
+
+		if (value != NULL && asprintf(&env[n], "%s=%s", kept[i], value) >= 0)
+			n++;
+	}
+	env[n] = NULL;
+	execve(path, c->argv, env);
+	fatal(EXIT_CONFIG, "cannot execute %s: %s; is kube-proxy installed completely?", path,
+	    strerror(errno));
+}
+
+pid_t child_spawn(const struct child *c)
+{
+	pid_t parent = getpid(), pid;
+	int life[2]; /* a pipe of its own: owner and signal belong to the open file, not the process */
+
+	if (pipe2(life, O_CLOEXEC) != 0)
+		fatal(EXIT_FAILED, "pipe: %s", strerror(errno));
+	pid = fork();
+	if (pid < 0)
+		fatal(EXIT_FAILED, "fork: %s", strerror(errno));
+	if (pid == 0)
+		child_main(c, life[0], parent);
+	close(life[0]);
+	return pid;
+}
