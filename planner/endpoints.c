@@ -1,0 +1,160 @@
+#include "planner/endpoints.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "planner/memory.h"
+
+/* Beyond enum endpoint_flag. */
+enum { ZONE_HINTS = 32, ZONE_HINT_OURS = 64 };
+
+static bool zone_in_set(const char *set, const char *zone)
+{
+	for (; *set != '\0'; set += strlen(set) + 1)
+		if (strcmp(set, zone) == 0)
+			return true;
+	return false;
+}
+
+static uint8_t flags_of(const struct stored_slice *s, const struct stored_endpoint *e,
+			const char *zone)
+{
+	uint8_t flags = e->flags;
+
+	if (e->zones != 0) {
+		flags |= ZONE_HINTS;
+		if (zone[0] != '\0' && zone_in_set(s->strings + e->zones, zone))
+			flags |= ZONE_HINT_OURS;
+	}
+	return flags;
+}
+
+static void append(struct chosen_endpoints *out, const struct stored_slice *s,
+		   const struct stored_endpoint *e, uint16_t port, const char *zone)
+{
+	struct chosen_endpoint *c;
+
+	out->e = memory_grow(out->e, &out->room, out->count + 1, sizeof(*out->e));
+	c = &out->e[out->count++];
+	c->addr.family = s->family;
+	memcpy(c->addr.b, e->addr, sizeof(c->addr.b));
+	c->port = port;
+	c->flags = flags_of(s, e, zone);
+	names_endpoint(c->text, &c->addr, port);
+}
+
+static void collect(struct chosen_endpoints *out, const struct stored_service *v, uint32_t index,
+		    uint8_t family, const char *zone)
+{
+	const struct stored_port *want = &v->spec->ports[index];
+	const char *name = v->spec->strings + want->name;
+	const struct stored_slice *s;
+
+	out->count = 0;
+	LIST_FOREACH (s, &v->slices, of_service) {
+		if (s->family != family)
+			continue;
+		for (uint32_t p = 0; p < s->port_count; p++) {
+			if (s->ports[p].proto != want->proto ||
+			    strcmp(s->strings + s->ports[p].name, name) != 0)
+				continue;
+			for (uint32_t i = 0; i < s->endpoint_count; i++)
+				append(out, s, &s->endpoints[i], s->ports[p].port, zone);
+		}
+	}
+}
+
+/*
+ * Of entries for one address and port, the one that says most for it: an endpoint that moves from
+ * slice to slice is still ready in one of them. The flags settle the rest, so that the order of
+ * the slices does not.
+ */
+static int rank(uint8_t flags)
+{
+	int n = 0;
+
+	if ((flags & EP_READY) && !(flags & EP_TERMINATING))
+		n += 8;
+	if (flags & EP_READY)
+		n += 4;
+	if (!(flags & EP_TERMINATING))
+		n += 2;
+	if (flags & EP_SERVING)
+		n += 1;
+	return n;
+}
+
+static int chosen_cmp(const void *a, const void *b)
+{
+	const struct chosen_endpoint *x = a, *y = b;
+	int n = strcmp(x->text, y->text);
+
+	if (n != 0)
+		return n;
+	n = rank(y->flags) - rank(x->flags);
+	return n != 0 ? n : y->flags - x->flags;
+}
+
+static void unique(struct chosen_endpoints *out)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < out->count; i++)
+		if (n == 0 || strcmp(out->e[n - 1].text, out->e[i].text) != 0)
+			out->e[n++] = out->e[i];
+	out->count = n;
+}
+
+/* Keeps those whose flags under MASK are VALUE; with none of them keeps all and returns false. */
+static bool keep(struct chosen_endpoints *out, unsigned mask, unsigned value)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < out->count; i++)
+		n += (out->e[i].flags & mask) == value;
+	if (n == 0)
+		return false;
+	n = 0;
+	for (size_t i = 0; i < out->count; i++)
+		if ((out->e[i].flags & mask) == value)
+			out->e[n++] = out->e[i];
+	out->count = n;
+	return true;
+}
+
+static bool all_have(const struct chosen_endpoints *out, unsigned flag)
+{
+	for (size_t i = 0; i < out->count; i++)
+		if (!(out->e[i].flags & flag))
+			return false;
+	return true;
+}
+
+/* Hints count only if every ready endpoint has them and some name us; node before zone. */
+static void keep_hinted(struct chosen_endpoints *out)
+{
+	if (all_have(out, EP_NODE_HINTS) && keep(out, EP_NODE_HINT_OURS, EP_NODE_HINT_OURS))
+		return;
+	if (all_have(out, ZONE_HINTS))
+		keep(out, ZONE_HINT_OURS, ZONE_HINT_OURS);
+}
+
+void endpoints_choose(struct chosen_endpoints *out, const struct stored_service *v, uint32_t index,
+		      uint8_t family, const char *zone)
+{
+	collect(out, v, index, family, zone);
+	if (out->count == 0)
+		return;
+	qsort(out->e, out->count, sizeof(*out->e), chosen_cmp);
+	unique(out);
+	if (keep(out, EP_READY, EP_READY))
+		keep_hinted(out);
+	else if (!keep(out, EP_SERVING | EP_TERMINATING, EP_SERVING | EP_TERMINATING))
+		out->count = 0;
+}
+
+void endpoints_clear(struct chosen_endpoints *out)
+{
+	free(out->e);
+	memset(out, 0, sizeof(*out));
+}

@@ -1,0 +1,225 @@
+#include "planner/store.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/log.h"
+#include "planner/compact.h"
+#include "planner/memory.h"
+
+static int stored_service_cmp(const struct stored_service *a, const struct stored_service *b)
+{
+	int n = strcmp(a->namespace, b->namespace);
+
+	return n != 0 ? n : strcmp(a->name, b->name);
+}
+
+static int stored_slice_cmp(const struct stored_slice *a, const struct stored_slice *b)
+{
+	int n = strcmp(a->service->namespace, b->service->namespace);
+
+	return n != 0 ? n : strcmp(a->name, b->name);
+}
+
+RB_GENERATE(service_tree, stored_service, by_name, stored_service_cmp)
+RB_GENERATE(slice_tree, stored_slice, by_name, stored_slice_cmp)
+
+void store_init(struct store *s)
+{
+	memset(s, 0, sizeof(*s));
+	RB_INIT(&s->services);
+	RB_INIT(&s->slices);
+	SLIST_INIT(&s->touched);
+}
+
+void store_touch(struct store *s, struct stored_service *v)
+{
+	if (v->touched)
+		return;
+	v->touched = true;
+	SLIST_INSERT_HEAD(&s->touched, v, touched_next);
+}
+
+struct stored_service *store_take_touched(struct store *s)
+{
+	struct stored_service *v = SLIST_FIRST(&s->touched);
+
+	if (v == NULL)
+		return NULL;
+	SLIST_REMOVE_HEAD(&s->touched, touched_next);
+	v->touched = false;
+	return v;
+}
+
+static struct stored_service *find_service(struct store *s, const char *ns, const char *name)
+{
+	struct stored_service key = {.namespace = ns, .name = name};
+
+	return RB_FIND(service_tree, &s->services, &key);
+}
+
+/* Finds the service or makes one without a specification. */
+static struct stored_service *need_service(struct store *s, const char *ns, const char *name)
+{
+	struct stored_service *v = find_service(s, ns, name);
+	size_t ns_len = strlen(ns) + 1, name_len = strlen(name) + 1;
+	char *text;
+
+	if (v != NULL)
+		return v;
+	v = memory_new(sizeof(*v) + ns_len + name_len);
+	text = (char *)(v + 1);
+	memcpy(text, ns, ns_len);
+	memcpy(text + ns_len, name, name_len);
+	v->namespace = text;
+	v->name = text + ns_len;
+	LIST_INIT(&v->slices);
+	RB_INSERT(service_tree, &s->services, v);
+	return v;
+}
+
+void store_release(struct store *s, struct stored_service *v)
+{
+	if (v->spec != NULL || !LIST_EMPTY(&v->slices) || v->chain_count > 0)
+		return;
+	RB_REMOVE(service_tree, &s->services, v);
+	free(v->chains);
+	free(v);
+}
+
+void store_service_put(struct store *s, const struct service *in)
+{
+	struct stored_service *v = need_service(s, in->namespace, in->name);
+	struct service_spec *spec = compact_service(in);
+
+	v->seen = s->list[KIND_SERVICE];
+	if (v->spec != NULL && compact_service_equal(v->spec, spec)) {
+		free(spec);
+		return;
+	}
+	compact_service_explain(in, spec);
+	free(v->spec);
+	v->spec = spec;
+	store_touch(s, v);
+}
+
+static void remove_spec(struct store *s, struct stored_service *v)
+{
+	free(v->spec);
+	v->spec = NULL;
+	store_touch(s, v);
+}
+
+void store_service_del(struct store *s, const char *ns, const char *name)
+{
+	struct stored_service *v = find_service(s, ns, name);
+
+	if (v == NULL || v->spec == NULL)
+		return;
+	if (s->listing[KIND_SERVICE])
+		v->seen = s->list[KIND_SERVICE] - 1;
+	else
+		remove_spec(s, v);
+}
+
+static struct stored_slice *find_slice(struct store *s, const char *ns, const char *name)
+{
+	struct stored_service service = {.namespace = ns};
+	struct stored_slice key = {.service = &service, .name = name};
+
+	return RB_FIND(slice_tree, &s->slices, &key);
+}
+
+static void remove_slice(struct store *s, struct stored_slice *e)
+{
+	RB_REMOVE(slice_tree, &s->slices, e);
+	LIST_REMOVE(e, of_service);
+	store_touch(s, e->service);
+	free(e);
+}
+
+void store_slice_put(struct store *s, const struct slice *in)
+{
+	struct stored_slice *old = find_slice(s, in->namespace, in->name);
+	struct stored_slice *e = compact_slice(in);
+
+	if (old != NULL && strcmp(old->service->name, in->service) == 0 &&
+	    compact_slice_equal(old, e)) {
+		old->seen = s->list[KIND_SLICE];
+		free(e);
+		return;
+	}
+	compact_slice_explain(in);
+	if (old != NULL)
+		remove_slice(s, old);
+	e->service = need_service(s, in->namespace, in->service);
+	e->seen = s->list[KIND_SLICE];
+	RB_INSERT(slice_tree, &s->slices, e);
+	LIST_INSERT_HEAD(&e->service->slices, e, of_service);
+	store_touch(s, e->service);
+}
+
+void store_slice_del(struct store *s, const char *ns, const char *name)
+{
+	struct stored_slice *e = find_slice(s, ns, name);
+
+	if (e == NULL)
+		return;
+	if (s->listing[KIND_SLICE])
+		e->seen = s->list[KIND_SLICE] - 1;
+	else
+		remove_slice(s, e);
+}
+
+void store_list_begin(struct store *s, enum object_kind kind)
+{
+	s->list[kind]++;
+	s->listing[kind] = true;
+}
+
+static void sweep_services(struct store *s)
+{
+	struct stored_service *v;
+
+	/* A service without a specification and slices stays until the planner releases it. */
+	RB_FOREACH (v, service_tree, &s->services)
+		if (v->spec != NULL && v->seen != s->list[KIND_SERVICE])
+			remove_spec(s, v);
+}
+
+static void sweep_slices(struct store *s)
+{
+	struct stored_slice *e, *next;
+
+	RB_FOREACH_SAFE (e, slice_tree, &s->slices, next)
+		if (e->seen != s->list[KIND_SLICE])
+			remove_slice(s, e);
+}
+
+const char *store_list_end(struct store *s, enum object_kind kind)
+{
+	if (!s->listing[kind])
+		return "the end of a list that never began";
+	s->listing[kind] = false;
+	s->listed[kind] = true;
+	if (kind == KIND_SERVICE)
+		sweep_services(s);
+	else
+		sweep_slices(s);
+	return NULL;
+}
+
+void store_clear(struct store *s)
+{
+	struct stored_service *v, *next;
+
+	s->list[KIND_SLICE]++;
+	sweep_slices(s);
+	RB_FOREACH_SAFE (v, service_tree, &s->services, next) {
+		RB_REMOVE(service_tree, &s->services, v);
+		free(v->spec);
+		free(v->chains);
+		free(v);
+	}
+	store_init(s);
+}
