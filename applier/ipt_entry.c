@@ -1,0 +1,194 @@
+#include "applier/ipt_entry.h"
+
+#include <linux/netfilter/x_tables.h>
+#include <linux/netfilter/xt_statistic.h>
+#include <linux/netfilter_ipv4/ip_tables.h>
+#include <linux/netfilter_ipv6/ip6_tables.h>
+#include <string.h>
+
+#include "applier/ipt_ext.h"
+
+/* Where things stand in the entries of the two families. */
+static const struct entry_layout {
+	uint32_t src, src_mask, dst, dst_mask, proto, flags, invflags;
+	uint32_t ip_len; /* of struct ipt_ip, struct ip6t_ip6: what comes first */
+	uint32_t target_offset, next_offset;
+	uint32_t size;	    /* of the entry without matches and target */
+	uint8_t proto_flag; /* without it ip6_tables does not look at proto */
+	uint8_t not_src;
+} layouts[FAMILY_COUNT] = {
+#define IP(type, field) offsetof(struct type, field)
+    [FAMILY_4] = {IP(ipt_ip, src), IP(ipt_ip, smsk), IP(ipt_ip, dst), IP(ipt_ip, dmsk),
+		  IP(ipt_ip, proto), IP(ipt_ip, flags), IP(ipt_ip, invflags), sizeof(struct ipt_ip),
+		  offsetof(struct ipt_entry, target_offset),
+		  offsetof(struct ipt_entry, next_offset), sizeof(struct ipt_entry), 0,
+		  IPT_INV_SRCIP},
+    [FAMILY_6] = {IP(ip6t_ip6, src), IP(ip6t_ip6, smsk), IP(ip6t_ip6, dst), IP(ip6t_ip6, dmsk),
+		  IP(ip6t_ip6, proto), IP(ip6t_ip6, flags), IP(ip6t_ip6, invflags),
+		  sizeof(struct ip6t_ip6), offsetof(struct ip6t_entry, target_offset),
+		  offsetof(struct ip6t_entry, next_offset), sizeof(struct ip6t_entry), IP6T_F_PROTO,
+		  IP6T_INV_SRCIP},
+#undef IP
+};
+
+/* --- addresses --- */
+
+/* Writes A, and the mask of its first BITS, at their offsets: raw bytes in network order. */
+static void put_addr(struct ipt_blob *b, uint32_t at, uint32_t mask_at, const struct ip_addr *a,
+		     unsigned bits)
+{
+	memcpy(b->bytes + at, a->b, ip_len(a->family));
+	for (unsigned i = 0; i < ip_len(a->family); i++) {
+		unsigned set = bits > i * 8 ? bits - i * 8 : 0;
+
+		b->bytes[mask_at + i] = set >= 8 ? 0xff : (uint8_t)(0xff00u >> set);
+	}
+}
+
+static void put_u16(struct ipt_blob *b, uint32_t at, uint32_t value)
+{
+	uint16_t v = (uint16_t)value;
+
+	memcpy(b->bytes + at, &v, sizeof(v));
+}
+
+static void encode_ip(struct ipt_encoder *e, uint16_t matches)
+{
+	const struct entry_layout *l = &layouts[e->family];
+	const struct ipt_rule *r = e->rule;
+
+	if ((matches & (MATCH_SRC | MATCH_NOT_SRC)) != 0)
+		put_addr(e->b, l->src, l->src_mask, &r->src.addr, r->src.bits);
+	if ((matches & MATCH_NOT_SRC) != 0)
+		e->b->bytes[l->invflags] = l->not_src;
+	if ((matches & MATCH_SRC_TO) != 0)
+		put_addr(e->b, l->src, l->src_mask, &r->to, ip_bits(e->family));
+	if ((e->args & ARG_DST) != 0)
+		put_addr(e->b, l->dst, l->dst_mask, &r->dst, ip_bits(e->family));
+	if ((e->args & ARG_PROTO) != 0) {
+		put_u16(e->b, l->proto, r->proto);
+		e->b->bytes[l->flags] = l->proto_flag;
+	}
+}
+
+/* --- entries --- */
+
+bool ipt_rule_target(const struct ipt_rule *r, const struct ipt_chain *c, struct ipt_chain *target)
+{
+	const struct ipt_template *t = &ipt_templates[r->template];
+
+	*target = (struct ipt_chain){.family = c->family, .table = c->table};
+	if (t->verdict != VERDICT_JUMP)
+		return false;
+	if ((t->args & ARG_TARGET) != 0) {
+		target->kind = r->target_kind;
+		memcpy(target->hash, r->target_hash, sizeof(target->hash));
+	} else {
+		while ((t->targets & 1u << target->kind) == 0)
+			target->kind++;
+	}
+	return true;
+}
+
+static void entry_begin(struct ipt_blob *b, uint8_t family)
+{
+	memset(b->bytes, 0, sizeof(b->bytes));
+	b->len = layouts[family].size;
+}
+
+/* The matches are there: the target and the lengths follow. */
+static void entry_end(struct ipt_encoder *e, enum ipt_verdict verdict, const struct ipt_chain *jump)
+{
+	char name[CHAIN_NAME_LEN] = "";
+
+	if (verdict == VERDICT_JUMP)
+		ipt_chain_name(jump, name);
+	put_u16(e->b, layouts[e->family].target_offset, e->b->len);
+	ipt_ext_target(e, verdict, name);
+	put_u16(e->b, layouts[e->family].next_offset, e->b->len);
+}
+
+void ipt_entry_encode(struct ipt_blob *b, const struct ipt_rule *r, const struct ipt_chain *c,
+		      uint8_t masq_bit)
+{
+	const struct ipt_template *t = &ipt_templates[r->template];
+	struct ipt_encoder e = {b, r, t->args, c->family, t->comment, UINT32_C(1) << masq_bit};
+	struct ipt_chain jump;
+
+	entry_begin(b, c->family);
+	encode_ip(&e, t->matches);
+	ipt_ext_matches(&e, t->matches);
+	ipt_rule_target(r, c, &jump);
+	entry_end(&e, t->verdict, &jump);
+}
+
+void ipt_entry_encode_hook(struct ipt_blob *b, unsigned number, uint8_t family)
+{
+	const struct ipt_hook *h = &ipt_hooks[number];
+	struct ipt_chain jump = {.family = family, .table = h->table, .kind = h->kind};
+	struct ipt_encoder e = {.b = b, .family = family, .comment = h->comment};
+
+	entry_begin(b, family);
+	if (h->only_new)
+		ipt_ext_match_new(&e);
+	ipt_ext_matches(&e, MATCH_COMMENT);
+	entry_end(&e, VERDICT_JUMP, &jump);
+}
+
+/* --- digests --- */
+
+/* NAME to its NUL, which ends it in the digest too: the kernel leaves what is behind undefined. */
+static void digest_name(struct siphash *s, const char *name)
+{
+	siphash_update(s, name, strnlen(name, XT_EXTENSION_MAXNAMELEN));
+	siphash_update(s, "", 1);
+}
+
+static void digest_match(struct siphash *s, const struct xt_entry_match *m)
+{
+	size_t len = m->u.match_size - sizeof(*m);
+
+	/* The kernel's pointer behind it is not shown to us; ours is zero. */
+	if (strncmp(m->u.user.name, "statistic", sizeof(m->u.user.name)) == 0 &&
+	    len > offsetof(struct xt_statistic_info, master))
+		len = offsetof(struct xt_statistic_info, master);
+	digest_name(s, m->u.user.name);
+	siphash_update(s, &m->u.user.revision, sizeof(m->u.user.revision));
+	siphash_update(s, &m->u.match_size, sizeof(m->u.match_size));
+	siphash_update(s, m->data, len);
+}
+
+void ipt_entry_digest(struct siphash *s, const void *entry, uint8_t family, const char *target)
+{
+	const struct entry_layout *l = &layouts[family];
+	const uint8_t *p = entry;
+	const struct xt_entry_target *t;
+	uint16_t target_offset;
+
+	memcpy(&target_offset, p + l->target_offset, sizeof(target_offset));
+	siphash_update(s, p, l->ip_len);
+	for (uint32_t at = l->size; at < target_offset;) {
+		const struct xt_entry_match *m = (const void *)(p + at);
+
+		digest_match(s, m);
+		at += m->u.match_size;
+	}
+	t = (const void *)(p + target_offset);
+	digest_name(s, target);
+	siphash_update(s, &t->u.target_size, sizeof(t->u.target_size));
+	/* A jump's or verdict's data is an offset or a number, for which TARGET stands. */
+	if (t->u.user.name[0] == '\0' || t->u.target_size == sizeof(*t))
+		return;
+	siphash_update(s, &t->u.user.revision, sizeof(t->u.user.revision));
+	siphash_update(s, t->data, t->u.target_size - sizeof(*t));
+}
+
+void ipt_blob_digest(struct siphash *s, const struct ipt_blob *b, uint8_t family)
+{
+	const struct xt_entry_target *t;
+	uint16_t target_offset;
+
+	memcpy(&target_offset, b->bytes + layouts[family].target_offset, sizeof(target_offset));
+	t = (const void *)(b->bytes + target_offset);
+	ipt_entry_digest(s, b->bytes, family, t->u.user.name);
+}

@@ -1,0 +1,274 @@
+#include "applier/ipt_ext.h"
+
+#include <linux/netfilter/nf_conntrack_common.h>
+#include <linux/netfilter/nf_nat.h>
+#include <linux/netfilter/x_tables.h>
+#include <linux/netfilter/xt_addrtype.h>
+#include <linux/netfilter/xt_comment.h>
+#include <linux/netfilter/xt_conntrack.h>
+#include <linux/netfilter/xt_mark.h>
+#include <linux/netfilter/xt_sctp.h>
+#include <linux/netfilter/xt_statistic.h>
+#include <linux/netfilter/xt_tcpudp.h>
+#include <linux/netfilter_ipv4/ipt_REJECT.h>
+#include <linux/netfilter_ipv6/ip6t_REJECT.h>
+#include <stdio.h>
+#include <string.h>
+
+/* --- the bytes: every part is aligned, so the casts below are sound --- */
+
+static void *blob_take(struct ipt_blob *b, size_t len)
+{
+	void *p = b->bytes + b->len;
+
+	b->len += (uint32_t)XT_ALIGN(len);
+	return p;
+}
+
+/* Begins a match of LEN bytes of data and returns them. */
+static void *match_take(struct ipt_blob *b, const char *name, uint8_t revision, size_t len)
+{
+	struct xt_entry_match *m = blob_take(b, sizeof(*m) + len);
+
+	m->u.match_size = (uint16_t)XT_ALIGN(sizeof(*m) + len);
+	strlcpy(m->u.user.name, name, sizeof(m->u.user.name));
+	m->u.user.revision = revision;
+	return m->data;
+}
+
+static void *target_take(struct ipt_blob *b, const char *name, uint8_t revision, size_t len)
+{
+	struct xt_entry_target *t = blob_take(b, sizeof(*t) + len);
+
+	t->u.target_size = (uint16_t)XT_ALIGN(sizeof(*t) + len);
+	strlcpy(t->u.user.name, name, sizeof(t->u.user.name));
+	t->u.user.revision = revision;
+	return t->data;
+}
+
+/* --- matches --- */
+
+static void match_ctstate(struct ipt_encoder *e, uint16_t states)
+{
+	struct xt_conntrack_mtinfo3 *ct = match_take(e->b, "conntrack", 3, sizeof(*ct));
+
+	ct->match_flags = XT_CONNTRACK_STATE;
+	ct->state_mask = states;
+}
+
+/* Appends TEXT at *LEN; what does not fit is cut (the longest name and address do fit). */
+static void comment_add(struct xt_comment_info *c, size_t *len, const char *text)
+{
+	while (*text != '\0' && *len < sizeof(c->comment) - 1)
+		c->comment[(*len)++] = *text++;
+}
+
+static void match_comment(struct ipt_encoder *e, uint16_t arg __attribute__((unused)))
+{
+	struct xt_comment_info *c = match_take(e->b, "comment", 0, sizeof(*c));
+	char addr[IP_STRLEN], endpoint[IP_STRLEN + 8], one[2] = "";
+	size_t len = 0;
+
+	for (const char *p = e->comment; *p != '\0'; p++) {
+		if (*p != '%') {
+			one[0] = *p;
+			comment_add(c, &len, one);
+		} else if (*++p == 'n') {
+			comment_add(c, &len, e->rule->name);
+		} else {
+			ip_format(&e->rule->to, addr);
+			snprintf(endpoint, sizeof(endpoint),
+				 e->family == FAMILY_4 ? "%s:%u" : "[%s]:%u", addr,
+				 e->rule->to_port);
+			comment_add(c, &len, endpoint);
+		}
+	}
+}
+
+static void match_dst_type(struct ipt_encoder *e, uint16_t type)
+{
+	struct xt_addrtype_info_v1 *a = match_take(e->b, "addrtype", 1, sizeof(*a));
+
+	a->dest = type;
+}
+
+static void match_mark(struct ipt_encoder *e, uint16_t invert)
+{
+	struct xt_mark_mtinfo1 *m = match_take(e->b, "mark", 1, sizeof(*m));
+
+	m->mark = m->mask = e->mark;
+	m->invert = (uint8_t)invert;
+}
+
+static void match_statistic(struct ipt_encoder *e, uint16_t mode)
+{
+	struct xt_statistic_info *s = match_take(e->b, "statistic", 0, sizeof(*s));
+
+	s->mode = mode;
+	s->u.random.probability = e->rule->probability;
+}
+
+static void match_sctp(struct ipt_encoder *e, bool dport)
+{
+	struct xt_sctp_info *s = match_take(e->b, "sctp", 0, sizeof(*s));
+
+	if (dport) {
+		s->dpts[0] = s->dpts[1] = e->rule->dport;
+		s->flags = XT_SCTP_DEST_PORTS;
+	}
+	for (unsigned i = 0; i < XT_NUM_SCTP_FLAGS; i++)
+		s->flag_info[i].chunktype = UINT8_MAX; /* unused, as iptables leaves it */
+}
+
+static void match_proto(struct ipt_encoder *e, uint16_t arg __attribute__((unused)))
+{
+	bool dport = (e->args & ARG_DPORT) != 0;
+	uint16_t low = dport ? e->rule->dport : 0, high = dport ? e->rule->dport : UINT16_MAX;
+
+	if (e->rule->proto == IPPROTO_TCP) {
+		struct xt_tcp *t = match_take(e->b, "tcp", 0, sizeof(*t));
+
+		t->spts[1] = UINT16_MAX;
+		t->dpts[0] = low;
+		t->dpts[1] = high;
+	} else if (e->rule->proto == IPPROTO_UDP) {
+		struct xt_udp *u = match_take(e->b, "udp", 0, sizeof(*u));
+
+		u->spts[1] = UINT16_MAX;
+		u->dpts[0] = low;
+		u->dpts[1] = high;
+	} else {
+		match_sctp(e, dport);
+	}
+}
+
+/* In the order in which they stand in a rule. */
+static const struct {
+	uint16_t match;
+	uint16_t arg;
+	void (*encode)(struct ipt_encoder *e, uint16_t arg);
+} matchers[] = {
+    {MATCH_CTSTATE_INVALID, XT_CONNTRACK_STATE_INVALID, match_ctstate},
+    {MATCH_CTSTATE_EST,
+     XT_CONNTRACK_STATE_BIT(IP_CT_RELATED) | XT_CONNTRACK_STATE_BIT(IP_CT_ESTABLISHED),
+     match_ctstate},
+    {MATCH_COMMENT, 0, match_comment},
+    {MATCH_LOCAL_DST, XT_ADDRTYPE_LOCAL, match_dst_type},
+    {MATCH_MARKED, false, match_mark},
+    {MATCH_UNMARKED, true, match_mark},
+    {MATCH_STATISTIC, XT_STATISTIC_MODE_RANDOM, match_statistic},
+    {MATCH_PROTO, 0, match_proto},
+};
+
+void ipt_ext_matches(struct ipt_encoder *e, uint16_t matches)
+{
+	for (size_t i = 0; i < sizeof(matchers) / sizeof(matchers[0]); i++)
+		if ((matches & matchers[i].match) != 0)
+			matchers[i].encode(e, matchers[i].arg);
+}
+
+void ipt_ext_match_new(struct ipt_encoder *e)
+{
+	match_ctstate(e, XT_CONNTRACK_STATE_BIT(IP_CT_NEW));
+}
+
+/* --- targets --- */
+
+static void target_dnat(struct ipt_encoder *e)
+{
+	const struct ipt_rule *r = e->rule;
+
+	if (e->family == FAMILY_4) {
+		struct nf_nat_ipv4_multi_range_compat *n = target_take(e->b, "DNAT", 0, sizeof(*n));
+
+		n->rangesize = 1;
+		n->range[0].flags = NF_NAT_RANGE_MAP_IPS | NF_NAT_RANGE_PROTO_SPECIFIED;
+		memcpy(&n->range[0].min_ip, r->to.b, 4);
+		memcpy(&n->range[0].max_ip, r->to.b, 4);
+		n->range[0].min.all = n->range[0].max.all = htons(r->to_port);
+	} else {
+		struct nf_nat_range *n = target_take(e->b, "DNAT", 1, sizeof(*n));
+
+		n->flags = NF_NAT_RANGE_MAP_IPS | NF_NAT_RANGE_PROTO_SPECIFIED;
+		memcpy(&n->min_addr, r->to.b, 16);
+		memcpy(&n->max_addr, r->to.b, 16);
+		n->min_proto.all = n->max_proto.all = htons(r->to_port);
+	}
+}
+
+static void target_masquerade(struct ipt_encoder *e)
+{
+	if (e->family == FAMILY_4) {
+		struct nf_nat_ipv4_multi_range_compat *n =
+		    target_take(e->b, "MASQUERADE", 0, sizeof(*n));
+
+		n->rangesize = 1;
+		n->range[0].flags = NF_NAT_RANGE_PROTO_RANDOM_FULLY;
+	} else {
+		struct nf_nat_range *n = target_take(e->b, "MASQUERADE", 0, sizeof(*n));
+
+		n->flags = NF_NAT_RANGE_PROTO_RANDOM_FULLY;
+	}
+}
+
+static void target_reject(struct ipt_encoder *e)
+{
+	if (e->family == FAMILY_4) {
+		struct ipt_reject_info *r = target_take(e->b, "REJECT", 0, sizeof(*r));
+
+		r->with = IPT_ICMP_PORT_UNREACHABLE;
+	} else {
+		struct ip6t_reject_info *r = target_take(e->b, "REJECT", 0, sizeof(*r));
+
+		r->with = IP6T_ICMP6_PORT_UNREACH;
+	}
+}
+
+/* new mark = (mark & ~MASK) ^ the masquerade bit */
+static void target_mark(struct ipt_encoder *e, uint32_t mask)
+{
+	struct xt_mark_tginfo2 *m = target_take(e->b, "MARK", 2, sizeof(*m));
+
+	m->mark = e->mark;
+	m->mask = mask;
+}
+
+/* A jump or a standard verdict by name; libiptc turns the name into the number. */
+static void target_standard(struct ipt_encoder *e, const char *name)
+{
+	target_take(e->b, name, 0,
+		    sizeof(struct xt_standard_target) - sizeof(struct xt_entry_target));
+}
+
+void ipt_ext_target(struct ipt_encoder *e, enum ipt_verdict verdict, const char *jump)
+{
+	switch (verdict) {
+	case VERDICT_JUMP:
+		target_standard(e, jump);
+		break;
+	case VERDICT_DNAT:
+		target_dnat(e);
+		break;
+	case VERDICT_SET_MARK:
+		target_mark(e, e->mark);
+		break;
+	case VERDICT_CLEAR_MARK: /* it is set: the rule before returned if not */
+		target_mark(e, 0);
+		break;
+	case VERDICT_MASQUERADE:
+		target_masquerade(e);
+		break;
+	case VERDICT_REJECT:
+		target_reject(e);
+		break;
+	case VERDICT_ACCEPT:
+		target_standard(e, "ACCEPT");
+		break;
+	case VERDICT_DROP:
+		target_standard(e, "DROP");
+		break;
+	case VERDICT_RETURN:
+		target_standard(e, "RETURN");
+		break;
+	}
+}

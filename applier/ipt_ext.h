@@ -1,0 +1,24 @@
+/* The extensions' parts of an entry: the data of each match and target, as the kernel wants it. */
+#ifndef APPLIER_IPT_EXT_H
+#define APPLIER_IPT_EXT_H
+
+#include "applier/ipt_entry.h"
+
+/* A rule being encoded: its parts, and the bytes so far. */
+struct ipt_encoder {
+	struct ipt_blob *b;	     /* zeroed behind len */
+	const struct ipt_rule *rule; /* NULL for a hook */
+	uint8_t args;		     /* those of RULE */
+	uint8_t family;
+	const char *comment; /* a template's or hook's */
+	uint32_t mark;	     /* the masquerade bit's */
+};
+
+/* Appends the matches of MATCHES (enum ipt_match); those of addresses stand in the entry itself. */
+void ipt_ext_matches(struct ipt_encoder *e, uint16_t matches);
+/* Appends the match on connection state NEW. */
+void ipt_ext_match_new(struct ipt_encoder *e);
+/* Appends a target of VERDICT; JUMP is the chain's name for VERDICT_JUMP. */
+void ipt_ext_target(struct ipt_encoder *e, enum ipt_verdict verdict, const char *jump);
+
+#endif
