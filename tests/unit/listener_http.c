@@ -1,0 +1,409 @@
+/* Requests as strangers send them, and the server itself over loopback. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <event2/event.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "listener/http.h"
+
+/* --- the parser --- */
+
+static const struct {
+	const char *text;
+	int status;
+	const char *path;
+	bool head;
+} requests[] = {
+    {"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n", 200, "/healthz", false},
+    {"GET /healthz HTTP/1.0\r\n\r\n", 200, "/healthz", false},
+    {"HEAD /livez HTTP/1.1\r\nHost: a\r\n\r\n", 200, "/livez", true},
+    {"GET /healthz?timeout=5s HTTP/1.1\r\n\r\n", 200, "/healthz", false},
+    {"GET / HTTP/1.1\r\n\r\nand a body", 200, "/", false},
+    {"GET /healthz HTTP/1.1\r\nHost: a\r\n", HTTP_INCOMPLETE, "", false},
+    {"GE", HTTP_INCOMPLETE, "", false},
+    {"", HTTP_INCOMPLETE, "", false},
+    {"POST /healthz HTTP/1.1\r\n\r\n", 405, "", false},
+    {"DELETE /nothing HTTP/1.1\r\n\r\n", 405, "", false},
+    {"GETS /healthz HTTP/1.1\r\n\r\n", 405, "", false},
+    {"get /healthz HTTP/1.1\r\n\r\n", 400, "", false},
+    {"GET healthz HTTP/1.1\r\n\r\n", 400, "", false},
+    {"GET  /healthz HTTP/1.1\r\n\r\n", 400, "", false},
+    {"GET /a b HTTP/1.1\r\n\r\n", 400, "", false},
+    {"GET /\x01 HTTP/1.1\r\n\r\n", 400, "", false},
+    {"GET /\xc3\xa4 HTTP/1.1\r\n\r\n", 400, "", false},
+    {"GET /healthz\r\n\r\n", 400, "", false},
+    {"\r\n\r\n", 400, "", false},
+    {" \r\n\r\n", 400, "", false},
+    {"GET \r\n\r\n", 400, "", false},
+    {"GET /healthz FTP/1.1\r\n\r\n", 400, "", false},
+    {"GET /healthz HTTP/2.0\r\n\r\n", 505, "", false},
+    {"GET /healthz HTTP/1.10\r\n\r\n", 505, "", false},
+    {"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505, "", false},
+    {"\x16\x03\x01\x02 a TLS hello\r\n\r\n", 400, "", false},
+};
+
+static void test_parse(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(requests) / sizeof(requests[0]); i++) {
+		size_t len = strlen(requests[i].text);
+		char *exact = malloc(len + 1); /* of exactly LEN bytes for the address sanitizer */
+		struct http_request r;
+		int status;
+
+		assert_non_null(exact);
+		exact = realloc(exact, len > 0 ? len : 1);
+		memcpy(exact, requests[i].text, len);
+		status = http_parse(exact, len, &r);
+		free(exact);
+		if (status != requests[i].status)
+			fail_msg("\"%s\": status %d", requests[i].text, status);
+		if (status == 200) {
+			assert_string_equal(r.path, requests[i].path);
+			assert_int_equal(r.head, requests[i].head);
+		}
+	}
+}
+
+static void test_parse_bounds(void **state)
+{
+	static char text[HTTP_HEADER_MAX + 100];
+	struct http_request r;
+
+	(void)state;
+	memset(text, 'a', sizeof(text));
+	memcpy(text, "GET /", 5);
+	assert_int_equal(http_parse(text, HTTP_HEADER_MAX - 1, &r), HTTP_INCOMPLETE);
+	assert_int_equal(http_parse(text, HTTP_HEADER_MAX, &r), 431);
+	/* An end behind the bound is no end. */
+	memcpy(text + HTTP_HEADER_MAX - 2, "\r\n\r\n", 4);
+	assert_int_equal(http_parse(text, sizeof(text), &r), 431);
+	/* The longest path, and one more. */
+	memcpy(text + 4 + HTTP_PATH_MAX - 1, " HTTP/1.1\r\n\r\n", 13);
+	assert_int_equal(http_parse(text, 1000, &r), 200);
+	assert_int_equal(strlen(r.path), HTTP_PATH_MAX - 1);
+	memset(text, 'a', sizeof(text));
+	memcpy(text, "GET /", 5);
+	memcpy(text + 4 + HTTP_PATH_MAX, " HTTP/1.1\r\n\r\n", 13);
+	assert_int_equal(http_parse(text, 1000, &r), 414);
+}
+
+/* --- the server, in a process of its own --- */
+
+static void answer(void *arg, const char *path, struct http_reply *reply)
+{
+	(void)arg;
+	if (strcmp(path, "/healthz") != 0) {
+		reply->status = 404;
+		return;
+	}
+	reply->status = 503;
+	reply->content_type = "application/json";
+	strlcpy(reply->body, "{\"a\": 1}", sizeof(reply->body));
+}
+
+static void on_term(evutil_socket_t fd, short what, void *base)
+{
+	(void)fd;
+	(void)what;
+	event_base_loopbreak(base);
+}
+
+static int holder = -1;
+
+/* Runs the server until SIGTERM, then frees everything, which the leak checkers look at. */
+static _Noreturn void serve(const struct ip_addr *addr, uint16_t port)
+{
+	struct event_base *base = event_base_new();
+	struct event *term = evsignal_new(base, SIGTERM, on_term, base);
+	struct http_server *s;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	/* The socket that holds the port in test_port_taken must not live on in here. */
+	if (holder >= 0)
+		close(holder);
+	event_add(term, NULL);
+	s = http_server_new(base, addr, port, answer, NULL);
+	if (s == NULL)
+		_exit(1);
+	event_base_dispatch(base);
+	http_server_free(s);
+	event_free(term);
+	event_base_free(base);
+	exit(0);
+}
+
+struct server {
+	pid_t pid;
+	uint16_t port;
+};
+
+static int tcp_socket(int family)
+{
+	const struct timeval limit = {20, 0};
+	int fd = socket(family, SOCK_STREAM, 0);
+
+	assert_true(fd >= 0);
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
+	return fd;
+}
+
+/* A socket bound and listening on a free port of 127.0.0.1. */
+static int take_port(uint16_t *port)
+{
+	struct sockaddr_in in = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+	socklen_t len = sizeof(in);
+	int fd = tcp_socket(AF_INET);
+
+	assert_int_equal(bind(fd, (struct sockaddr *)&in, sizeof(in)), 0);
+	assert_int_equal(listen(fd, 1), 0);
+	assert_int_equal(getsockname(fd, (struct sockaddr *)&in, &len), 0);
+	*port = ntohs(in.sin_port);
+	return fd;
+}
+
+/* Connects to ADDRESS, trying for LIMIT_MS. The socket, or -1. */
+static int dial(const char *address, uint16_t port, int limit_ms)
+{
+	struct sockaddr_storage sa = {0};
+	struct sockaddr_in *in = (struct sockaddr_in *)&sa;
+	struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)&sa;
+	socklen_t len = sizeof(*in);
+
+	sa.ss_family = AF_INET;
+	in->sin_port = htons(port);
+	if (inet_pton(AF_INET, address, &in->sin_addr) != 1) {
+		sa.ss_family = AF_INET6;
+		in6->sin6_port = htons(port);
+		assert_int_equal(inet_pton(AF_INET6, address, &in6->sin6_addr), 1);
+		len = sizeof(*in6);
+	}
+	for (int waited = 0;; waited += 20) {
+		const struct timespec pause = {0, 20000000};
+		const struct sockaddr_in other = {.sin_family = AF_INET,
+						  .sin_addr = {htonl(INADDR_LOOPBACK + 1)}};
+		int fd = tcp_socket(sa.ss_family);
+
+		/* From 127.0.0.2, or a try at a free port might connect to itself. */
+		if (sa.ss_family == AF_INET)
+			assert_int_equal(bind(fd, (const struct sockaddr *)&other, sizeof(other)),
+					 0);
+		if (connect(fd, (struct sockaddr *)&sa, len) == 0)
+			return fd;
+		close(fd);
+		if (waited >= limit_ms)
+			return -1;
+		nanosleep(&pause, NULL);
+	}
+}
+
+static void start(struct server *s, const char *address)
+{
+	struct ip_addr a;
+
+	assert_int_equal(ip_parse(&a, address), 0);
+	s->pid = fork();
+	assert_true(s->pid >= 0);
+	if (s->pid == 0)
+		serve(&a, s->port);
+}
+
+static void stop(const struct server *s)
+{
+	int status;
+
+	kill(s->pid, SIGTERM);
+	assert_int_equal(waitpid(s->pid, &status, 0), s->pid);
+	assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
+static void start_free(struct server *s, const char *address)
+{
+	close(take_port(&s->port));
+	start(s, address);
+}
+
+/* Reads until the server's end, as a string. */
+static void read_all(int fd, char *buf, size_t size)
+{
+	size_t len = 0;
+	ssize_t n;
+
+	while ((n = read(fd, buf + len, size - 1 - len)) > 0)
+		len += (size_t)n;
+	assert_int_equal(n, 0); /* neither a reset nor a time-out */
+	buf[len] = '\0';
+	close(fd);
+}
+
+static void ask(const struct server *s, const char *request, char *buf, size_t size)
+{
+	int fd = dial("127.0.0.1", s->port, 3000);
+
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, request, strlen(request)), strlen(request));
+	read_all(fd, buf, size);
+}
+
+static void test_answers(void **state)
+{
+	struct server s;
+	char got[4096];
+
+	(void)state;
+	start_free(&s, "127.0.0.1");
+	ask(&s, "GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n", got, sizeof(got));
+	assert_string_equal(got, "HTTP/1.1 503 Service Unavailable\r\n"
+				 "Content-Type: application/json\r\n"
+				 "X-Content-Type-Options: nosniff\r\n"
+				 "Content-Length: 8\r\nConnection: close\r\n\r\n{\"a\": 1}");
+	ask(&s, "HEAD /healthz HTTP/1.1\r\nHost: a\r\n\r\n", got, sizeof(got));
+	assert_non_null(strstr(got, "Content-Length: 8\r\n"));
+	assert_string_equal(strstr(got, "\r\n\r\n"), "\r\n\r\n");
+	ask(&s, "GET /etc/passwd HTTP/1.1\r\nHost: a\r\n\r\n", got, sizeof(got));
+	assert_ptr_equal(strstr(got, "HTTP/1.1 404 Not Found\r\n"), got);
+	ask(&s, "TRACE / HTTP/1.1\r\nHost: a\r\n\r\n", got, sizeof(got));
+	assert_ptr_equal(strstr(got, "HTTP/1.1 405 Method Not Allowed\r\n"), got);
+	assert_non_null(strstr(got, "\r\nAllow: GET, HEAD\r\n"));
+	stop(&s);
+}
+
+/* The body behind a refused request must not turn the answer into a reset. */
+static void test_refused_body(void **state)
+{
+	static char request[40000];
+	struct server s;
+	char got[4096];
+
+	(void)state;
+	memset(request, 'x', sizeof(request) - 1);
+	memcpy(request, "POST /healthz HTTP/1.1\r\nHost: a\r\n\r\n", 35);
+	start_free(&s, "127.0.0.1");
+	ask(&s, request, got, sizeof(got));
+	assert_ptr_equal(strstr(got, "HTTP/1.1 405 "), got);
+	/* Headers without an end. */
+	memcpy(request, "GET /healthz HTTP/1.1\r\nHost: a\r\nX: ", 35);
+	ask(&s, request, got, sizeof(got));
+	assert_ptr_equal(strstr(got, "HTTP/1.1 431 "), got);
+	stop(&s);
+}
+
+static bool closed_within(int fd, int ms)
+{
+	struct pollfd p = {.fd = fd, .events = POLLIN};
+	char byte;
+
+	return poll(&p, 1, ms) == 1 && read(fd, &byte, 1) <= 0;
+}
+
+static void test_idle_connections(void **state)
+{
+	int idle[HTTP_CONNECTIONS_MAX];
+	struct server s;
+	char got[4096];
+
+	(void)state;
+	start_free(&s, "127.0.0.1");
+	for (size_t i = 0; i < HTTP_CONNECTIONS_MAX; i++) {
+		idle[i] = dial("127.0.0.1", s.port, 3000);
+		assert_true(idle[i] >= 0);
+		assert_int_equal(write(idle[i], "G", 1), 1);
+	}
+	ask(&s, "GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n", got, sizeof(got));
+	assert_ptr_equal(strstr(got, "HTTP/1.1 503 "), got);
+	assert_true(closed_within(idle[0], 1000)); /* it made room */
+	assert_false(closed_within(idle[2], 10));
+	/* The others end at their deadline, though they say something now and then. */
+	for (int i = 0; i < HTTP_DEADLINE_SECONDS - 1; i++) {
+		assert_false(closed_within(idle[2], 900));
+		assert_int_equal(write(idle[2], "E", 1), 1);
+	}
+	assert_true(closed_within(idle[2], 3000));
+	for (size_t i = 0; i < HTTP_CONNECTIONS_MAX; i++)
+		close(idle[i]);
+	stop(&s);
+}
+
+static void test_port_taken(void **state)
+{
+	struct server s;
+	char got[4096];
+	int fd;
+
+	(void)state;
+	holder = take_port(&s.port);
+	start(&s, "127.0.0.1");
+	/* It is still there, and gets the port once that is free. */
+	usleep(300000);
+	assert_int_equal(waitpid(s.pid, NULL, WNOHANG), 0);
+	close(holder);
+	holder = -1;
+	fd = dial("127.0.0.1", s.port, (HTTP_BIND_RETRY_SECONDS + 3) * 1000);
+	assert_true(fd >= 0);
+	close(fd);
+	ask(&s, "GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n", got, sizeof(got));
+	assert_ptr_equal(strstr(got, "HTTP/1.1 503 "), got);
+	stop(&s);
+}
+
+static void test_unspecified_means_both_families(void **state)
+{
+	struct server s;
+	int fd4, fd6;
+
+	(void)state;
+	start_free(&s, "0.0.0.0");
+	fd4 = dial("127.0.0.1", s.port, 3000);
+	fd6 = dial("::1", s.port, 0);
+	assert_true(fd4 >= 0);
+	assert_true(fd6 >= 0);
+	close(fd4);
+	close(fd6);
+	stop(&s);
+}
+
+static void test_one_address_means_that_one(void **state)
+{
+	struct server s;
+	int fd;
+
+	(void)state;
+	start_free(&s, "::1");
+	fd = dial("::1", s.port, 3000);
+	assert_true(fd >= 0);
+	close(fd);
+	assert_int_equal(dial("127.0.0.1", s.port, 0), -1);
+	stop(&s);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_parse),
+	    cmocka_unit_test(test_parse_bounds),
+	    cmocka_unit_test(test_answers),
+	    cmocka_unit_test(test_refused_body),
+	    cmocka_unit_test(test_idle_connections),
+	    cmocka_unit_test(test_port_taken),
+	    cmocka_unit_test(test_unspecified_means_both_families),
+	    cmocka_unit_test(test_one_address_means_that_one),
+	};
+
+	signal(SIGPIPE, SIG_IGN);
+	return cmocka_run_group_tests_name("listener_http", tests, NULL, NULL);
+}
