@@ -52,19 +52,24 @@ void fd_place(int fd, int number)
 	close(fd);
 }
 
-/* The program beside our own binary (build tree), else where `make install` put it. */
-static void program_path(const char *program, char path[PATH_MAX])
+/*
+ * Opens the program beside our own binary (build tree), else where `make install` put it. By
+ * descriptor, since the child's own uid may not reach the directory.
+ */
+static int program_open(const char *program, char path[PATH_MAX])
 {
 	char self[PATH_MAX];
 	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+	int fd;
 
 	if (n > 0) {
 		self[n] = '\0';
 		if (snprintf(path, PATH_MAX, "%s/%s", dirname(self), program) < PATH_MAX &&
-		    access(path, X_OK) == 0)
-			return;
+		    (fd = open(path, O_PATH | O_CLOEXEC)) >= 0)
+			return fd;
 	}
 	snprintf(path, PATH_MAX, "%s/%s", LIBEXECDIR, program);
+	return open(path, O_PATH | O_CLOEXEC);
 }
 
 /* Puts C's descriptors at their fixed numbers and closes every other one. */
@@ -115,10 +120,10 @@ static _Noreturn void child_main(const struct child *c, int life, pid_t parent)
 	char *env[sizeof(kept) / sizeof(kept[0]) + 1];
 	char path[PATH_MAX];
 	sigset_t none;
-	int n = 0;
+	int n = 0, program;
 
-	program_path(c->program, path);
 	arrange_fds(c, life);
+	program = program_open(c->program, path);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	if (c->user != NULL) {
@@ -136,7 +141,7 @@ static _Noreturn void child_main(const struct child *c, int life, pid_t parent)
 			n++;
 	}
 	env[n] = NULL;
-	execve(path, c->argv, env);
+	fexecve(program, c->argv, env);
 	fatal(EXIT_CONFIG, "cannot execute %s: %s; is kube-proxy installed completely?", path,
 	    strerror(errno));
 }
