@@ -7,7 +7,6 @@
 #include <event2/event.h>
 #include <seccomp.h>
 #include <signal.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/resource.h>
@@ -105,14 +104,6 @@ static void on_request(void *arg, const char *path, struct http_reply *reply)
 	health_body(&l->health, &now, healthz, reply->body, sizeof(reply->body));
 }
 
-static void on_parent_gone(evutil_socket_t fd, short what, void *arg)
-{
-	(void)fd;
-	(void)what;
-	(void)arg;
-	exit(EXIT_OK);
-}
-
 static void lock_down(void)
 {
 	static const char *const nothing[] = {NULL};
@@ -130,19 +121,15 @@ int main(void)
 	static struct config cfg;
 	struct listener l;
 	struct event_base *base;
-	struct event *life;
 
 	log_init("listener");
 	signal(SIGPIPE, SIG_IGN); /* write() tells */
-	signal(SIGINT, SIG_IGN);  /* a terminal's Ctrl-C is for the parent; its end is ours */
+	signal(SIGINT, SIG_IGN);  /* a terminal's Ctrl-C is for the parent, whose end is ours */
 	config_load(&cfg, FD_CONFIG);
 	health_init(&l.health, cfg.sync_period_ms);
 	base = event_base_new();
 	if (base == NULL)
 		fatal(EXIT_FAILED, "libevent has no event base");
-	life = event_new(base, FD_LIFE, EV_READ, on_parent_gone, NULL);
-	if (life == NULL || event_add(life, NULL) != 0)
-		fatal(EXIT_FAILED, "cannot watch descriptor %d: out of memory", FD_LIFE);
 	channel_new(base, LISTENER_FD_PLANNER, "the planner", on_status, &l);
 	lock_down();
 	if (cfg.healthz_port != 0 &&
