@@ -26,11 +26,15 @@ struct api_access {
 };
 
 /*
- * Fills A from CFG: its kubeconfig, else in-cluster (KUBERNETES_SERVICE_HOST), else its master URL
- * alone; master overrides the server. Relative paths in a kubeconfig count from its directory.
+ * Fills A from CFG: its kubeconfig, else the pod's service account if CFG is in_cluster, else its
+ * master URL alone; master overrides the server. Relative paths in a kubeconfig count from its
+ * directory. The files that it names must be readable now.
  * 0, or -1 after logging what is wrong, where (file:line, field), and what to do.
  */
 int api_access_load(struct api_access *a, const struct config *cfg);
 void api_access_clear(struct api_access *a); /* frees, and wipes the secrets */
+
+/* NULL if URL can be an apiserver's (http or https, a host, nothing secret), else what is wrong. */
+const char *api_url_check(const char *url);
 
 #endif

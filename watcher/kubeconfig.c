@@ -1,0 +1,402 @@
+#include "watcher/kubeconfig.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "watcher/file.h"
+#include "watcher/yaml.h"
+
+#define KUBECONFIG_SIZE_MAX (4u * 1024 * 1024)
+#define SERVICE_ACCOUNT	    "/var/run/secrets/kubernetes.io/serviceaccount/"
+
+struct kubeconfig {
+	const char *path;
+	struct yaml y;
+	const json_t *root;
+};
+
+/* Logs "PATH:LINE: text"; AT is the value that is wrong or lacks something. Returns -1. */
+__attribute__((format(printf, 3, 4))) static int bad(const struct kubeconfig *k, const json_t *at,
+						     const char *fmt, ...)
+{
+	char text[1024];
+	unsigned line = yaml_line(&k->y, at);
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	if (line != 0)
+		log_error("kubeconfig %s:%u: %s", k->path, line, text);
+	else
+		log_error("kubeconfig %s: %s", k->path, text);
+	return -1;
+}
+
+const char *api_url_check(const char *url)
+{
+	const char *host;
+
+	if (strncmp(url, "https://", 8) == 0)
+		host = url + 8;
+	else if (strncmp(url, "http://", 7) == 0)
+		host = url + 7;
+	else
+		return "must begin with https:// (or http://)";
+	if (*host == '\0' || *host == '/' || *host == ':')
+		return "names no host";
+	for (const char *p = host; *p != '\0'; p++)
+		if (!isgraph((unsigned char)*p) || strchr("@?#\"<>\\^`{|}", *p) != NULL)
+			return "must be scheme, host, port and path only";
+	return NULL;
+}
+
+/* --- values --- */
+
+static int base64_digit(char c)
+{
+	static const char digits[] =
+	    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+	const char *p = c == '\0' ? NULL : strchr(digits, c);
+
+	return p == NULL ? -1 : (int)(p - digits);
+}
+
+/* RFC 4648 with padding; line breaks are skipped. A NUL-terminated copy, or NULL. */
+static char *base64_decode(const char *text)
+{
+	char *out = malloc(strlen(text) / 4 * 3 + 4);
+	size_t n = 0, digits = 0;
+	uint32_t bits = 0;
+
+	if (out == NULL)
+		return NULL;
+	for (; *text != '\0' && *text != '='; text++) {
+		int digit = base64_digit(*text);
+
+		if (*text == '\n' || *text == '\r')
+			continue;
+		if (digit < 0)
+			goto bad;
+		bits = bits << 6 | (uint32_t)digit;
+		if (digits++ % 4 != 0)
+			out[n++] = (char)(uint8_t)(bits >> (6 - 2 * ((digits - 1) % 4)));
+	}
+	for (; *text == '=' || *text == '\n' || *text == '\r'; text++)
+		digits += *text == '=';
+	if (*text != '\0' || digits % 4 != 0)
+		goto bad;
+	out[n] = '\0';
+	return out;
+bad:
+	explicit_bzero(out, n);
+	free(out);
+	return NULL;
+}
+
+static void wipe(char *secret)
+{
+	if (secret != NULL)
+		explicit_bzero(secret, strlen(secret));
+	free(secret);
+}
+
+/* PATH as it is if absolute, else below the kubeconfig's directory. */
+static char *resolve(const struct kubeconfig *k, const char *path)
+{
+	const char *slash = strrchr(k->path, '/');
+	char *whole;
+	int dir = slash == NULL ? 0 : (int)(slash - k->path) + 1;
+
+	if (path[0] == '/')
+		dir = 0;
+	return asprintf(&whole, "%.*s%s", dir, k->path, path) < 0 ? NULL : whole;
+}
+
+enum value_kind { VALUE_TEXT, VALUE_FILE, VALUE_PEM, VALUE_BOOL, VALUE_REFUSED };
+
+struct value {
+	const char *key;
+	enum value_kind kind;
+	size_t offset;	     /* in struct api_access */
+	const char *instead; /* VALUE_REFUSED: what to do */
+};
+
+static const struct value cluster_values[] = {
+    {"server", VALUE_TEXT, offsetof(struct api_access, server), NULL},
+    {"certificate-authority", VALUE_FILE, offsetof(struct api_access, ca_file), NULL},
+    {"certificate-authority-data", VALUE_PEM, offsetof(struct api_access, ca_data), NULL},
+    {"tls-server-name", VALUE_TEXT, offsetof(struct api_access, tls_server_name), NULL},
+    {"insecure-skip-tls-verify", VALUE_BOOL, offsetof(struct api_access, insecure_skip_tls_verify),
+     NULL},
+    {"proxy-url", VALUE_REFUSED, 0, "give a server that can be reached without a proxy"},
+    {NULL, VALUE_TEXT, 0, NULL},
+};
+
+#define CREDENTIALS "use a client certificate, a token or a tokenFile"
+
+static const struct value user_values[] = {
+    {"client-certificate", VALUE_FILE, offsetof(struct api_access, cert_file), NULL},
+    {"client-certificate-data", VALUE_PEM, offsetof(struct api_access, cert_data), NULL},
+    {"client-key", VALUE_FILE, offsetof(struct api_access, key_file), NULL},
+    {"client-key-data", VALUE_PEM, offsetof(struct api_access, key_data), NULL},
+    {"token", VALUE_TEXT, offsetof(struct api_access, token), NULL},
+    {"tokenFile", VALUE_FILE, offsetof(struct api_access, token_file), NULL},
+    {"exec", VALUE_REFUSED, 0, "the watcher runs no programs; " CREDENTIALS},
+    {"auth-provider", VALUE_REFUSED, 0, CREDENTIALS},
+    {"username", VALUE_REFUSED, 0, CREDENTIALS},
+    {"password", VALUE_REFUSED, 0, CREDENTIALS},
+    {"as", VALUE_REFUSED, 0, "give the credentials of the identity itself"},
+    {NULL, VALUE_TEXT, 0, NULL},
+};
+
+static int check_readable(const struct kubeconfig *k, const json_t *at, const char *key,
+			  const char *path)
+{
+	if (access(path, R_OK) == 0)
+		return 0;
+	if (errno == EACCES)
+		return bad(k, at,
+			   "%s: no permission to read %s: it must be readable by the "
+			   "watcher's user _kproxy-w",
+			   key, path);
+	return bad(k, at, "%s: cannot read %s: %s", key, path, strerror(errno));
+}
+
+static int take_string(const struct kubeconfig *k, const struct value *v, const json_t *json,
+		       char **out)
+{
+	const char *text = json_string_value(json);
+
+	if (text == NULL)
+		return bad(k, json, "%s: must be a string; put it in quotes", v->key);
+	if (text[0] == '\0')
+		return 0;
+	if (v->kind == VALUE_FILE)
+		*out = resolve(k, text);
+	else
+		*out = v->kind == VALUE_PEM ? base64_decode(text) : strdup(text);
+	if (*out == NULL)
+		return bad(k, json, "%s: %s", v->key,
+			   v->kind == VALUE_PEM ? "is not base64" : "not enough memory");
+	if (v->kind == VALUE_PEM && strstr(*out, "-----BEGIN ") == NULL)
+		return bad(k, json, "%s: is no PEM text (\"-----BEGIN ...\") in base64", v->key);
+	return v->kind == VALUE_FILE ? check_readable(k, json, v->key, *out) : 0;
+}
+
+/* Fills A with what TABLE knows of OBJECT; other keys are none of ours. */
+static int take_values(const struct kubeconfig *k, struct api_access *a, const struct value *table,
+		       const json_t *object)
+{
+	for (const struct value *v = table; v->key != NULL; v++) {
+		const json_t *json = json_object_get(object, v->key);
+		char *field = (char *)a + v->offset;
+
+		if (json == NULL || json_is_null(json))
+			continue;
+		if (v->kind == VALUE_REFUSED)
+			return bad(k, yaml_line(&k->y, json) != 0 ? json : object,
+				   "%s is not supported: %s", v->key, v->instead);
+		if (v->kind == VALUE_BOOL) {
+			if (!json_is_boolean(json))
+				return bad(k, json, "%s: must be true or false", v->key);
+			*(bool *)(void *)field = json_is_true(json);
+		} else if (take_string(k, v, json, (char **)(void *)field) != 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* --- the document --- */
+
+/* The entry called NAME of the list LIST, its member MEMBER. NULL after logging. */
+static const json_t *named(const struct kubeconfig *k, const char *list, const char *member,
+			   const char *name)
+{
+	const json_t *array = json_object_get(k->root, list), *object;
+	size_t i;
+	json_t *entry;
+
+	if (array != NULL && !json_is_null(array) && !json_is_array(array)) {
+		bad(k, array, "%s: must be a list", list);
+		return NULL;
+	}
+	json_array_foreach (array, i, entry) {
+		const char *is = json_string_value(json_object_get(entry, "name"));
+
+		if (is == NULL || strcmp(is, name) != 0)
+			continue;
+		object = json_object_get(entry, member);
+		if (json_is_object(object))
+			return object;
+		bad(k, entry, "%s \"%s\": %s: must be a mapping", list, name, member);
+		return NULL;
+	}
+	bad(k, array != NULL ? array : k->root, "%s: none has the name \"%s\"", list, name);
+	return NULL;
+}
+
+static int check_access(const struct kubeconfig *k, const struct api_access *a,
+			const json_t *cluster, const json_t *user)
+{
+	bool cert = a->cert_file != NULL || a->cert_data != NULL;
+	bool key = a->key_file != NULL || a->key_data != NULL;
+	const char *why;
+
+	if (a->server == NULL)
+		return bad(k, cluster, "server: is missing; give the apiserver's URL");
+	why = api_url_check(a->server);
+	if (why != NULL)
+		return bad(k, cluster, "server \"%s\": %s", a->server, why);
+	if (a->insecure_skip_tls_verify && (a->ca_file != NULL || a->ca_data != NULL))
+		return bad(k, cluster,
+			   "insecure-skip-tls-verify: cannot stand beside a certificate "
+			   "authority; remove one of them");
+	if (cert != key)
+		return bad(k, user, "client-%s: is missing beside client-%s",
+			   cert ? "key" : "certificate", cert ? "certificate" : "key");
+	return 0;
+}
+
+static int take_context(const struct kubeconfig *k, struct api_access *a, const char *master)
+{
+	const json_t *current = json_object_get(k->root, "current-context");
+	const json_t *context, *cluster, *user = NULL;
+	const char *cluster_name, *user_name;
+
+	if (json_string_length(current) == 0)
+		return bad(k, k->root, "current-context: is missing; name the context to use");
+	context = named(k, "contexts", "context", json_string_value(current));
+	if (context == NULL)
+		return -1;
+	cluster_name = json_string_value(json_object_get(context, "cluster"));
+	user_name = json_string_value(json_object_get(context, "user"));
+	if (cluster_name == NULL)
+		return bad(k, context, "cluster: the context \"%s\" must name one",
+			   json_string_value(current));
+	cluster = named(k, "clusters", "cluster", cluster_name);
+	if (cluster == NULL || take_values(k, a, cluster_values, cluster) != 0)
+		return -1;
+	if (user_name != NULL && user_name[0] != '\0') {
+		user = named(k, "users", "user", user_name);
+		if (user == NULL || take_values(k, a, user_values, user) != 0)
+			return -1;
+	}
+	if (master[0] != '\0') {
+		free(a->server);
+		a->server = strdup(master);
+	}
+	return check_access(k, a, cluster, user);
+}
+
+static int load_kubeconfig(struct api_access *a, const struct config *cfg)
+{
+	struct kubeconfig k = {.path = cfg->kubeconfig};
+	struct yaml_error err;
+	const char *why;
+	size_t len;
+	char *text = file_read(k.path, KUBECONFIG_SIZE_MAX, &len, &why);
+	int r;
+
+	if (text == NULL) {
+		log_error("kubeconfig %s: cannot be read: %s", k.path, why);
+		return -1;
+	}
+	r = yaml_parse(&k.y, text, len, &err);
+	explicit_bzero(text, len);
+	free(text);
+	if (r != 0)
+		log_error("kubeconfig %s:%u: %s", k.path, err.line != 0 ? err.line : 1, err.text);
+	else if (k.y.count != 1 || !json_is_object(k.y.documents[0]))
+		r = bad(&k, NULL, "must be one document of kind Config, and has %zu documents",
+			k.y.count);
+	else {
+		k.root = k.y.documents[0];
+		r = take_context(&k, a, cfg->master);
+	}
+	yaml_clear(&k.y);
+	return r;
+}
+
+static int load_service_account(struct api_access *a, const struct config *cfg)
+{
+	static const char token[] = SERVICE_ACCOUNT "token", ca[] = SERVICE_ACCOUNT "ca.crt";
+	const char *const files[] = {token, ca};
+
+	for (size_t i = 0; i < 2; i++) {
+		if (access(files[i], R_OK) == 0)
+			continue;
+		log_error("%s: %s; a pod's service account must be mounted there and readable by "
+			  "the user _kproxy-w, or give --kubeconfig",
+			  files[i], strerror(errno));
+		return -1;
+	}
+	a->server = strdup(cfg->master);
+	a->token_file = strdup(token);
+	a->ca_file = strdup(ca);
+	return a->server == NULL || a->token_file == NULL || a->ca_file == NULL ? -1 : 0;
+}
+
+static void strip_slashes(char *url)
+{
+	size_t len = strlen(url);
+
+	while (len > 0 && url[len - 1] == '/')
+		url[--len] = '\0';
+}
+
+/* What stands in the kubeconfig itself wins over a file, as with kubectl. */
+static void prefer(const char *data, char **file)
+{
+	if (data == NULL)
+		return;
+	free(*file);
+	*file = NULL;
+}
+
+static int load(struct api_access *a, const struct config *cfg)
+{
+	if (cfg->kubeconfig[0] != '\0')
+		return load_kubeconfig(a, cfg);
+	if (cfg->in_cluster)
+		return load_service_account(a, cfg);
+	a->server = strdup(cfg->master);
+	return a->server == NULL ? -1 : 0;
+}
+
+int api_access_load(struct api_access *a, const struct config *cfg)
+{
+	memset(a, 0, sizeof(*a));
+	if (load(a, cfg) != 0) {
+		api_access_clear(a);
+		return -1;
+	}
+	prefer(a->ca_data, &a->ca_file);
+	prefer(a->cert_data, &a->cert_file);
+	prefer(a->key_data, &a->key_file);
+	strip_slashes(a->server);
+	if (strncmp(a->server, "http:", 5) == 0 && (a->token != NULL || a->token_file != NULL))
+		log_warn("%s: the token is sent unencrypted; use https", a->server);
+	return 0;
+}
+
+void api_access_clear(struct api_access *a)
+{
+	free(a->server);
+	free(a->ca_file);
+	free(a->ca_data);
+	free(a->cert_file);
+	free(a->cert_data);
+	free(a->key_file);
+	wipe(a->key_data);
+	wipe(a->token);
+	free(a->token_file);
+	free(a->tls_server_name);
+	memset(a, 0, sizeof(*a));
+}
