@@ -1,0 +1,54 @@
+/*
+ * GET requests to the apiserver: libcurl's multi interface on the process's event base, one pool of
+ * connections. Nothing here waits: a request's callbacks run from the event loop.
+ */
+#ifndef WATCHER_API_CLIENT_H
+#define WATCHER_API_CLIENT_H
+
+#include <event2/event.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "watcher/kubeconfig.h"
+
+#define API_CONNECT_SECONDS 10 /* name, TCP and TLS together */
+/*
+ * How long a server may say nothing while it owes us something: a response's beginning, more of a
+ * list. The apiserver itself gives a request up after 60 s (--request-timeout).
+ */
+#define API_STALL_SECONDS 65
+
+struct api_client;
+
+struct api_result {
+	long status;	      /* of the response; 0: none came */
+	bool complete;	      /* a 200 whose whole body came */
+	unsigned retry_after; /* seconds the server asks to wait; 0: it does not */
+	char error[384];      /* if not complete: what happened, in words; no secret is in it */
+};
+
+struct api_handler {
+	/* A response with status 200 begins. */
+	void (*start)(void *arg);
+	/* Bytes of its body. NULL, or why to end the request; it becomes the result's error. */
+	const char *(*data)(void *arg, const char *bytes, size_t len);
+	/* Always the last call. */
+	void (*done)(void *arg, const struct api_result *r);
+};
+
+/*
+ * ACCESS must outlive the client. NULL after logging a set-up that cannot work (an unreadable file,
+ * a malformed URL).
+ */
+struct api_client *api_client_new(struct event_base *base, const struct api_access *access);
+void api_client_free(struct api_client *c);
+
+/*
+ * Asks for PATH (with its query). DEADLINE, in seconds, is a watch's: it ends no later, and its
+ * server may be silent after the response has begun; 0 for a list. 0, or -1 without memory; then no
+ * callback is made.
+ */
+int api_get(struct api_client *c, const char *path, unsigned deadline,
+	    const struct api_handler *handler, void *arg);
+
+#endif

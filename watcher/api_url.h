@@ -1,0 +1,20 @@
+/* The paths and queries of the requests the watcher makes. Pure. */
+#ifndef WATCHER_API_URL_H
+#define WATCHER_API_URL_H
+
+/* What is asked of one resource; an empty or NULL selector selects everything. */
+struct api_query {
+	const char *path; /* "/api/v1/services" */
+	const char *label_selector;
+	const char *field_selector;
+};
+
+/*
+ * Path and query of one page of a list: at most LIMIT objects, from where CONTINUE_TOKEN (NULL: the
+ * beginning) says. Allocated; NULL without memory.
+ */
+char *api_url_list(const struct api_query *q, unsigned limit, const char *continue_token);
+/* The same of a watch from RESOURCE_VERSION that the server ends after TIMEOUT seconds. */
+char *api_url_watch(const struct api_query *q, const char *resource_version, unsigned timeout);
+
+#endif
