@@ -1,0 +1,99 @@
+/* Prints the applier's compile-time tables for `make audit`: chains, hooks, templates. */
+#include <stdio.h>
+
+#include "applier/ipt_tables.h"
+
+static const char *const tables[IPT_TABLE_COUNT] = {"nat", "filter"};
+
+static const struct {
+	unsigned bit;
+	const char *text;
+} matches[] = {
+    {MATCH_SRC, " from SRC"},
+    {MATCH_NOT_SRC, " not from SRC"},
+    {MATCH_SRC_TO, " from the endpoint itself"},
+    {MATCH_CTSTATE_INVALID, " state INVALID"},
+    {MATCH_CTSTATE_EST, " state RELATED,ESTABLISHED"},
+    {MATCH_LOCAL_DST, " to a local address"},
+    {MATCH_MARKED, " marked"},
+    {MATCH_UNMARKED, " unmarked"},
+    {MATCH_STATISTIC, " with PROBABILITY"},
+    {MATCH_PROTO, " PROTO"},
+};
+
+static const char *const verdicts[] = {
+    [VERDICT_JUMP] = "jump",
+    [VERDICT_DNAT] = "DNAT to the endpoint",
+    [VERDICT_SET_MARK] = "set the mark",
+    [VERDICT_CLEAR_MARK] = "clear the mark",
+    [VERDICT_MASQUERADE] = "MASQUERADE",
+    [VERDICT_REJECT] = "REJECT",
+    [VERDICT_ACCEPT] = "ACCEPT",
+    [VERDICT_DROP] = "DROP",
+    [VERDICT_RETURN] = "RETURN",
+};
+
+/* The kind's name, padded to WIDTH. */
+static void print_chain_name(uint8_t kind, int width)
+{
+	char name[CHAIN_NAME_LEN + 8];
+
+	snprintf(name, sizeof(name), "%s%s", ipt_chain_kinds[kind].name,
+		 ipt_chain_kinds[kind].hashed ? "<hash>" : "");
+	printf("%-*s", width, name);
+}
+
+static void print_chains(void)
+{
+	puts("\nCHAINS  the only ones it can make, change or delete");
+	for (uint8_t k = 0; k < CHAIN_KIND_COUNT; k++) {
+		printf("  ");
+		print_chain_name(k, 24);
+		for (unsigned t = 0; t < IPT_TABLE_COUNT; t++)
+			if (ipt_chain_kinds[k].tables & 1u << t)
+				printf(" %s", tables[t]);
+		putchar('\n');
+	}
+}
+
+static void print_hooks(void)
+{
+	puts("\nHOOKS  the only rules it can put into or take out of a built-in chain");
+	for (unsigned i = 0; i < IPT_HOOK_COUNT; i++) {
+		const struct ipt_hook *h = &ipt_hooks[i];
+
+		printf("  %2u  %-6s  %-11s -> %-22s %s\n", i, tables[h->table], h->builtin,
+		       ipt_chain_kinds[h->kind].name, h->only_new ? "state NEW" : "");
+	}
+}
+
+static void print_template(const struct ipt_template *t)
+{
+	printf("  %-24s %-6s ", t->name, tables[t->table]);
+	print_chain_name(t->chain, 0);
+	printf(":");
+	for (size_t i = 0; i < sizeof(matches) / sizeof(matches[0]); i++)
+		if (t->matches & matches[i].bit)
+			printf("%s", matches[i].text);
+	if (t->args & ARG_DST)
+		printf(" to DST");
+	if (t->args & ARG_DPORT)
+		printf(" port DPORT");
+	printf(" => %s", verdicts[t->verdict]);
+	for (uint8_t k = 0; k < CHAIN_KIND_COUNT; k++)
+		if (t->targets & 1u << k) {
+			putchar(' ');
+			print_chain_name(k, 0);
+		}
+	putchar('\n');
+}
+
+int main(void)
+{
+	print_chains();
+	print_hooks();
+	puts("\nTEMPLATES  every rule that can exist; SRC, DST ... are checked arguments");
+	for (unsigned i = 0; i < IPT_TEMPLATE_COUNT; i++)
+		print_template(&ipt_templates[i]);
+	return 0;
+}
