@@ -1,0 +1,484 @@
+/* Every message there and back; long ones in parts; what a decoder must refuse. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "ipc/config.h"
+#include "ipc/objects.h"
+#include "ipc/status.h"
+#include "ipc/txn.h"
+
+static struct frame f;
+
+static void config_round_trip(void **state)
+{
+	struct config a = {.mode = MODE_IPTABLES,
+	    .verbosity = 3,
+	    .node_name = "node-a",
+	    .kubeconfig = "/etc/kube-proxy/kubeconfig",
+	    .masquerade_bit = 14,
+	    .masquerade_all = true,
+	    .cluster_cidr_count = 2,
+	    .sync_period_ms = 30000,
+	    .min_sync_period_ms = 1000,
+	    .healthz_port = 10256,
+	    .audit_log = "auto",
+	    .key = {1, UINT64_MAX}};
+	struct config b;
+
+	(void)state;
+	ip_cidr_parse(&a.cluster_cidrs[0], "10.244.0.0/16");
+	ip_cidr_parse(&a.cluster_cidrs[1], "fd00:244::/48");
+	config_encode(&f, &a);
+	assert_false(f.overflow);
+	assert_null(config_decode(&b, f.buf, f.len));
+	assert_memory_equal(&a, &b, sizeof(a));
+	assert_non_null(config_decode(&b, f.buf, f.len - 1));
+	assert_non_null(config_decode(&b, f.buf, 0));
+	a.masquerade_bit = 32;
+	config_encode(&f, &a);
+	assert_string_equal(config_decode(&b, f.buf, f.len), "a number out of range");
+}
+
+static struct cursor open_it(struct frame_reader *r, unsigned want)
+{
+	struct cursor c;
+	unsigned type;
+
+	assert_false(f.overflow);
+	assert_null(frame_open(r, f.buf, f.len, &type, &c));
+	assert_int_equal(type, want);
+	return c;
+}
+
+static void service_round_trip(void **state)
+{
+	struct service_port ports[] = {{"http", PROTO_TCP, 80, 30080}, {"", PROTO_SCTP, 9, 0}};
+	struct ip_addr external[1], lb[2];
+	struct ip_cidr ranges[1];
+	struct service a = {.namespace = "shop",
+	    .name = "web",
+	    .cluster_ip_count = 2,
+	    .port_count = 2,
+	    .ports = ports,
+	    .external_ip_count = 1,
+	    .external_ips = external,
+	    .lb_ip_count = 2,
+	    .lb_ips = lb,
+	    .source_range_count = 1,
+	    .source_ranges = ranges,
+	    .affinity_seconds = 600,
+	    .internal_local = true,
+	    .health_check_node_port = 31234};
+	struct service b;
+	struct frame_reader r;
+	struct cursor c;
+
+	(void)state;
+	ip_parse(&a.cluster_ips[0], "10.96.0.1");
+	ip_parse(&a.cluster_ips[1], "fd00:96::1");
+	ip_parse(&external[0], "192.0.2.1");
+	ip_parse(&lb[0], "203.0.113.1");
+	ip_parse(&lb[1], "2001:db8::1");
+	ip_cidr_parse(&ranges[0], "203.0.113.0/24");
+	objects_encode_service(&f, &a);
+	c = open_it(&r, OBJ_SERVICE_PUT);
+	assert_null(objects_decode_service(&c, &b));
+	frame_close(&r);
+	assert_string_equal(b.namespace, "shop");
+	assert_string_equal(b.name, "web");
+	assert_int_equal(b.cluster_ip_count, 2);
+	assert_memory_equal(b.cluster_ips, a.cluster_ips, sizeof(a.cluster_ips));
+	assert_int_equal(b.port_count, 2);
+	for (int i = 0; i < 2; i++) {
+		assert_string_equal(b.ports[i].name, ports[i].name);
+		assert_int_equal(b.ports[i].proto, ports[i].proto);
+		assert_int_equal(b.ports[i].port, ports[i].port);
+		assert_int_equal(b.ports[i].node_port, ports[i].node_port);
+	}
+	assert_memory_equal(b.lb_ips, lb, sizeof(lb));
+	assert_memory_equal(b.external_ips, external, sizeof(external));
+	assert_memory_equal(b.source_ranges, ranges, sizeof(ranges));
+	assert_int_equal(b.affinity_seconds, 600);
+	assert_true(b.internal_local);
+	assert_false(b.external_local);
+	assert_int_equal(b.health_check_node_port, 31234);
+	service_clear(&b);
+	ports[0].port = 0;
+	objects_encode_service(&f, &a);
+	c = open_it(&r, OBJ_SERVICE_PUT);
+	assert_string_equal(objects_decode_service(&c, &b), "port 0");
+	service_clear(&b);
+	frame_close(&r);
+	ports[0] = (struct service_port){"x", 99, 80, 0};
+	objects_encode_service(&f, &a);
+	c = open_it(&r, OBJ_SERVICE_PUT);
+	assert_string_equal(objects_decode_service(&c, &b), "an unknown protocol");
+	service_clear(&b);
+	frame_close(&r);
+}
+
+/* The longest service and slice the bounds allow must fit their frames. */
+static void the_longest_fit(void **state)
+{
+	struct service s = {.port_count = SERVICE_PORTS_MAX,
+	    .external_ip_count = SERVICE_IPS_MAX,
+	    .lb_ip_count = SERVICE_IPS_MAX,
+	    .source_range_count = SERVICE_IPS_MAX};
+	struct slice sl = {.family = FAMILY_6,
+	    .port_count = SLICE_PORTS_MAX,
+	    .endpoint_count = SLICE_ENDPOINTS_MAX};
+	struct slice part;
+	struct frame_reader r;
+	uint32_t next = 0, parts = 0, seen = 0;
+
+	(void)state;
+	s.ports = calloc(s.port_count, sizeof(*s.ports));
+	s.external_ips = calloc(s.external_ip_count, sizeof(*s.external_ips));
+	s.lb_ips = calloc(s.lb_ip_count, sizeof(*s.lb_ips));
+	s.source_ranges = calloc(s.source_range_count, sizeof(*s.source_ranges));
+	for (int i = 0; i < SERVICE_IPS_MAX; i++) {
+		s.external_ips[i].family = s.lb_ips[i].family = FAMILY_6;
+		s.source_ranges[i].addr.family = FAMILY_6;
+	}
+	for (int i = 0; i < SERVICE_PORTS_MAX; i++) {
+		memset(s.ports[i].name, 'p', NAME_MAX_LABEL - 1);
+		s.ports[i].port = s.ports[i].node_port = 65535;
+		s.ports[i].proto = PROTO_SCTP;
+	}
+	objects_encode_service(&f, &s);
+	assert_false(f.overflow);
+	service_clear(&s);
+
+	sl.ports = calloc(sl.port_count, sizeof(*sl.ports));
+	sl.endpoints = calloc(sl.endpoint_count, sizeof(*sl.endpoints));
+	memset(sl.name, 'n', sizeof(sl.name) - 1);
+	for (int i = 0; i < SLICE_PORTS_MAX; i++) {
+		memset(sl.ports[i].name, 'p', NAME_MAX_LABEL - 1);
+		sl.ports[i].proto = PROTO_UDP;
+		sl.ports[i].port = 65535;
+	}
+	for (int i = 0; i < SLICE_ENDPOINTS_MAX; i++) {
+		sl.endpoints[i].addr.family = FAMILY_6;
+		sl.endpoints[i].addr.b[15] = (uint8_t)i;
+		memset(sl.endpoints[i].node, 'n', NAME_MAX_SUBDOMAIN - 1);
+		sl.endpoints[i].zone_hint_count = ZONE_HINTS_MAX;
+		for (int j = 0; j < ZONE_HINTS_MAX; j++)
+			memset(sl.endpoints[i].zone_hints[j], 'z', NAME_MAX_LABEL - 1);
+	}
+	do {
+		struct cursor c;
+
+		next = objects_encode_slice(&f, &sl, next, parts);
+		c = open_it(&r, OBJ_SLICE_PUT);
+		assert_null(objects_decode_slice(&c, &part));
+		frame_close(&r);
+		assert_int_equal(part.part, parts);
+		assert_int_equal(part.last_part, next == sl.endpoint_count);
+		assert_int_equal(part.port_count, SLICE_PORTS_MAX);
+		for (uint32_t i = 0; i < part.endpoint_count; i++)
+			assert_memory_equal(&part.endpoints[i], &sl.endpoints[seen + i],
+			    sizeof(struct endpoint));
+		seen += part.endpoint_count;
+		parts++;
+		slice_clear(&part);
+	} while (next < sl.endpoint_count);
+	assert_int_equal(seen, SLICE_ENDPOINTS_MAX);
+	assert_true(parts > 1);
+	slice_clear(&sl);
+}
+
+static void refuses_an_endpoint_of_the_other_family(void **state)
+{
+	struct endpoint e = {.addr = {.family = FAMILY_6}};
+	struct slice s = {.family = FAMILY_4, .endpoint_count = 1, .endpoints = &e}, out;
+	struct frame_reader r;
+	struct cursor c;
+
+	(void)state;
+	objects_encode_slice(&f, &s, 0, 0);
+	c = open_it(&r, OBJ_SLICE_PUT);
+	assert_string_equal(objects_decode_slice(&c, &out), "an endpoint of the other family");
+	slice_clear(&out);
+	frame_close(&r);
+}
+
+static void node_round_trip(void **state)
+{
+	struct node a = {.name = "node-a", .zone = "z1", .addr_count = 2, .pod_cidr_count = 1};
+	struct node b;
+	struct frame_reader r;
+	struct cursor c;
+
+	(void)state;
+	ip_parse(&a.addrs[0], "192.168.9.11");
+	ip_parse(&a.addrs[1], "fd00:192::11");
+	ip_cidr_parse(&a.pod_cidrs[0], "10.244.1.0/24");
+	a.deleting = true;
+	objects_encode_node(&f, &a);
+	c = open_it(&r, OBJ_NODE_PUT);
+	assert_null(objects_decode_node(&c, &b));
+	frame_close(&r);
+	assert_memory_equal(&a, &b, sizeof(a));
+}
+
+/* --- transactions --- */
+
+struct seen {
+	uint32_t frames, chains, rules, deletes, hooks;
+	uint64_t generation, base, commit_ops;
+	uint32_t rules_of_second;
+};
+
+static const char *see_put(void *arg, const struct ipt_chain *c)
+{
+	struct seen *s = arg;
+
+	assert_int_equal(c->kind, CHAIN_SVC);
+	assert_int_equal(c->hash[0], s->chains);
+	s->chains++;
+	return NULL;
+}
+static const char *see_rule(void *arg, const struct ipt_rule *r)
+{
+	struct seen *s = arg;
+
+	assert_int_equal(r->template, T_ENDPOINT_RANDOM);
+	assert_int_equal(r->to_port, 1 + s->rules % 60000);
+	assert_string_equal(r->name, "shop/web:http");
+	assert_int_equal(r->target_kind, CHAIN_SEP);
+	assert_int_equal(r->target_hash[9], s->rules & 0xff);
+	assert_int_equal(r->probability, 0x40000000);
+	s->rules++;
+	return NULL;
+}
+static const char *see_delete(void *arg, const struct ipt_chain *c)
+{
+	assert_int_equal(c->kind, CHAIN_SEP);
+	((struct seen *)arg)->deletes++;
+	return NULL;
+}
+static const char *see_hook(void *arg, uint8_t family, unsigned number, bool on)
+{
+	assert_int_equal(family, FAMILY_6);
+	assert_int_equal(number, 11);
+	assert_true(on);
+	((struct seen *)arg)->hooks++;
+	return NULL;
+}
+static const struct txn_visitor seer = {see_put, see_rule, see_delete, see_hook};
+
+static void take_frame(void *arg, const struct frame *sent)
+{
+	struct seen *s = arg;
+	struct frame_reader r;
+	struct cursor c;
+	unsigned type;
+
+	assert_false(sent->overflow);
+	assert_true(sent->len <= FRAME_MAX);
+	assert_null(frame_open(&r, sent->buf, sent->len, &type, &c));
+	if (type == TXN_BEGIN)
+		assert_null(txn_decode_begin(&c, &s->generation, &s->base));
+	else if (type == TXN_COMMIT)
+		assert_null(txn_decode_commit(&c, &s->generation, &s->commit_ops));
+	else
+		assert_null(txn_decode_ops(&c, &seer, s));
+	frame_close(&r);
+	s->frames++;
+}
+
+/* A chain of many frames, then many chains of a rule each, deletions and a hook. */
+static void transaction_across_frames(void **state)
+{
+	static struct txn_writer w;
+	struct seen s = {0};
+	struct ipt_chain svc = {.table = IPT_NAT, .kind = CHAIN_SVC};
+	struct ipt_chain sep = {.table = IPT_NAT, .kind = CHAIN_SEP};
+	struct ipt_rule r = {.template = T_ENDPOINT_RANDOM,
+	    .probability = 0x40000000,
+	    .target_kind = CHAIN_SEP,
+	    .name = "shop/web:http"};
+	uint32_t n = 0;
+
+	(void)state;
+	ip_parse(&r.to, "10.0.0.1");
+	txn_begin(&w, take_frame, &s, 7, 6);
+	for (int chain = 0; chain < 100; chain++) {
+		svc.hash[0] = (uint8_t)chain;
+		txn_chain_put(&w, &svc);
+		for (int i = 0; i < (chain == 0 ? 20000 : chain); i++, n++) {
+			r.to_port = (uint16_t)(1 + n % 60000);
+			r.target_hash[9] = (uint8_t)n;
+			txn_rule(&w, &r);
+		}
+	}
+	for (int i = 0; i < 20000; i++)
+		txn_chain_delete(&w, &sep);
+	txn_hook(&w, FAMILY_6, 11, true);
+	txn_commit(&w);
+	assert_int_equal(s.chains, 100);
+	assert_int_equal(s.rules, n);
+	assert_int_equal(s.deletes, 20000);
+	assert_int_equal(s.hooks, 1);
+	assert_int_equal(s.commit_ops, 100 + 20000 + 1);
+	assert_int_equal(s.generation, 7);
+	assert_int_equal(s.base, 6);
+	assert_true(s.frames > 10);
+}
+
+/* Writes one operation by hand and returns what the decoder says. */
+static const char *decode_by_hand(void (*write)(void))
+{
+	struct frame_reader r;
+	struct seen s = {0};
+	struct cursor c;
+	const char *why;
+
+	frame_begin(&f, TXN_OPS, 1);
+	frame_array(&f, 1);
+	write();
+	c = open_it(&r, TXN_OPS);
+	why = txn_decode_ops(&c, &seer, &s);
+	frame_close(&r);
+	return why;
+}
+
+static void unknown_operation(void)
+{
+	frame_array(&f, 1);
+	frame_uint(&f, 99);
+}
+static void chain_of_unknown_kind(void)
+{
+	frame_array(&f, 5);
+	frame_uint(&f, OP_CHAIN_DELETE);
+	frame_uint(&f, 0);
+	frame_uint(&f, 0);
+	frame_uint(&f, CHAIN_KIND_COUNT);
+	frame_bin(&f, "0123456789", 10);
+}
+static void chain_in_wrong_table(void)
+{
+	frame_array(&f, 5);
+	frame_uint(&f, OP_CHAIN_DELETE);
+	frame_uint(&f, 0);
+	frame_uint(&f, IPT_FILTER);
+	frame_uint(&f, CHAIN_SEP);
+	frame_bin(&f, "0123456789", 10);
+}
+static void hash_where_none_belongs(void)
+{
+	frame_array(&f, 5);
+	frame_uint(&f, OP_CHAIN_DELETE);
+	frame_uint(&f, 0);
+	frame_uint(&f, IPT_NAT);
+	frame_uint(&f, CHAIN_MARK_MASQ);
+	frame_bin(&f, "0123456789", 10);
+}
+static void rule_of_unknown_template(void)
+{
+	frame_array(&f, 2);
+	frame_uint(&f, OP_CHAIN_MORE);
+	frame_array(&f, 1);
+	frame_array(&f, 1);
+	frame_uint(&f, IPT_TEMPLATE_COUNT);
+}
+static void rule_with_a_field_more(void)
+{
+	frame_array(&f, 2);
+	frame_uint(&f, OP_CHAIN_MORE);
+	frame_array(&f, 1);
+	frame_array(&f, 2);
+	frame_uint(&f, T_MARK_MASQ);
+	frame_uint(&f, 1);
+}
+
+static void refuses_malformed_operations(void **state)
+{
+	(void)state;
+	assert_string_equal(decode_by_hand(unknown_operation), "an unknown operation");
+	assert_string_equal(decode_by_hand(chain_of_unknown_kind), "a number out of range");
+	assert_string_equal(decode_by_hand(chain_in_wrong_table), "a chain that cannot exist");
+	assert_string_equal(decode_by_hand(hash_where_none_belongs), "a chain that cannot exist");
+	assert_string_equal(decode_by_hand(rule_of_unknown_template), "a number out of range");
+	assert_string_equal(decode_by_hand(rule_with_a_field_more), "too many fields");
+}
+
+static void answers_round_trip(void **state)
+{
+	static struct txn_snapshot a, b;
+	struct txn_result r = {9, TXN_KERNEL, 12, 3, "IPv4 nat: out of memory"}, s;
+	struct frame_reader reader;
+	struct cursor c;
+
+	(void)state;
+	a.families[0] = true;
+	a.hooks[0] = (1u << IPT_HOOK_COUNT) - 1;
+	a.count = SNAPSHOT_PART_MAX;
+	for (uint32_t i = 0; i < a.count; i++) {
+		a.chains[i].chain = (struct ipt_chain){FAMILY_4, IPT_NAT, CHAIN_SEP, {(uint8_t)i, 1}};
+		a.chains[i].digest = UINT64_MAX - i;
+	}
+	a.last = true;
+	txn_encode_snapshot(&f, &a);
+	c = open_it(&reader, TXN_SNAPSHOT);
+	assert_null(txn_decode_snapshot(&c, &b));
+	frame_close(&reader);
+	assert_memory_equal(&a, &b, sizeof(a));
+	txn_encode_result(&f, &r);
+	c = open_it(&reader, TXN_RESULT);
+	memset(&s, 0, sizeof(s));
+	assert_null(txn_decode_result(&c, &s));
+	frame_close(&reader);
+	assert_true(r.generation == s.generation && r.code == s.code && r.error == s.error &&
+	    r.writes == s.writes);
+	assert_string_equal(r.detail, s.detail);
+}
+
+static void status_round_trip(void **state)
+{
+	struct frame_reader r;
+	struct status s;
+	struct cursor c;
+
+	(void)state;
+	status_encode_pending(&f);
+	c = open_it(&r, STATUS_PENDING);
+	assert_null(status_decode(STATUS_PENDING, &c, &s));
+	frame_close(&r);
+	status_encode_applied(&f, 12);
+	c = open_it(&r, STATUS_APPLIED);
+	assert_null(status_decode(STATUS_APPLIED, &c, &s));
+	assert_int_equal(s.generation, 12);
+	assert_non_null(status_decode(99, &c, &s));
+	frame_close(&r);
+	status_encode_node(&f, true);
+	c = open_it(&r, STATUS_NODE);
+	assert_null(status_decode(STATUS_NODE, &c, &s));
+	assert_true(s.eligible);
+	frame_close(&r);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(config_round_trip),
+	    cmocka_unit_test(service_round_trip),
+	    cmocka_unit_test(the_longest_fit),
+	    cmocka_unit_test(refuses_an_endpoint_of_the_other_family),
+	    cmocka_unit_test(node_round_trip),
+	    cmocka_unit_test(transaction_across_frames),
+	    cmocka_unit_test(refuses_malformed_operations),
+	    cmocka_unit_test(answers_round_trip),
+	    cmocka_unit_test(status_round_trip),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
