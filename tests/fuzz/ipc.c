@@ -1,0 +1,112 @@
+/* Every decoder of every channel on arbitrary bytes; the first byte chooses which. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "ipc/config.h"
+#include "ipc/objects.h"
+#include "ipc/status.h"
+#include "ipc/txn.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static const char *see_chain(void *arg, const struct ipt_chain *c)
+{
+	char name[CHAIN_NAME_LEN];
+	struct ipt_chain back = {.family = c->family, .table = c->table};
+
+	if (!ipt_chain_parse(&back, ipt_chain_name(c, name)) || memcmp(&back, c, sizeof(back)) != 0)
+		abort(); /* a name must read back to the chain it was made of */
+	*(struct ipt_chain *)arg = *c;
+	return NULL;
+}
+static const char *see_rule(void *arg, const struct ipt_rule *r)
+{
+	return ipt_rule_check(r, arg);
+}
+static const char *see_hook(void *arg, uint8_t family, unsigned number, bool on)
+{
+	(void)arg;
+	if (family >= FAMILY_COUNT || number >= IPT_HOOK_COUNT)
+		abort();
+	return on ? NULL : "off";
+}
+static const struct txn_visitor visitor = {see_chain, see_rule, see_chain, see_hook};
+
+static void decode_object(unsigned type, struct cursor *c)
+{
+	char ns[NAME_MAX_LABEL], name[NAME_MAX_SUBDOMAIN];
+	struct service service;
+	struct slice slice;
+	struct node node;
+	enum object_kind kind;
+
+	switch (type % 5) {
+	case 0:
+		objects_decode_list(c, &kind);
+		break;
+	case 1:
+		objects_decode_service(c, &service);
+		service_clear(&service);
+		break;
+	case 2:
+		objects_decode_slice(c, &slice);
+		slice_clear(&slice);
+		break;
+	case 3:
+		objects_decode_node(c, &node);
+		break;
+	default:
+		objects_decode_del(c, ns, name);
+	}
+}
+
+static void decode_txn(unsigned type, struct cursor *c)
+{
+	static struct txn_snapshot snapshot;
+	struct ipt_chain chain = {.table = IPT_NAT, .kind = CHAIN_SVC};
+	struct txn_result result;
+	uint64_t a, b;
+
+	switch (type % 5) {
+	case 0:
+		txn_decode_begin(c, &a, &b);
+		break;
+	case 1:
+		txn_decode_ops(c, &visitor, &chain);
+		break;
+	case 2:
+		txn_decode_commit(c, &a, &b);
+		break;
+	case 3:
+		txn_decode_snapshot(c, &snapshot);
+		break;
+	default:
+		txn_decode_result(c, &result);
+	}
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct frame_reader r;
+	struct config config;
+	struct status status;
+	struct cursor c;
+	unsigned type;
+
+	if (size < 1)
+		return 0;
+	if (data[0] % 4 == 0) {
+		config_decode(&config, data + 1, size - 1);
+		return 0;
+	}
+	if (frame_open(&r, data + 1, size - 1, &type, &c) != NULL)
+		return 0;
+	if (data[0] % 4 == 1)
+		decode_object(type, &c);
+	else if (data[0] % 4 == 2)
+		decode_txn(type, &c);
+	else
+		status_decode(type, &c, &status);
+	frame_close(&r);
+	return 0;
+}
