@@ -13,10 +13,10 @@ enum decode_result {
 };
 
 /*
- * Each fills its struct (zeroed first; clear it in any case). Namespace and name are filled whenever
- * the object has them, also for SKIP and BAD, so that the caller can send the deletion.
- * SKIP: headless, ExternalName, no clusterIP, label service.kubernetes.io/service-proxy-name; slices
- * labelled service.kubernetes.io/headless, without kubernetes.io/service-name, of type FQDN.
+ * Each fills its struct (zeroed first; clear it in any case). Namespace and name are filled
+ * whenever the object has them, also for SKIP and BAD, so that the caller can send the deletion.
+ * SKIP: headless, ExternalName, no clusterIP, label service.kubernetes.io/service-proxy-name;
+ * slices labelled service.kubernetes.io/headless, without kubernetes.io/service-name, of type FQDN.
  * One bad endpoint, port or address in a good object is logged and left out.
  */
 enum decode_result decode_service(const json_t *object, struct service *s);

@@ -19,6 +19,10 @@ void feed_list_end(struct feed *f, enum object_kind kind);
 void feed_service(struct feed *f, const json_t *object);
 void feed_slice(struct feed *f, const json_t *object);
 void feed_node(struct feed *f, const json_t *object);
+/* Sends an object that was decoded before. */
+void feed_put_service(struct feed *f, const struct service *s);
+void feed_put_slice(struct feed *f, const struct slice *s);
+void feed_put_node(struct feed *f, const struct node *n);
 /* The object was deleted; only its metadata is looked at. */
 void feed_service_deleted(struct feed *f, const json_t *object);
 void feed_slice_deleted(struct feed *f, const json_t *object);

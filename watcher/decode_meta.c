@@ -1,0 +1,72 @@
+#include "watcher/decode_meta.h"
+
+#include <string.h>
+
+#include "ipc/objects.h"
+
+static bool copy_name(struct fields *f, char *to, size_t size, const char *name, const char *what,
+		      bool (*valid)(const char *))
+{
+	if (valid(name) && strlen(name) < size) {
+		memcpy(to, name, strlen(name) + 1);
+		return true;
+	}
+	field_bad(f, "metadata.%s: %s", what,
+		  name[0] == '\0' ? "is missing" : "is no valid name (a-z, 0-9, \"-\")");
+	return false;
+}
+
+bool meta_open(struct fields *f, const char *kind, const json_t *object, char *ns, size_t ns_size,
+	       char *name, size_t name_size)
+{
+	const json_t *meta;
+	bool good;
+
+	*f = (struct fields){.kind = kind, .namespace = "", .name = ""};
+	meta = field_object(f, object, "", "metadata");
+	f->name = field_string(f, meta, "metadata", "name");
+	if (ns != NULL)
+		f->namespace = field_string(f, meta, "metadata", "namespace");
+	if (f->bad)
+		return false;
+	good = copy_name(f, name, name_size, f->name, "name",
+			 name_size > NAME_MAX_LABEL ? is_dns_subdomain : is_dns_label);
+	if (ns != NULL && !copy_name(f, ns, ns_size, f->namespace, "namespace", is_dns_label))
+		good = false;
+	return good;
+}
+
+const char *meta_label(const json_t *object, const char *key)
+{
+	const json_t *labels = json_object_get(json_object_get(object, "metadata"), "labels");
+
+	return json_string_value(json_object_get(labels, key));
+}
+
+uint8_t decode_protocol(struct fields *f, const char *text, const char *path)
+{
+	static const struct {
+		const char *name;
+		uint8_t number;
+	} protocols[] = {
+	    {"", PROTO_TCP}, {"TCP", PROTO_TCP}, {"UDP", PROTO_UDP}, {"SCTP", PROTO_SCTP}};
+
+	for (size_t i = 0; i < sizeof(protocols) / sizeof(protocols[0]); i++)
+		if (strcmp(text, protocols[i].name) == 0)
+			return protocols[i].number;
+	field_bad(f, "%s.protocol: \"%s\" is not TCP, UDP or SCTP", path, text);
+	return 0;
+}
+
+bool decode_address(const struct fields *f, struct ip_addr *a, const char *text, const char *path)
+{
+	if (ip_parse(a, text) != 0) {
+		field_warn(f, "%s: \"%s\" is no IP address; left out", path, text);
+		return false;
+	}
+	if (!ip_is_endpoint(a)) {
+		field_warn(f, "%s: %s is no plain unicast address; left out", path, text);
+		return false;
+	}
+	return true;
+}

@@ -1,0 +1,32 @@
+/* What the decoders share: an object's names and labels, and lists whose bad entries are left out.
+ */
+#ifndef WATCHER_DECODE_META_H
+#define WATCHER_DECODE_META_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/ip.h"
+#include "watcher/field.h"
+
+/*
+ * Starts F for OBJECT of KIND and copies its names where they fit and are valid (NS is NULL for
+ * kinds without namespaces). False after logging what is wrong with them.
+ */
+bool meta_open(struct fields *f, const char *kind, const json_t *object, char *ns, size_t ns_size,
+	       char *name, size_t name_size);
+
+/* The label KEY, or NULL. */
+const char *meta_label(const json_t *object, const char *key);
+
+/* IANA number of a protocol's name, "" being TCP; 0 after logging at PATH[i].protocol. */
+uint8_t decode_protocol(struct fields *f, const char *text, const char *path);
+
+/*
+ * Adds the address TEXT to ADDRS if it can be a service's or an endpoint's (ip_is_endpoint). False
+ * after a warning that names PATH.
+ */
+bool decode_address(const struct fields *f, struct ip_addr *a, const char *text, const char *path);
+
+#endif
