@@ -1,0 +1,36 @@
+/*
+ * What the parent allows, whatever the planner asks for. Filled from CONFIG and the kernel before
+ * the first child exists, then made read-only.
+ */
+#ifndef APPLIER_POLICY_H
+#define APPLIER_POLICY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/ip.h"
+#include "common/siphash.h"
+#include "ipc/config.h"
+
+struct policy {
+	bool families[FAMILY_COUNT]; /* which the kernel offers: ipt_backend_open() fills it */
+	uint8_t masq_bit;
+	struct siphash_key key; /* of the digests; no secret to the children */
+	int audit_fd;
+	bool audit_is_syslog; /* a datagram socket that wants a priority before each line */
+	int lock_fd;	      /* of /run/xtables.lock: ipt_backend_open() fills it */
+
+	/* Quotas; beyond one the planner is broken. */
+	uint32_t max_ops;      /* of a transaction */
+	uint32_t max_chains;   /* put or deleted in a transaction */
+	uint32_t max_rules;    /* of a transaction */
+	uint64_t max_bytes;    /* of a transaction's frames */
+	uint32_t max_requests; /* transactions and snapshots in one second */
+};
+
+/* A policy from CFG, in a page of its own that lives as long as the process. fatal() on failure. */
+struct policy *policy_new(const struct config *cfg, int audit_fd, bool audit_is_syslog);
+/* From now on a write to P kills the process. */
+void policy_freeze(struct policy *p);
+
+#endif
