@@ -1,0 +1,126 @@
+#include "applier/audit.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "common/log.h"
+
+/* authpriv (10), informational (6): syslog(3) */
+#define SYSLOG_PRIORITY (10 << 3 | 6)
+
+void audit_write(const struct policy *p, const char *fmt, ...)
+{
+	char buf[1536];
+	time_t now = time(NULL);
+	struct tm tm;
+	size_t len;
+	va_list ap;
+	int n;
+
+	if (p->audit_is_syslog)
+		len = (size_t)snprintf(
+		    buf, sizeof(buf), "<%d>kube-proxy-audit[%d]: ", SYSLOG_PRIORITY, (int)getpid());
+	else
+		len = strftime(buf, sizeof(buf), "%Y-%m-%dT%H:%M:%SZ ", gmtime_r(&now, &tm));
+	va_start(ap, fmt);
+	n = vsnprintf(buf + len, sizeof(buf) - len - 1, fmt, ap);
+	va_end(ap);
+	if (n < 0)
+		return;
+	len += (size_t)n;
+	if (len > sizeof(buf) - 2)
+		len = sizeof(buf) - 2; /* vsnprintf cut it */
+	for (size_t i = 0; i < len; i++)
+		if ((unsigned char)buf[i] < ' ' || (unsigned char)buf[i] >= 0x7f)
+			buf[i] = '?';
+	if (!p->audit_is_syslog)
+		buf[len++] = '\n';
+	if (write(p->audit_fd, buf, len) != (ssize_t)len)
+		log_error("an audit line is lost: %s", strerror(errno));
+}
+
+const char *audit_table(uint8_t family, uint8_t table)
+{
+	static const char *const names[FAMILY_COUNT][IPT_TABLE_COUNT] = {
+	    [FAMILY_4] = {[IPT_NAT] = "ipv4 nat", [IPT_FILTER] = "ipv4 filter"},
+	    [FAMILY_6] = {[IPT_NAT] = "ipv6 nat", [IPT_FILTER] = "ipv6 filter"},
+	};
+
+	return names[family][table];
+}
+
+const char *audit_chain(char *buf, size_t size, const struct ipt_chain *c)
+{
+	char name[CHAIN_NAME_LEN];
+
+	snprintf(buf, size, "%s %s", audit_table(c->family, c->table), ipt_chain_name(c, name));
+	return buf;
+}
+
+const char *audit_hook(char *buf, size_t size, uint8_t family, unsigned number)
+{
+	const struct ipt_hook *h = &ipt_hooks[number];
+
+	snprintf(buf, size, "hook %u: %s %s -> %s", number, audit_table(family, h->table),
+		 h->builtin, ipt_chain_kinds[h->kind].name);
+	return buf;
+}
+
+static void add(char *buf, size_t size, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+
+static void add(char *buf, size_t size, const char *fmt, ...)
+{
+	size_t len = strlen(buf);
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(buf + len, size - len, fmt, ap);
+	va_end(ap);
+}
+
+static void add_target(char *buf, size_t size, const struct ipt_rule *r, const struct ipt_chain *c)
+{
+	struct ipt_chain target = {.family = c->family, .table = c->table, .kind = r->target_kind};
+	char name[CHAIN_NAME_LEN];
+
+	memcpy(target.hash, r->target_hash, sizeof(target.hash));
+	if (target.kind < CHAIN_KIND_COUNT)
+		add(buf, size, " target=%s", ipt_chain_name(&target, name));
+	if (!ipt_chain_valid(&target))
+		add(buf, size, " (no such chain: kind %u, table %u)", target.kind, target.table);
+}
+
+const char *audit_rule(char *buf, size_t size, const struct ipt_rule *r, const struct ipt_chain *c)
+{
+	char addr[IP_STRLEN], cidr[CIDR_STRLEN];
+	const struct ipt_template *t;
+
+	audit_chain(buf, size, c);
+	if (r->template >= IPT_TEMPLATE_COUNT) {
+		add(buf, size, ": template %u", r->template);
+		return buf;
+	}
+	t = &ipt_templates[r->template];
+	add(buf, size, ": %s", t->name);
+	if ((t->args & ARG_SRC) != 0)
+		add(buf, size, " src=%s", ip_cidr_format(&r->src, cidr));
+	if ((t->args & ARG_DST) != 0)
+		add(buf, size, " dst=%s", ip_format(&r->dst, addr));
+	if ((t->args & ARG_PROTO) != 0)
+		add(buf, size, " proto=%u", r->proto);
+	if ((t->args & ARG_DPORT) != 0)
+		add(buf, size, " dport=%u", r->dport);
+	if ((t->args & ARG_NAME) != 0)
+		add(buf, size, " name=%s", r->name);
+	if ((t->args & ARG_TO) != 0)
+		add(buf, size, " to=%s port=%u", ip_format(&r->to, addr), r->to_port);
+	if ((t->args & ARG_PROBABILITY) != 0)
+		add(buf, size, " probability=%u", r->probability);
+	if ((t->args & ARG_TARGET) != 0)
+		add_target(buf, size, r, c);
+	return buf;
+}
