@@ -1,0 +1,56 @@
+/*
+ * The kernel's iptables, one table at a time, through libiptc. Everything that writes takes a
+ * struct ipt_chain or a hook's number, never a name: there is no way to touch another chain.
+ */
+#ifndef APPLIER_IPT_HANDLE_H
+#define APPLIER_IPT_HANDLE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "applier/ipt_entry.h"
+#include "applier/policy.h"
+
+struct xtc_handle;
+
+/* A table as read at one moment, with changes that nobody sees before ipt_handle_commit(). */
+struct ipt_handle {
+	struct xtc_handle *h; /* NULL: not read */
+	const struct policy *policy;
+	uint8_t family, table;
+	bool changed;
+	uint64_t before, after; /* digests of all that is ours in it: as read, as changed */
+	uint64_t foreign;	/* of all that is not, as read */
+	uint32_t entries, size; /* of the table in the kernel, just before it was read */
+	uint32_t hooks;		/* bit per hook that is on */
+};
+
+/* Reads a table. 0, or -1 with errno. Close it in either case. */
+int ipt_handle_read(struct ipt_handle *t, const struct policy *p, uint8_t family, uint8_t table);
+void ipt_handle_close(struct ipt_handle *t);
+/* Visits each chain of ours with its digest, until the visitor returns non-zero, which it returns.
+ */
+int ipt_handle_walk(struct ipt_handle *t,
+		    int (*visit)(void *arg, const struct ipt_chain *c, uint64_t digest), void *arg);
+
+/* Each changes T: 0, or -1 with errno. */
+int ipt_chain_create(struct ipt_handle *t, const struct ipt_chain *c); /* if it is missing */
+/* Empties C unless its content has DIGEST already; *FILL tells whether rules are to be appended. */
+int ipt_chain_prepare(struct ipt_handle *t, const struct ipt_chain *c, uint64_t digest, bool *fill);
+/* ENOENT if R jumps to a chain that is not there. */
+int ipt_rule_append(struct ipt_handle *t, const struct ipt_chain *c, const struct ipt_rule *r);
+int ipt_chain_flush(struct ipt_handle *t, const struct ipt_chain *c);
+/* C must be flushed. ENOENT if it is not there, EMLINK if a rule still jumps to it. */
+int ipt_chain_delete(struct ipt_handle *t, const struct ipt_chain *c);
+int ipt_hook_set(struct ipt_handle *t, unsigned number, bool on);
+
+/*
+ * Writes T's changes. 0, or -1 with errno: EAGAIN if another wrote the table since it was read;
+ * ENOTRECOVERABLE if what is not ours would have changed (a bug: nothing was written). T is spent.
+ */
+int ipt_handle_commit(struct ipt_handle *t);
+
+/* libiptc's words for an errno of a function above. */
+const char *ipt_handle_strerror(const struct ipt_handle *t, int error);
+
+#endif
