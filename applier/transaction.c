@@ -1,0 +1,172 @@
+#include "applier/transaction.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "applier/ipt_entry.h"
+#include "common/log.h"
+
+/* Memory that is taken when it is written to, and given back after the transaction. */
+static void *reserve(size_t size)
+{
+	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	if (p == MAP_FAILED)
+		fatal(EXIT_FAILED, "%zu bytes for transactions: %s", size, strerror(errno));
+	return p;
+}
+
+static size_t chains_size(const struct policy *p)
+{
+	return p->max_chains * sizeof(struct chain_op);
+}
+
+void transaction_init(struct transaction *t, const struct policy *p)
+{
+	*t = (struct transaction){
+	    .policy = p, .frames = reserve(p->max_bytes), .chains = reserve(chains_size(p))};
+}
+
+void transaction_begin(struct transaction *t, uint64_t generation)
+{
+	*t = (struct transaction){.policy = t->policy,
+				  .frames = t->frames,
+				  .chains = t->chains,
+				  .generation = generation};
+}
+
+uint64_t transaction_ops(const struct transaction *t)
+{
+	return (uint64_t)t->puts + t->deletes + t->hooks;
+}
+
+/* The chain being put is complete. */
+static void close_chain(struct transaction *t)
+{
+	if (t->open)
+		t->chains[t->chain_count - 1].digest = siphash_final(&t->digest);
+	t->open = false;
+}
+
+/* What holds for an operation of any kind. */
+static const char *check_op(struct transaction *t, uint8_t family, uint8_t table)
+{
+	close_chain(t);
+	if (!t->policy->families[family])
+		return "an address family that is not offered";
+	if (transaction_ops(t) == t->policy->max_ops)
+		return "more operations than a transaction may have";
+	t->touched[family][table] = true;
+	return NULL;
+}
+
+static const char *check_chain(struct transaction *t, const struct ipt_chain *c, bool deleted)
+{
+	const char *why = ipt_chain_valid(c) ? NULL : "a chain that cannot exist";
+
+	if (why == NULL)
+		why = check_op(t, c->family, c->table);
+	if (why == NULL && t->chain_count == t->policy->max_chains)
+		why = "more chains than a transaction may have";
+	if (why != NULL) {
+		if (ipt_chain_valid(c))
+			audit_chain(t->refused, sizeof(t->refused), c);
+		return why;
+	}
+	t->chains[t->chain_count++] = (struct chain_op){.chain = *c, .deleted = deleted};
+	return NULL;
+}
+
+static const char *check_chain_put(void *arg, const struct ipt_chain *c)
+{
+	struct transaction *t = arg;
+	const char *why = check_chain(t, c, false);
+
+	if (why != NULL)
+		return why;
+	t->puts++;
+	t->open = true;
+	siphash_init(&t->digest, &t->policy->key);
+	return NULL;
+}
+
+static const char *check_rule(void *arg, const struct ipt_rule *r)
+{
+	struct transaction *t = arg;
+	const struct ipt_chain *c;
+	struct ipt_blob b;
+	const char *why;
+
+	if (!t->open)
+		return "rules without a chain";
+	c = &t->chains[t->chain_count - 1].chain;
+	why = ipt_rule_check(r, c);
+	if (why == NULL && t->rules == t->policy->max_rules)
+		why = "more rules than a transaction may have";
+	if (why != NULL) {
+		audit_rule(t->refused, sizeof(t->refused), r, c);
+		return why;
+	}
+	t->rules++;
+	ipt_entry_encode(&b, r, c, t->policy->masq_bit);
+	ipt_blob_digest(&t->digest, &b, c->family);
+	return NULL;
+}
+
+static const char *check_chain_delete(void *arg, const struct ipt_chain *c)
+{
+	struct transaction *t = arg;
+	const char *why = check_chain(t, c, true);
+
+	if (why == NULL)
+		t->deletes++;
+	return why;
+}
+
+static const char *check_hook(void *arg, uint8_t family, unsigned number, bool on)
+{
+	struct transaction *t = arg;
+	const char *why = NULL;
+
+	(void)on;
+	if (family >= FAMILY_COUNT || number >= IPT_HOOK_COUNT)
+		return "a hook that does not exist";
+	why = check_op(t, family, ipt_hooks[number].table);
+	if (why != NULL)
+		audit_hook(t->refused, sizeof(t->refused), family, number);
+	else
+		t->hooks++;
+	return why;
+}
+
+static const struct txn_visitor checks = {check_chain_put, check_rule, check_chain_delete,
+					  check_hook};
+
+const char *transaction_add(struct transaction *t, struct cursor *c, const void *frame, size_t len)
+{
+	uint32_t n = (uint32_t)len;
+	const char *why;
+
+	if (t->policy->max_bytes - t->bytes < sizeof(n) + len)
+		return "more bytes than a transaction may have";
+	why = txn_decode_ops(c, &checks, t);
+	if (why != NULL)
+		return why;
+	memcpy(t->frames + t->bytes, &n, sizeof(n));
+	memcpy(t->frames + t->bytes + sizeof(n), frame, len);
+	t->bytes += sizeof(n) + len;
+	return NULL;
+}
+
+void transaction_end(struct transaction *t)
+{
+	close_chain(t);
+}
+
+void transaction_clear(struct transaction *t)
+{
+	madvise(t->frames, t->policy->max_bytes, MADV_DONTNEED);
+	madvise(t->chains, chains_size(t->policy), MADV_DONTNEED);
+}

@@ -1,0 +1,52 @@
+/* A transaction as it comes in: every operation checked, kept until it is complete. */
+#ifndef APPLIER_TRANSACTION_H
+#define APPLIER_TRANSACTION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "applier/audit.h"
+#include "applier/policy.h"
+#include "common/siphash.h"
+#include "ipc/txn.h"
+
+/* A chain put or deleted, in the order of the operations. */
+struct chain_op {
+	struct ipt_chain chain;
+	bool deleted;
+	uint64_t digest; /* of the content put */
+};
+
+struct transaction {
+	const struct policy *policy;
+	uint64_t generation;
+	uint8_t *frames; /* TXN_OPS as they came, each after its length (uint32_t) */
+	size_t bytes;
+	struct chain_op *chains;
+	uint32_t chain_count;
+	uint32_t puts, deletes, hooks, rules;
+	bool touched[FAMILY_COUNT][IPT_TABLE_COUNT];
+	bool open;		      /* the last of chains is being put: rules may follow */
+	struct siphash digest;	      /* of its rules so far */
+	char refused[AUDIT_TEXT_MAX]; /* the operation that was refused, in words; "" if none */
+};
+
+/* Takes address space for P's quotas; memory follows as it is used. fatal() on failure. */
+void transaction_init(struct transaction *t, const struct policy *p);
+/* Begins an empty one. */
+void transaction_begin(struct transaction *t, uint64_t generation);
+/*
+ * Checks and keeps the operations of a TXN_OPS message, LEN bytes at FRAME, of which C stands on
+ * the first field. NULL, or which rule of the policy or the protocol it breaks; T is of no use
+ * then.
+ */
+const char *transaction_add(struct transaction *t, struct cursor *c, const void *frame, size_t len);
+/* Nothing follows: T can be applied. */
+void transaction_end(struct transaction *t);
+/* Gives the memory back. */
+void transaction_clear(struct transaction *t);
+/* Operations so far. */
+uint64_t transaction_ops(const struct transaction *t);
+
+#endif
