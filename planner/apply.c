@@ -1,0 +1,75 @@
+#include "planner/apply.h"
+
+#include <stddef.h>
+
+void apply_init(struct apply *a, txn_sink send, void *arg)
+{
+	a->send = send;
+	a->arg = arg;
+	a->generation = a->base = 0;
+	a->in_flight = a->begun = false;
+}
+
+static struct txn_writer *writer(struct apply *a)
+{
+	if (!a->begun) {
+		a->begun = true;
+		a->generation++;
+		txn_begin(&a->writer, a->send, a->arg, a->generation, a->base);
+	}
+	return &a->writer;
+}
+
+static const char *apply_chain_put(void *arg, const struct ipt_chain *c)
+{
+	txn_chain_put(writer(arg), c);
+	return NULL;
+}
+
+static const char *apply_rule(void *arg, const struct ipt_rule *r)
+{
+	txn_rule(writer(arg), r);
+	return NULL;
+}
+
+static const char *apply_chain_delete(void *arg, const struct ipt_chain *c)
+{
+	txn_chain_delete(writer(arg), c);
+	return NULL;
+}
+
+static const char *apply_hook(void *arg, uint8_t family, unsigned number, bool on)
+{
+	txn_hook(writer(arg), family, number, on);
+	return NULL;
+}
+
+const struct txn_visitor apply_operations = {
+    .chain_put = apply_chain_put,
+    .rule = apply_rule,
+    .chain_delete = apply_chain_delete,
+    .hook = apply_hook,
+};
+
+bool apply_commit(struct apply *a)
+{
+	if (!a->begun)
+		return false;
+	txn_commit(&a->writer);
+	a->begun = false;
+	a->in_flight = true;
+	return true;
+}
+
+const char *apply_result(struct apply *a, const struct txn_result *r, bool *applied)
+{
+	if (!a->in_flight)
+		return "a result without a transaction";
+	if (r->generation != a->generation)
+		return "the result of another generation";
+	a->in_flight = false;
+	*applied = r->code == TXN_OK || r->code == TXN_UNCHANGED;
+	if (*applied)
+		a->base = a->generation;
+	return NULL;
+}

@@ -1,0 +1,53 @@
+/* The desired state: the chains a service should have, what stands in a chain, and its digest. */
+#ifndef PLANNER_DESIRED_H
+#define PLANNER_DESIRED_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "applier/ipt_tables.h"
+#include "ipc/config.h"
+#include "planner/changes.h"
+#include "planner/endpoints.h"
+#include "planner/rules.h"
+#include "planner/store.h"
+
+/* A chain a service should have, and what it is made of. */
+struct desired_chain {
+	struct owned_chain c;
+	uint32_t port_index;
+	uint16_t port; /* the endpoint's */
+	struct ip_addr addr;
+};
+
+struct desired {
+	const struct config *cfg;
+	struct service_tree *services;
+	char zone[NAME_MAX_LABEL];   /* our node's, "" if unknown */
+	bool families[FAMILY_COUNT]; /* programmed at all */
+	/* The chains of the service looked at last, sorted by owned_chain_cmp(). */
+	struct desired_chain *chains;
+	size_t count, room;
+	struct chosen_endpoints chosen; /* scratch */
+};
+
+void desired_clear(struct desired *d);
+
+/* Fills D->chains with what V should have, and which of its ports have endpoints (spec->live). */
+void desired_service(struct desired *d, struct stored_service *v);
+/* The digest of V's rules in KUBE-SERVICES of a table; 0 if it has none. After desired_service().
+ */
+uint64_t desired_frontends(const struct desired *d, const struct stored_service *v, uint8_t family,
+			   uint8_t table);
+/* The digest of a chain whose kind has no hash; of KUBE-SERVICES after every desired_service(). */
+uint64_t desired_static(const struct desired *d, const struct ipt_chain *c);
+
+/* Gives TO the rules of the chain that C puts. */
+void desired_rules(struct desired *d, const struct change *c, const struct rule_sink *to);
+
+/* Order of a service's chains: family, kind, hash. */
+int owned_chain_cmp(const struct owned_chain *a, const struct owned_chain *b);
+struct ipt_chain owned_chain_name(const struct owned_chain *o);
+
+#endif

@@ -1,0 +1,352 @@
+/*
+ * kube-proxy-planner: no capability, no network, no file system. Learns objects from the watcher,
+ * decides what iptables should hold, asks the applier for the difference, and tells the listener
+ * how far it is. With --dry-run prints what it would ask for and ends.
+ */
+#include <errno.h>
+#include <event2/event.h>
+#include <seccomp.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "common/sandbox.h"
+#include "ipc/channel.h"
+#include "ipc/config.h"
+#include "ipc/fds.h"
+#include "ipc/status.h"
+#include "ipc/txn.h"
+#include "planner/apply.h"
+#include "planner/feed.h"
+#include "planner/pace.h"
+#include "planner/plan.h"
+#include "planner/print.h"
+
+#define BACKOFF_MIN_MS 100
+#define BACKOFF_MAX_MS 30000
+
+static const struct sandbox_rule system_calls[] = {
+    ALLOW(read),	ALLOW(write),	  ALLOW(epoll_wait),
+    ALLOW(epoll_pwait), ALLOW(epoll_ctl), ALLOW(poll), /* channel_send_wait */
+    ALLOW(ppoll),	ALLOW(sysinfo), /* qsort(3) asks how much memory there is before it takes
+					   some */
+};
+
+struct planner {
+	struct config cfg;
+	struct channel *applier, *listener;
+	struct plan *plan;
+	struct feed feed;
+	struct apply apply;
+	struct pace pace;
+	struct event *sync_timer, *retry_timer;
+	uint64_t backoff_ms;
+	uint64_t started_ms; /* when the transaction in flight was begun */
+	struct plan_counts counts;
+	bool snapshot_asked;
+	bool synced;	   /* everything was programmed once */
+	bool told_pending; /* the listener knows that something waits */
+	enum feed_node told_node;
+	struct frame frame;
+	struct txn_snapshot snapshot; /* scratch */
+};
+
+static uint64_t now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+static void start_timer(struct event *timer, uint64_t ms)
+{
+	struct timeval tv = {.tv_sec = (time_t)(ms / 1000),
+			     .tv_usec = (suseconds_t)(ms % 1000 * 1000)};
+
+	if (event_add(timer, &tv) != 0)
+		fatal(EXIT_FAILED, "out of memory for a timer");
+}
+
+/* --- telling the listener --- */
+
+static void tell_node(struct planner *p)
+{
+	if (p->feed.node == p->told_node)
+		return;
+	p->told_node = p->feed.node;
+	status_encode_node(&p->frame, p->feed.node == NODE_ELIGIBLE);
+	channel_send(p->listener, &p->frame);
+}
+
+static void tell_pending(struct planner *p)
+{
+	if (p->told_pending)
+		return;
+	p->told_pending = true;
+	status_encode_pending(&p->frame);
+	channel_send(p->listener, &p->frame);
+}
+
+static void tell_applied(struct planner *p)
+{
+	p->told_pending = false;
+	status_encode_applied(&p->frame, p->apply.generation);
+	channel_send(p->listener, &p->frame);
+}
+
+/* --- when to write --- */
+
+static bool can_sync(const struct planner *p)
+{
+	return !p->apply.in_flight && plan_ready(p->plan) && plan_waiting(p->plan);
+}
+
+/* Something came in. */
+static void schedule(struct planner *p)
+{
+	tell_node(p);
+	if (plan_waiting(p->plan))
+		tell_pending(p);
+	if (can_sync(p) && !event_pending(p->sync_timer, EV_TIMEOUT, NULL))
+		start_timer(p->sync_timer, pace_wait(&p->pace, now_ms()));
+}
+
+/* What was planned is in the kernel. */
+static void finished(struct planner *p)
+{
+	if (!p->synced)
+		log_info("%llu services, %llu endpoints programmed%s",
+			 (unsigned long long)p->counts.services,
+			 (unsigned long long)p->counts.endpoints,
+			 p->apply.generation == 0 ? "; the kernel had everything already" : "");
+	p->synced = true;
+	if (plan_waiting(p->plan))
+		schedule(p);
+	else
+		tell_applied(p);
+}
+
+static void on_sync(evutil_socket_t fd, short what, void *arg)
+{
+	struct planner *p = arg;
+
+	(void)fd;
+	(void)what;
+	if (!can_sync(p))
+		return;
+	p->started_ms = now_ms();
+	plan_sync(p->plan, &apply_operations, &p->apply, &p->counts);
+	if (apply_commit(&p->apply))
+		pace_spend(&p->pace);
+	else
+		finished(p);
+}
+
+/* --- the applier --- */
+
+static void ask_snapshot(struct planner *p)
+{
+	p->snapshot_asked = true;
+	txn_encode_snapshot_request(&p->frame);
+	channel_send_wait(p->applier, &p->frame);
+}
+
+static void on_retry(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	ask_snapshot(arg);
+}
+
+static void failed(struct planner *p, const struct txn_result *r)
+{
+	static const char *const codes[] = {[TXN_STALE] = "the kernel is not as expected",
+					    [TXN_BUSY] = "other writers were faster",
+					    [TXN_KERNEL] = "the kernel refused"};
+
+	log_error("generation %llu is not programmed: %s: %s%s%s; trying again in %llu ms",
+		  (unsigned long long)r->generation, codes[r->code], r->detail,
+		  r->error != 0 ? ": " : "", r->error != 0 ? strerror(r->error) : "",
+		  (unsigned long long)p->backoff_ms);
+	plan_forget(p->plan);
+	start_timer(p->retry_timer, p->backoff_ms);
+	p->backoff_ms = p->backoff_ms < BACKOFF_MAX_MS / 2 ? p->backoff_ms * 2 : BACKOFF_MAX_MS;
+}
+
+static const char *on_result(struct planner *p, struct cursor *c)
+{
+	struct txn_result r;
+	bool applied = false;
+	const char *why = txn_decode_result(c, &r);
+
+	if (why == NULL)
+		why = apply_result(&p->apply, &r, &applied);
+	if (why != NULL)
+		return why;
+	if (!applied) {
+		failed(p, &r);
+		return NULL;
+	}
+	p->backoff_ms = BACKOFF_MIN_MS;
+	log_debug(2, "synced: generation %llu, +%llu chains put, -%llu deleted, %llu ms",
+		  (unsigned long long)r.generation, (unsigned long long)p->counts.puts,
+		  (unsigned long long)p->counts.deletes,
+		  (unsigned long long)(now_ms() - p->started_ms));
+	finished(p);
+	return NULL;
+}
+
+static const char *on_snapshot(struct planner *p, struct cursor *c)
+{
+	const char *why = txn_decode_snapshot(c, &p->snapshot);
+
+	if (why == NULL && !p->snapshot_asked)
+		why = "a snapshot nobody asked for";
+	if (why != NULL)
+		return why;
+	p->snapshot_asked = !p->snapshot.last;
+	why = plan_snapshot(p->plan, &p->snapshot);
+	if (why == NULL)
+		schedule(p);
+	return why;
+}
+
+static const char *on_applier(void *arg, unsigned type, struct cursor *c)
+{
+	switch (type) {
+	case TXN_RESULT:
+		return on_result(arg, c);
+	case TXN_SNAPSHOT:
+		return on_snapshot(arg, c);
+	}
+	return "an unknown message type";
+}
+
+/* --- the others --- */
+
+static const char *on_watcher(void *arg, unsigned type, struct cursor *c)
+{
+	struct planner *p = arg;
+	const char *why = feed_message(&p->feed, type, c);
+
+	if (why == NULL)
+		schedule(p);
+	return why;
+}
+
+static const char *on_listener(void *arg, unsigned type, struct cursor *c)
+{
+	(void)arg;
+	(void)type;
+	(void)c;
+	return "the listener has nothing to say";
+}
+
+/* --- --dry-run --- */
+
+static void write_stdout(const char *text, size_t len)
+{
+	while (len > 0) {
+		ssize_t n = write(STDOUT_FILENO, text, len);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			fatal(EXIT_FAILED, "cannot write to stdout: %s", strerror(errno));
+		text += n;
+		len -= (size_t)n;
+	}
+}
+
+static _Noreturn void print_and_exit(struct planner *p)
+{
+	struct printer *pr = printer_new(p->cfg.masquerade_bit);
+	char *text = NULL;
+	size_t len = 0;
+	FILE *out = open_memstream(&text, &len);
+
+	if (pr == NULL || out == NULL)
+		fatal(EXIT_FAILED, "out of memory");
+	plan_sync(p->plan, &printer_operations, pr, &p->counts);
+	printer_write(pr, out);
+	printer_free(pr);
+	if (fclose(out) != 0)
+		fatal(EXIT_FAILED, "out of memory");
+	write_stdout(text, len);
+	free(text);
+	exit(EXIT_OK);
+}
+
+static const char *on_watcher_dry(void *arg, unsigned type, struct cursor *c)
+{
+	struct planner *p = arg;
+	const char *why = feed_message(&p->feed, type, c);
+
+	if (why == NULL && plan_ready(p->plan))
+		print_and_exit(p);
+	return why;
+}
+
+/* --- set-up --- */
+
+static void lock_down(void)
+{
+	static const char *const nothing[] = {NULL};
+
+	sandbox_no_new_privs();
+	sandbox_landlock(nothing, 0);
+	sandbox_seccomp(system_calls, sizeof(system_calls) / sizeof(system_calls[0]));
+}
+
+static void send_to_applier(void *arg, const struct frame *f)
+{
+	struct planner *p = arg;
+
+	channel_send_wait(p->applier, f);
+}
+
+static void connect_peers(struct planner *p, struct event_base *base)
+{
+	if (p->cfg.dry_run) {
+		channel_new(base, PLANNER_FD_WATCHER, "the watcher", on_watcher_dry, p);
+		p->snapshot = (struct txn_snapshot){.families = {true, true}, .last = true};
+		plan_snapshot(p->plan, &p->snapshot);
+		return;
+	}
+	channel_new(base, PLANNER_FD_WATCHER, "the watcher", on_watcher, p);
+	p->applier = channel_new(base, PLANNER_FD_APPLIER, "the applier", on_applier, p);
+	p->listener = channel_new(base, PLANNER_FD_LISTENER, "the listener", on_listener, p);
+	apply_init(&p->apply, send_to_applier, p);
+	pace_init(&p->pace, p->cfg.min_sync_period_ms, now_ms());
+	p->sync_timer = evtimer_new(base, on_sync, p);
+	p->retry_timer = evtimer_new(base, on_retry, p);
+	if (p->sync_timer == NULL || p->retry_timer == NULL)
+		fatal(EXIT_FAILED, "out of memory for timers");
+}
+
+int main(void)
+{
+	static struct planner p;
+	struct event_base *base;
+
+	log_init("planner");
+	config_load(&p.cfg, FD_CONFIG);
+	log_set_verbosity(p.cfg.verbosity);
+	signal(SIGPIPE, SIG_IGN);
+	base = event_base_new();
+	if (base == NULL)
+		fatal(EXIT_FAILED, "no event base: %s", strerror(errno));
+	p.backoff_ms = BACKOFF_MIN_MS;
+	p.plan = plan_new(&p.cfg);
+	feed_init(&p.feed, p.plan);
+	connect_peers(&p, base);
+	lock_down();
+	if (!p.cfg.dry_run)
+		ask_snapshot(&p);
+	event_base_dispatch(base);
+	fatal(EXIT_FAILED, "the event loop ended");
+}

@@ -1,0 +1,294 @@
+#include "planner/plan.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "planner/changes.h"
+#include "planner/desired.h"
+#include "planner/memory.h"
+#include "planner/snapshot.h"
+
+struct plan {
+	struct store store;
+	struct desired desired;
+	bool known; /* a snapshot came and nothing has failed since */
+	bool full;  /* compare everything with the snapshot; else what was touched with what it owns
+		     */
+	struct snapshot snapshot;
+	struct changes changes;
+	/* KUBE-SERVICES: what was last written, and whether a service's part of it changed. */
+	uint64_t services_digest[FAMILY_COUNT][IPT_TABLE_COUNT];
+	bool services_changed[FAMILY_COUNT][IPT_TABLE_COUNT];
+	struct plan_counts counts;
+};
+
+struct plan *plan_new(const struct config *cfg)
+{
+	struct plan *p = memory_new(sizeof(*p));
+
+	store_init(&p->store);
+	p->desired.cfg = cfg;
+	p->desired.services = &p->store.services;
+	return p;
+}
+
+void plan_free(struct plan *p)
+{
+	if (p == NULL)
+		return;
+	store_clear(&p->store);
+	snapshot_clear(&p->snapshot);
+	desired_clear(&p->desired);
+	free(p);
+}
+
+/* --- what comes in --- */
+
+struct store *plan_store(struct plan *p)
+{
+	return &p->store;
+}
+
+void plan_node(struct plan *p, const struct node *n)
+{
+	const char *zone = n == NULL ? "" : n->zone;
+	struct stored_slice *s;
+
+	if (strcmp(p->desired.zone, zone) == 0)
+		return;
+	memccpy(p->desired.zone, zone, '\0', sizeof(p->desired.zone));
+	RB_FOREACH (s, slice_tree, &p->store.slices)
+		if (s->zone_hints)
+			store_touch(&p->store, s->service);
+}
+
+const char *plan_snapshot(struct plan *p, const struct txn_snapshot *part)
+{
+	const char *why = snapshot_add(&p->snapshot, part);
+
+	if (why == NULL && p->snapshot.complete) {
+		p->known = p->full = true;
+		memcpy(p->desired.families, p->snapshot.families, sizeof(p->desired.families));
+	}
+	return why;
+}
+
+void plan_forget(struct plan *p)
+{
+	struct stored_service *v;
+
+	snapshot_clear(&p->snapshot);
+	p->known = p->full = false;
+	RB_FOREACH (v, service_tree, &p->store.services) {
+		free(v->chains);
+		v->chains = NULL;
+		v->chain_count = 0;
+	}
+}
+
+bool plan_waiting(const struct plan *p)
+{
+	return p->full || !SLIST_EMPTY(&p->store.touched);
+}
+
+bool plan_ready(const struct plan *p)
+{
+	return p->store.listed[KIND_SERVICE] && p->store.listed[KIND_SLICE] && p->known;
+}
+
+/* --- differences --- */
+
+/*
+ * C should be in the kernel with this digest and, as far as the planner wrote it, is not. If there
+ * is a snapshot, it may be all the same. NULL if nothing has to be written.
+ */
+static struct change *need_put(struct plan *p, const struct ipt_chain *c, uint64_t digest,
+			       bool fresh)
+{
+	struct change *put;
+
+	if (p->full) {
+		struct snapshot_chain *s = snapshot_find(&p->snapshot, c);
+
+		fresh = s == NULL;
+		if (s != NULL)
+			s->wanted = true;
+		if (s != NULL && s->digest == digest)
+			return NULL;
+	}
+	put = changes_add(&p->changes.puts, c);
+	put->fresh = fresh;
+	return put;
+}
+
+static void put_desired(struct plan *p, const struct stored_service *v,
+			const struct desired_chain *w, bool fresh)
+{
+	struct ipt_chain c = owned_chain_name(&w->c);
+	struct change *put = need_put(p, &c, w->c.digest, fresh);
+
+	if (put == NULL)
+		return;
+	put->service = v;
+	put->port_index = w->port_index;
+	put->addr = w->addr;
+	put->port = w->port;
+}
+
+/* Both lists are sorted: what is in one only, and what is in both with different digests. */
+static void diff_chains(struct plan *p, const struct stored_service *v)
+{
+	const struct desired *d = &p->desired;
+	size_t i = 0, k = 0;
+
+	while (i < d->count || k < v->chain_count) {
+		int n;
+
+		if (i == d->count)
+			n = 1;
+		else if (k == v->chain_count)
+			n = -1;
+		else
+			n = owned_chain_cmp(&d->chains[i].c, &v->chains[k]);
+		if (n > 0) {
+			struct ipt_chain gone = owned_chain_name(&v->chains[k++]);
+
+			changes_add(&p->changes.deletes, &gone);
+			continue;
+		}
+		if (n < 0 || d->chains[i].c.digest != v->chains[k].digest)
+			put_desired(p, v, &d->chains[i], n < 0);
+		i++;
+		k += n == 0;
+	}
+}
+
+static void own_desired(const struct desired *d, struct stored_service *v)
+{
+	free(v->chains);
+	v->chains = NULL;
+	v->chain_count = (uint32_t)d->count;
+	if (d->count == 0)
+		return;
+	v->chains = memory_new(d->count * sizeof(*v->chains));
+	for (size_t i = 0; i < d->count; i++)
+		v->chains[i] = d->chains[i].c;
+}
+
+static void diff_service(struct plan *p, struct stored_service *v)
+{
+	desired_service(&p->desired, v);
+	diff_chains(p, v);
+	own_desired(&p->desired, v);
+	p->counts.services += v->spec != NULL;
+	for (uint32_t i = 0; i < v->chain_count; i++)
+		p->counts.endpoints += v->chains[i].kind == CHAIN_SEP;
+	for (uint8_t f = 0; f < FAMILY_COUNT; f++)
+		for (uint8_t t = 0; p->desired.families[f] && t < IPT_TABLE_COUNT; t++) {
+			uint64_t digest = desired_frontends(&p->desired, v, f, t);
+
+			if (digest != v->frontends[f][t])
+				p->services_changed[f][t] = true;
+			v->frontends[f][t] = digest;
+		}
+	store_release(&p->store, v);
+}
+
+/* KUBE-SERVICES, or a chain of constant content. */
+static void diff_static(struct plan *p, const struct ipt_chain *c)
+{
+	uint64_t digest = desired_static(&p->desired, c);
+
+	if (c->kind == CHAIN_SERVICES) {
+		p->services_changed[c->family][c->table] = false;
+		if (!p->full && digest == p->services_digest[c->family][c->table])
+			return;
+		p->services_digest[c->family][c->table] = digest;
+	}
+	need_put(p, c, digest, false);
+}
+
+static void diff_everything(struct plan *p)
+{
+	struct stored_service *v, *next;
+	struct ipt_chain c = {0};
+
+	while (store_take_touched(&p->store) != NULL)
+		continue;
+	RB_FOREACH_SAFE (v, service_tree, &p->store.services, next)
+		diff_service(p, v);
+	for (c.family = 0; c.family < FAMILY_COUNT; c.family++)
+		for (c.table = 0; p->desired.families[c.family] && c.table < IPT_TABLE_COUNT;
+		     c.table++)
+			for (c.kind = 0; c.kind < CHAIN_KIND_COUNT; c.kind++)
+				if (!ipt_chain_kinds[c.kind].hashed &&
+				    (ipt_chain_kinds[c.kind].tables & 1u << c.table))
+					diff_static(p, &c);
+	for (size_t i = 0; i < p->snapshot.count; i++)
+		if (!p->snapshot.chains[i].wanted)
+			changes_add(&p->changes.deletes, &p->snapshot.chains[i].chain);
+}
+
+static void diff_touched(struct plan *p)
+{
+	struct stored_service *v;
+	struct ipt_chain c = {.kind = CHAIN_SERVICES};
+
+	while ((v = store_take_touched(&p->store)) != NULL)
+		diff_service(p, v);
+	for (c.family = 0; c.family < FAMILY_COUNT; c.family++)
+		for (c.table = 0; c.table < IPT_TABLE_COUNT; c.table++)
+			if (p->services_changed[c.family][c.table])
+				diff_static(p, &c);
+}
+
+/* --- operations --- */
+
+struct emitter {
+	const struct txn_visitor *out;
+	void *arg;
+};
+
+static void emit_rule(void *arg, const struct ipt_rule *r)
+{
+	const struct emitter *e = arg;
+
+	e->out->rule(e->arg, r);
+}
+
+static void emit(struct plan *p, const struct txn_visitor *out, void *arg)
+{
+	struct emitter e = {out, arg};
+	struct rule_sink to = {emit_rule, &e};
+	const struct changes *ch = &p->changes;
+
+	for (size_t i = 0; i < ch->puts.count; i++) {
+		out->chain_put(arg, &ch->puts.c[i].chain);
+		desired_rules(&p->desired, &ch->puts.c[i], &to);
+	}
+	for (uint8_t f = 0; p->full && f < FAMILY_COUNT; f++)
+		for (unsigned h = 0; p->desired.families[f] && h < IPT_HOOK_COUNT; h++)
+			if (!(p->snapshot.hooks[f] & 1u << h)) {
+				out->hook(arg, f, h, true);
+				p->counts.hooks++;
+			}
+	for (size_t i = 0; i < ch->deletes.count; i++)
+		out->chain_delete(arg, &ch->deletes.c[i].chain);
+	p->counts.puts = ch->puts.count;
+	p->counts.deletes = ch->deletes.count;
+}
+
+void plan_sync(struct plan *p, const struct txn_visitor *out, void *arg, struct plan_counts *n)
+{
+	memset(&p->counts, 0, sizeof(p->counts));
+	if (p->full)
+		diff_everything(p);
+	else
+		diff_touched(p);
+	changes_sort(&p->changes);
+	emit(p, out, arg);
+	changes_clear(&p->changes);
+	snapshot_clear(&p->snapshot);
+	p->full = false;
+	*n = p->counts;
+}

@@ -1,0 +1,50 @@
+/*
+ * The planner's core: objects in, operations out. Holds what should be and what was last written,
+ * and tells the difference. Pure: no clock, no I/O but for log lines about objects left out; the
+ * same input gives the same output whatever the order of its objects.
+ */
+#ifndef PLANNER_PLAN_H
+#define PLANNER_PLAN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "ipc/config.h"
+#include "ipc/txn.h"
+#include "planner/store.h"
+
+struct plan;
+
+/* CFG must outlive the plan. The caller frees it with plan_free(). */
+struct plan *plan_new(const struct config *cfg);
+void plan_free(struct plan *p);
+
+/* Objects go in here; see planner/store.h. */
+struct store *plan_store(struct plan *p);
+/* The own node; NULL when it does not exist. Of it the zone counts. */
+void plan_node(struct plan *p, const struct node *n);
+
+/* A part of what is in the kernel. NULL, or how it breaks the protocol. */
+const char *plan_snapshot(struct plan *p, const struct txn_snapshot *part);
+/* What was written may not be what is in the kernel: nothing can be planned before a new snapshot.
+ */
+void plan_forget(struct plan *p);
+
+/* Is there something to plan, whether or not it can be planned yet? */
+bool plan_waiting(const struct plan *p);
+/* ... and has everything come that it takes: a list of each kind, and a snapshot? */
+bool plan_ready(const struct plan *p);
+
+struct plan_counts {
+	uint64_t puts, deletes, hooks; /* operations */
+	uint64_t services, endpoints;  /* looked at: after a snapshot all there are */
+};
+
+/*
+ * Gives OUT, in order, the operations that make the kernel's state the desired one, and takes them
+ * as done: if they fail, plan_forget(). No operation at all if nothing differs. plan_ready() must
+ * hold. OUT's functions return NULL always. OUT's ARG is passed through.
+ */
+void plan_sync(struct plan *p, const struct txn_visitor *out, void *arg, struct plan_counts *n);
+
+#endif

@@ -1,0 +1,303 @@
+#include "planner/print.h"
+
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "applier/ipt_entry.h"
+#include "planner/memory.h"
+#include "planner/names.h"
+
+/* --- a rule: what stands in it is the template's; here is only how iptables-save spells it --- */
+
+struct line {
+	FILE *out;
+	const struct ipt_rule *rule;
+	const struct ipt_template *template;
+	uint8_t family;
+	uint32_t mark;
+};
+
+static void print_address(const struct line *l, const char *option, const struct ip_addr *a,
+			  unsigned bits)
+{
+	char ip[IP_STRLEN];
+
+	fprintf(l->out, " %s %s/%u", option, ip_format(a, ip), bits);
+}
+
+static void print_comment(FILE *out, const char *text, const struct ipt_rule *r)
+{
+	char endpoint[ENDPOINT_STRLEN];
+
+	fputs(" -m comment --comment \"", out);
+	for (; *text != '\0'; text++) {
+		if (*text != '%')
+			fputc(*text, out);
+		else if (*++text == 'n')
+			fputs(r->name, out);
+		else
+			fputs(names_endpoint(endpoint, &r->to, r->to_port), out);
+	}
+	fputc('"', out);
+}
+
+static void print_match(const struct line *l, enum ipt_match match)
+{
+	const struct ipt_rule *r = l->rule;
+
+	switch (match) {
+	case MATCH_SRC:
+	case MATCH_NOT_SRC:
+	case MATCH_SRC_TO: /* stand before all others, with the addresses */
+		break;
+	case MATCH_CTSTATE_INVALID:
+		fputs(" -m conntrack --ctstate INVALID", l->out);
+		break;
+	case MATCH_CTSTATE_EST:
+		fputs(" -m conntrack --ctstate RELATED,ESTABLISHED", l->out);
+		break;
+	case MATCH_COMMENT:
+		print_comment(l->out, l->template->comment, r);
+		break;
+	case MATCH_LOCAL_DST:
+		fputs(" -m addrtype --dst-type LOCAL", l->out);
+		break;
+	case MATCH_MARKED:
+		fprintf(l->out, " -m mark --mark 0x%x/0x%x", l->mark, l->mark);
+		break;
+	case MATCH_UNMARKED:
+		fprintf(l->out, " -m mark ! --mark 0x%x/0x%x", l->mark, l->mark);
+		break;
+	case MATCH_STATISTIC: /* a probability counts in parts of 2^31 */
+		fprintf(l->out, " -m statistic --mode random --probability %.11f",
+			r->probability / 2147483648.0);
+		break;
+	case MATCH_PROTO:
+		fprintf(l->out, " -m %s", names_proto(r->proto));
+		if (l->template->args & ARG_DPORT)
+			fprintf(l->out, " --dport %u", r->dport);
+		break;
+	}
+}
+
+static void print_matches(const struct line *l)
+{
+	const struct ipt_rule *r = l->rule;
+	unsigned matches = l->template->matches, args = l->template->args;
+
+	if (matches & MATCH_NOT_SRC)
+		fputs(" !", l->out);
+	if (matches & (MATCH_SRC | MATCH_NOT_SRC))
+		print_address(l, "-s", &r->src.addr, r->src.bits);
+	if (matches & MATCH_SRC_TO)
+		print_address(l, "-s", &r->to, ip_bits(l->family));
+	if (args & ARG_DST)
+		print_address(l, "-d", &r->dst, ip_bits(l->family));
+	if (args & ARG_PROTO)
+		fprintf(l->out, " -p %s", names_proto(r->proto));
+	for (unsigned m = 1; m <= matches; m <<= 1)
+		if (matches & m)
+			print_match(l, (enum ipt_match)m);
+}
+
+static void print_verdict(const struct line *l, const struct ipt_chain *c)
+{
+	char text[ENDPOINT_STRLEN], name[CHAIN_NAME_LEN];
+	struct ipt_chain target;
+
+	switch ((enum ipt_verdict)l->template->verdict) {
+	case VERDICT_JUMP:
+		ipt_rule_target(l->rule, c, &target);
+		fprintf(l->out, " -j %s\n", ipt_chain_name(&target, name));
+		break;
+	case VERDICT_DNAT:
+		fprintf(l->out, " -j DNAT --to-destination %s\n",
+			names_endpoint(text, &l->rule->to, l->rule->to_port));
+		break;
+	case VERDICT_SET_MARK:
+		fprintf(l->out, " -j MARK --set-xmark 0x%x/0x%x\n", l->mark, l->mark);
+		break;
+	case VERDICT_CLEAR_MARK:
+		fprintf(l->out, " -j MARK --set-xmark 0x%x/0x0\n", l->mark);
+		break;
+	case VERDICT_MASQUERADE:
+		fputs(" -j MASQUERADE --random-fully\n", l->out);
+		break;
+	case VERDICT_REJECT:
+		fprintf(l->out, " -j REJECT --reject-with %s\n",
+			l->family == FAMILY_4 ? "icmp-port-unreachable" : "icmp6-port-unreachable");
+		break;
+	case VERDICT_ACCEPT:
+		fputs(" -j ACCEPT\n", l->out);
+		break;
+	case VERDICT_DROP:
+		fputs(" -j DROP\n", l->out);
+		break;
+	case VERDICT_RETURN:
+		fputs(" -j RETURN\n", l->out);
+		break;
+	}
+}
+
+void print_rule(FILE *out, const struct ipt_rule *r, const struct ipt_chain *c,
+		uint8_t masquerade_bit)
+{
+	struct line l = {out, r, &ipt_templates[r->template], c->family, 1u << masquerade_bit};
+	char name[CHAIN_NAME_LEN];
+
+	fprintf(out, "-A %s", ipt_chain_name(c, name));
+	print_matches(&l);
+	print_verdict(&l, c);
+}
+
+/* --- the whole state --- */
+
+struct printed_chain {
+	struct ipt_chain chain;
+	char name[CHAIN_NAME_LEN];
+	long at, end; /* its rules' text */
+};
+
+struct printer {
+	uint8_t masquerade_bit;
+	uint32_t hooks[FAMILY_COUNT];
+	struct printed_chain *chains;
+	size_t count, room;
+	FILE *rules; /* onto text */
+	char *text;
+	size_t len;
+};
+
+struct printer *printer_new(uint8_t masquerade_bit)
+{
+	struct printer *p = memory_new(sizeof(*p));
+
+	p->masquerade_bit = masquerade_bit;
+	p->rules = open_memstream(&p->text, &p->len);
+	if (p->rules == NULL) {
+		free(p);
+		return NULL;
+	}
+	return p;
+}
+
+void printer_free(struct printer *p)
+{
+	if (p == NULL)
+		return;
+	fclose(p->rules);
+	free(p->text);
+	free(p->chains);
+	free(p);
+}
+
+static const char *printer_chain_put(void *arg, const struct ipt_chain *c)
+{
+	struct printer *p = arg;
+	struct printed_chain *pc;
+
+	p->chains = memory_grow(p->chains, &p->room, p->count + 1, sizeof(*p->chains));
+	pc = &p->chains[p->count++];
+	pc->chain = *c;
+	ipt_chain_name(c, pc->name);
+	pc->at = pc->end = ftell(p->rules);
+	return NULL;
+}
+
+static const char *printer_rule(void *arg, const struct ipt_rule *r)
+{
+	struct printer *p = arg;
+	struct printed_chain *pc = &p->chains[p->count - 1];
+
+	print_rule(p->rules, r, &pc->chain, p->masquerade_bit);
+	pc->end = ftell(p->rules);
+	return NULL;
+}
+
+static const char *printer_chain_delete(void *arg, const struct ipt_chain *c)
+{
+	(void)arg;
+	(void)c;
+	return "nothing to delete in an empty kernel";
+}
+
+static const char *printer_hook(void *arg, uint8_t family, unsigned number, bool on)
+{
+	struct printer *p = arg;
+
+	if (on)
+		p->hooks[family] |= 1u << number;
+	return NULL;
+}
+
+const struct txn_visitor printer_operations = {
+    .chain_put = printer_chain_put,
+    .rule = printer_rule,
+    .chain_delete = printer_chain_delete,
+    .hook = printer_hook,
+};
+
+static int printed_chain_cmp(const void *a, const void *b)
+{
+	const struct printed_chain *x = a, *y = b;
+
+	if (x->chain.family != y->chain.family)
+		return x->chain.family - y->chain.family;
+	if (x->chain.table != y->chain.table)
+		return x->chain.table - y->chain.table;
+	return strcmp(x->name, y->name);
+}
+
+/* Each hook is prepended when it is made: the last of a built-in chain comes first. */
+static void write_hooks(const struct printer *p, FILE *out, uint8_t family, uint8_t table,
+			const char *builtin)
+{
+	for (unsigned i = IPT_HOOK_COUNT; i-- > 0;) {
+		const struct ipt_hook *h = &ipt_hooks[i];
+
+		if (h->table != table || !(p->hooks[family] & 1u << i) ||
+		    strcmp(h->builtin, builtin) != 0)
+			continue;
+		fprintf(out, "-A %s%s -m comment --comment \"%s\" -j %s\n", builtin,
+			h->only_new ? " -m conntrack --ctstate NEW" : "", h->comment,
+			ipt_chain_kinds[h->kind].name);
+	}
+}
+
+static void write_table(const struct printer *p, FILE *out, uint8_t family, uint8_t table)
+{
+	static const struct {
+		const char *name;
+		const char *builtins[4]; /* in the kernel's order */
+	} tables[IPT_TABLE_COUNT] = {
+	    [IPT_NAT] = {"nat", {"PREROUTING", "INPUT", "OUTPUT", "POSTROUTING"}},
+	    [IPT_FILTER] = {"filter", {"INPUT", "FORWARD", "OUTPUT", NULL}},
+	};
+	const struct printed_chain *end = p->chains + p->count, *c;
+
+	fprintf(out, "*%s\n", tables[table].name);
+	for (c = p->chains; c < end; c++)
+		if (c->chain.family == family && c->chain.table == table)
+			fprintf(out, ":%s - [0:0]\n", c->name);
+	for (int i = 0; i < 4 && tables[table].builtins[i] != NULL; i++)
+		write_hooks(p, out, family, table, tables[table].builtins[i]);
+	for (c = p->chains; c < end; c++)
+		if (c->chain.family == family && c->chain.table == table)
+			fwrite(p->text + c->at, 1, (size_t)(c->end - c->at), out);
+	fputs("COMMIT\n", out);
+}
+
+void printer_write(struct printer *p, FILE *out)
+{
+	static const char *const titles[FAMILY_COUNT] = {"# IPv4\n", "# IPv6\n"};
+
+	fflush(p->rules);
+	if (p->count > 0)
+		qsort(p->chains, p->count, sizeof(*p->chains), printed_chain_cmp);
+	for (uint8_t f = 0; f < FAMILY_COUNT; f++) {
+		fputs(titles[f], out);
+		for (uint8_t t = 0; t < IPT_TABLE_COUNT; t++)
+			write_table(p, out, f, t);
+	}
+}
