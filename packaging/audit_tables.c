@@ -34,7 +34,7 @@ static const char *const verdicts[] = {
 };
 
 /* The kind's name, padded to WIDTH. */
-static void print_chain_name(uint8_t kind, int width)
+static void print_chain_name(unsigned kind, int width)
 {
 	char name[CHAIN_NAME_LEN + 8];
 
@@ -46,7 +46,7 @@ static void print_chain_name(uint8_t kind, int width)
 static void print_chains(void)
 {
 	puts("\nCHAINS  the only ones it can make, change or delete");
-	for (uint8_t k = 0; k < CHAIN_KIND_COUNT; k++) {
+	for (unsigned k = 0; k < CHAIN_KIND_COUNT; k++) {
 		printf("  ");
 		print_chain_name(k, 24);
 		for (unsigned t = 0; t < IPT_TABLE_COUNT; t++)
@@ -80,7 +80,7 @@ static void print_template(const struct ipt_template *t)
 	if (t->args & ARG_DPORT)
 		printf(" port DPORT");
 	printf(" => %s", verdicts[t->verdict]);
-	for (uint8_t k = 0; k < CHAIN_KIND_COUNT; k++)
+	for (unsigned k = 0; k < CHAIN_KIND_COUNT; k++)
 		if (t->targets & 1u << k) {
 			putchar(' ');
 			print_chain_name(k, 0);
