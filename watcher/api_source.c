@@ -1,4 +1,5 @@
 /* The apiserver as source: three reflectors on one client. */
+#include <nss.h>
 #include <stdio.h>
 
 #include "common/log.h"
@@ -42,6 +43,11 @@ static struct {
 int api_source_start(struct event_base *base, const struct config *cfg,
 		     const struct api_access *access, struct feed *feed)
 {
+	/*
+	 * Names are looked up in /etc/hosts and DNS, which are libc's own. nsswitch.conf may name
+	 * modules; the sandbox lets no code be loaded, and systemd-resolved answers DNS as well.
+	 */
+	__nss_configure_lookup("hosts", "files dns");
 	source.client = api_client_new(base, access);
 	if (source.client == NULL)
 		return -1;
