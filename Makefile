@@ -93,3 +93,102 @@ $(foreach t,$(basename $(notdir $(UNIT_SRC))),$(eval $(call unit,$(t))))
 .PHONY: unit-binaries
 unit-binaries: $(UNIT_BIN)
 .SECONDARY:
+
+# --- what tests run beside the product ---
+
+TOOL_SRC := $(wildcard tests/tools/*.c)
+TOOL_BIN := $(patsubst %.c,$(BUILD)/%,$(TOOL_SRC))
+
+$(BUILD)/tests/tools/%: $(BUILD)/tests/tools/%.o $(TABLES) $(BUILD)/ipc.a $(BUILD)/common.a
+	$(call say,LD,$@)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS_ipc) $(LIBS_common)
+
+.PHONY: check check-unit users test-deps
+test-deps:
+	$(Q)packaging/deps test
+
+users:
+	$(Q)packaging/users
+
+# Everything, as root: unit, integration with real packets, style, the audit page's budgets.
+check: test-deps
+	$(Q)$(MAKE) --no-print-directory users check-built
+
+.PHONY: check-built
+check-built: all unit-binaries $(TOOL_BIN)
+	$(Q)/usr/bin/python3 tests/run --build $(BUILD) all $(ONLY)
+
+# Seconds, no root.
+check-unit: unit-binaries
+	$(Q)/usr/bin/python3 tests/run --build $(BUILD) unit $(ONLY)
+
+# --- lint: formatting and clang-tidy over everything ---
+
+ALL_SRC := $(wildcard $(addsuffix /*.c,common ipc $(PROCS)) tests/unit/*.c tests/tools/*.c tests/fuzz/*.c packaging/*.c)
+ALL_HDR := $(wildcard $(addsuffix /*.h,common ipc $(PROCS)))
+
+.PHONY: format lint
+format:
+	clang-format -i $(ALL_SRC) $(ALL_HDR)
+lint:
+	$(Q)clang-format --dry-run --Werror $(ALL_SRC) $(ALL_HDR)
+	$(Q)clang-tidy --quiet $(filter-out tests/%,$(ALL_SRC)) -- -std=c11 $(DEFS)
+
+# --- fuzz: libFuzzer with clang; each target for FUZZ_SECONDS ---
+
+FUZZ_SECONDS ?= 60
+FUZZ_BIN     := $(patsubst tests/fuzz/%.c,$(BUILD)-fuzz/%,$(wildcard tests/fuzz/*.c))
+FUZZ_PARTS   := $(wildcard common/*.c ipc/*.c) applier/ipt_tables.c applier/ipt_entry.c
+
+.PHONY: fuzz
+fuzz: $(FUZZ_BIN)
+	$(Q)for f in $(FUZZ_BIN); do \
+	    mkdir -p $$f.corpus && echo "$$f" && \
+	    $$f -max_total_time=$(FUZZ_SECONDS) -max_len=4096 -print_final_stats=0 -verbosity=0 \
+	        -artifact_prefix=$$f- $$f.corpus || exit 1; \
+	done
+
+$(BUILD)-fuzz/%: tests/fuzz/%.c $(FUZZ_PARTS)
+	$(call say,FUZZ,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)clang -std=c11 $(DEFS) -g -O1 -fsanitize=fuzzer,address,undefined \
+	    -fno-sanitize-recover=all -o $@ $(filter %.c,$^) $(FUZZ_EXTRA_$*) \
+	    $(LIBS_ipc) $(LIBS_common) -levent_core $(FUZZ_LIBS_$*)
+
+# --- the rest ---
+
+.PHONY: demo audit bench install uninstall clean
+demo:
+	$(Q)packaging/deps demo
+	$(Q)$(MAKE) --no-print-directory all
+	$(Q)BUILD=$(BUILD) packaging/demo/run
+
+audit: all
+	$(Q)packaging/audit $(BUILD)
+
+bench: all
+	$(Q)packaging/deps test
+	$(Q)packaging/users
+	$(Q)KP_BUILD=$(abspath $(BUILD)) /usr/bin/python3 tests/bench/run
+
+MANPAGES := $(wildcard $(addsuffix /*.8,$(PROCS)))
+
+install: all
+	install -d $(DESTDIR)$(sbindir) $(DESTDIR)$(libexecdir) $(DESTDIR)$(mandir)/man8 \
+	    $(DESTDIR)$(unitdir) $(DESTDIR)$(sysusersdir) $(DESTDIR)$(tmpfilesdir)
+	install -m 755 $(BUILD)/kube-proxy $(DESTDIR)$(sbindir)
+	install -m 755 $(filter-out $(BUILD)/kube-proxy,$(BINARIES)) $(DESTDIR)$(libexecdir)
+	install -m 644 $(MANPAGES) $(DESTDIR)$(mandir)/man8
+	sed 's|/usr/sbin/kube-proxy|$(sbindir)/kube-proxy|' packaging/kube-proxy.service \
+	    >$(DESTDIR)$(unitdir)/kube-proxy.service
+	install -m 644 packaging/kube-proxy.sysusers $(DESTDIR)$(sysusersdir)/kube-proxy.conf
+	install -m 644 packaging/kube-proxy.tmpfiles $(DESTDIR)$(tmpfilesdir)/kube-proxy.conf
+
+uninstall:
+	rm -f $(DESTDIR)$(sbindir)/kube-proxy $(addprefix $(DESTDIR)$(mandir)/man8/,$(notdir $(MANPAGES))) \
+	    $(DESTDIR)$(unitdir)/kube-proxy.service $(DESTDIR)$(sysusersdir)/kube-proxy.conf \
+	    $(DESTDIR)$(tmpfilesdir)/kube-proxy.conf
+	rm -rf $(DESTDIR)$(libexecdir)
+
+clean:
+	rm -rf build build-*
