@@ -1,0 +1,298 @@
+"""The four processes: who they are, what they may, how they end, what a restart does."""
+import os
+import pwd
+import re
+import shutil
+import signal
+import subprocess
+import time
+import unittest
+
+from harness import BUILD, Node, TOP, service, sh, slice_of
+
+VIP = "10.96.0.10"
+PROGRAM = os.path.join(BUILD, "kube-proxy")
+SANITIZED = "asan" in os.path.basename(BUILD)
+ROLES = {"kube-proxy": "_kproxy-a", "kube-proxy-planner": "_kproxy-p",
+         "kube-proxy-watcher": "_kproxy-w", "kube-proxy-listener": "_kproxy-l"}
+CAP_NET_ADMIN = 1 << 12
+
+
+def status(pid):
+    with open("/proc/%d/status" % pid) as f:
+        return dict(line.rstrip("\n").split(":\t", 1) for line in f if ":\t" in line)
+
+
+def alive(pid):
+    try:
+        return status(pid)["State"][0] not in "ZX"
+    except OSError:
+        return False
+
+
+def objects(n):
+    return [service("web", [VIP], [("http", 80, "TCP")]),
+            slice_of("web", [n.pod_ip(0)], [("http", Node.PORT, "TCP")])]
+
+
+class Processes(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.n = Node(pods=1).__enter__()
+        cls.addClassCleanup(cls.n.__exit__)
+        cls.n.write("objects.json", objects(cls.n))
+
+    def start(self, *flags, **kw):
+        n = self.n
+        n.start("--manifest-path", os.path.join(n.dir, "objects.json"), *flags, **kw)
+        # `ip netns exec` executes the daemon in its own place
+        return n.processes()
+
+    def tearDown(self):
+        self.n.stop()
+        open(self.n.log, "w").close()
+
+    def test_four_users_one_capability(self):
+        pids = self.start()
+        self.assertEqual(set(pids), set(ROLES))
+        for name, user in ROLES.items():
+            with self.subTest(name):
+                s = status(pids[name])
+                uid = str(pwd.getpwnam(user).pw_uid)
+                gid = str(pwd.getpwnam(user).pw_gid)
+                self.assertEqual(s["Uid"].split("\t"), [uid] * 4)
+                self.assertEqual(s["Gid"].split("\t"), [gid] * 4)
+                self.assertEqual(s["Groups"].strip(), "")
+                want = CAP_NET_ADMIN if name == "kube-proxy" else 0
+                self.assertEqual(int(s["CapEff"], 16), want)
+                self.assertEqual(int(s["CapPrm"], 16), want)
+                for other in ("CapInh", "CapBnd", "CapAmb"):
+                    self.assertEqual(int(s[other], 16), 0, other)
+                self.assertEqual(s["Seccomp"], "2")
+                self.assertEqual(s["NoNewPrivs"], "1")
+
+    def test_descriptors(self):
+        """Each child has its channels and nothing of another's; nobody but the parent the audit."""
+        pids = self.start()
+        for name, pid in pids.items():
+            links = [os.readlink("/proc/%d/fd/%s" % (pid, fd))
+                     for fd in os.listdir("/proc/%d/fd" % pid)]
+            with self.subTest(name):
+                self.assertEqual(self.n.audit in links, name == "kube-proxy", links)
+                self.assertEqual(any("xtables.lock" in l for l in links), name == "kube-proxy")
+                if name == "kube-proxy-planner":
+                    self.assertEqual(sum(l.startswith("socket:") for l in links), 3, links)
+
+    @unittest.skipIf(SANITIZED, "the sanitizer's runtime is linked too")
+    def test_the_parent_links_no_parser(self):
+        linked = sh("ldd", PROGRAM)
+        for library in ("curl", "libevent", "libssl", "libcrypto", "jansson", "yaml"):
+            self.assertNotIn(library, linked)
+
+    def test_a_killed_child_ends_all_and_no_rule(self):
+        for name in ROLES:
+            if name == "kube-proxy":
+                continue
+            with self.subTest(name):
+                pids = self.start()
+                before = self.n.save()
+                os.kill(pids[name], signal.SIGKILL)
+                self.assertEqual(self.n.proc.wait(10), 1)
+                self.n.proc = None
+                role = name.rpartition("-")[2]
+                self.assertIn("%s (pid %d) was killed by signal 9" % (role, pids[name]),
+                              self.n.logged())
+                self.assertEqual(self.n.save(), before)
+                self.wait_gone(pids)
+                self.assertTrue(self.n.ask(self.n.client, VIP, 80).startswith("pod1"))
+
+    def wait_gone(self, pids):
+        end = time.monotonic() + 5
+        while any(alive(p) for p in pids.values()):
+            self.assertLess(time.monotonic(), end, "left behind: %r" %
+                            {n: p for n, p in pids.items() if alive(p)})
+            time.sleep(0.02)
+
+    def test_no_child_outlives_a_killed_parent_not_even_a_stopped_one(self):
+        pids = self.start()
+        children = {n: p for n, p in pids.items() if n != "kube-proxy"}
+        for pid in children.values():
+            os.kill(pid, signal.SIGSTOP)
+        os.kill(pids["kube-proxy"], signal.SIGKILL)
+        self.n.proc.wait(10)
+        self.n.proc = None
+        self.wait_gone(children)
+
+    def test_term_ends_cleanly_and_rules_stay(self):
+        pids = self.start()
+        before = self.n.save()
+        self.assertEqual(self.n.stop(signal.SIGTERM), 0)
+        self.wait_gone(pids)
+        self.assertEqual(self.n.save(), before)
+
+    def test_restart_with_nothing_changed_writes_nothing(self):
+        self.start()
+        self.n.stop()
+        audited, before = self.n.audited(), self.n.save()
+        counters = sh("ip", "netns", "exec", self.n.node, "iptables-legacy-save", "-c")
+        self.start()
+        self.assertEqual(self.n.audited(), audited)  # not one transaction
+        self.assertEqual(self.n.save(), before)
+        self.assertIn("KUBE-SVC", counters)
+
+    def test_restart_writes_only_what_changed(self):
+        n = self.n
+        n.write("objects.json", objects(n) + [service("other", ["10.96.0.11"],
+                                                      [("http", 80, "TCP")])])
+        self.start()
+        n.stop()
+        n.write("objects.json", objects(n))
+        audited = n.audited()
+        self.start()
+        lines = n.audited()[len(audited):].splitlines()
+        self.assertEqual(len(lines), 1, lines)
+        self.assertIn("put 1 ", lines[0])  # filter KUBE-SERVICES, IPv4 alone
+        self.assertNotIn("10.96.0.11", n.save())
+
+    def test_foreign_rules_are_never_touched(self):
+        n = self.n
+        inside = ["ip", "netns", "exec", n.node, "iptables-legacy"]
+        for rule in (["-t", "nat", "-N", "KUBE-KUBELET-CANARY"], ["-t", "nat", "-N", "MINE"],
+                     ["-t", "nat", "-A", "MINE", "-d", "192.0.2.1", "-j", "ACCEPT"],
+                     ["-t", "nat", "-A", "PREROUTING", "-d", "192.0.2.7", "-j", "MINE"],
+                     ["-t", "nat", "-N", "KUBE-SVC-NOTAHASH"],
+                     ["-A", "FORWARD", "-s", "192.0.2.9", "-j", "DROP"]):
+            sh(*inside, *rule)
+        foreign = [l for l in n.save().splitlines() if "192.0.2." in l or "CANARY" in l
+                   or "NOTAHASH" in l]
+        self.start()
+        n.write("objects.json", [])
+        n.wait("no service", lambda: VIP not in n.save())
+        n.write("objects.json", objects(n))
+        n.wait("the service", lambda: VIP in n.save())
+        after = n.save().splitlines()
+        for line in foreign:
+            self.assertIn(line, after)
+
+    def test_the_systemd_way_ambient_capabilities(self):
+        """As the unit does it: a user of its own with four ambient capabilities, never root."""
+        n = self.n
+        sh("packaging/users", cwd=TOP)
+        lock = "/run/xtables.lock"
+        open(lock, "a").close()
+        os.chown(lock, 0, pwd.getpwnam("_kproxy-a").pw_gid)
+        os.chmod(lock, 0o640)
+        open(n.audit, "a").close()
+        shutil.chown(n.audit, "_kproxy-a")
+        caps = "+net_admin,+setuid,+setgid,+setpcap"
+        n.proc = subprocess.Popen(
+            ["ip", "netns", "exec", n.node, "setpriv", "--reuid=_kproxy-a", "--regid=_kproxy-a",
+             "--clear-groups", "--inh-caps=" + caps, "--ambient-caps=" + caps,
+             "--bounding-set=-all," + caps, "--no-new-privs", PROGRAM, "--manifest-path",
+             os.path.join(n.dir, "objects.json"), "--hostname-override=node-a",
+             "--audit-log=" + n.audit],
+            stdin=subprocess.DEVNULL, stdout=open(n.log, "a"), stderr=subprocess.STDOUT)
+        n.wait_synced()
+        for name, pid in n.processes().items():
+            self.assertEqual(int(status(pid)["CapEff"], 16),
+                             CAP_NET_ADMIN if name == "kube-proxy" else 0)
+            self.assertEqual(status(pid)["Uid"].split("\t")[0],
+                             str(pwd.getpwnam(ROLES[name]).pw_uid))
+        self.assertEqual(n.ask(n.client, VIP, 80).split()[0], "pod1")
+
+
+class StartUp(unittest.TestCase):
+    """What a person at a terminal gets."""
+
+    def run_it(self, *flags, user=None, **kw):
+        cmd = [PROGRAM, *flags]
+        if user:
+            cmd = ["setpriv", "--reuid=" + user, "--regid=nogroup", "--clear-groups",
+                   "--inh-caps=-all", "--bounding-set=-all"] + cmd
+        return subprocess.run(cmd, text=True, stdin=subprocess.DEVNULL, capture_output=True,
+                              timeout=20, **kw)
+
+    def test_help_and_version_need_no_privilege(self):
+        for user in (None, "nobody"):
+            r = self.run_it("--help", user=user)
+            self.assertEqual((r.returncode, r.stderr), (0, ""))
+            self.assertIn("--manifest-path", r.stdout)
+            r = self.run_it("--version", user=user)
+            self.assertEqual((r.returncode, r.stderr), (0, ""))
+            self.assertRegex(r.stdout, r"\d+\.\d+\.\d+")
+
+    def test_a_wrong_flag(self):
+        r = self.run_it("--iptables-masquerade-bit=32", "--manifest-path=/tmp")
+        self.assertEqual(r.returncode, 2)
+        self.assertIn("--iptables-masquerade-bit", r.stderr)
+        self.assertIn("32", r.stderr)
+        r = self.run_it("--manifest-pat=/tmp")
+        self.assertEqual(r.returncode, 2)
+        self.assertIn("--manifest-path", r.stderr)  # the nearest one is named
+
+    def test_without_privilege_says_what_is_missing(self):
+        r = self.run_it("--manifest-path=" + os.path.join(TOP, "packaging"), user="nobody")
+        self.assertEqual(r.returncode, 78)
+        for cap in ("cap_net_admin", "cap_setuid", "cap_setgid", "cap_setpcap"):
+            self.assertIn(cap, r.stderr)
+
+    def test_missing_children_are_named(self):
+        with Node(pods=0) as n:
+            lonely = os.path.join(n.dir, "kube-proxy")
+            shutil.copy(PROGRAM, lonely)
+            r = subprocess.run([lonely, "--version"], text=True, capture_output=True, timeout=20)
+            self.assertEqual(r.returncode, 78)
+            self.assertIn("kube-proxy-watcher", r.stderr)
+
+    def test_notify(self):
+        """Type=notify: READY=1 when all four stand, STOPPING=1 on SIGTERM."""
+        import socket
+        with Node(pods=0) as n, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as s:
+            path = os.path.join(n.dir, "notify")
+            s.bind(path)
+            s.settimeout(20)
+            os.environ["NOTIFY_SOCKET"] = path
+            try:
+                n.start("--manifest-path", n.write("o.json", []))
+            finally:
+                del os.environ["NOTIFY_SOCKET"]
+            self.assertIn(b"READY=1", s.recv(1000))
+            n.stop()
+            self.assertEqual(s.recv(1000), b"STOPPING=1")
+
+
+class Installation(unittest.TestCase):
+    def test_install_and_run_from_there(self):
+        with Node(pods=1) as n:
+            prefix = os.path.join(n.dir, "opt")
+            build = os.path.relpath(BUILD, TOP)
+            # another prefix is compiled in: a build of its own
+            sh("make", "-C", TOP, "install", "BUILD=" + os.path.join(n.dir, "b"),
+               "PREFIX=" + prefix, *(["SANITIZE=1"] if SANITIZED else []))
+            self.assertTrue(build)
+            have = {os.path.relpath(os.path.join(d, f), prefix)
+                    for d, _, fs in os.walk(prefix) for f in fs}
+            self.assertLessEqual({
+                "sbin/kube-proxy", "libexec/kube-proxy/kube-proxy-watcher",
+                "libexec/kube-proxy/kube-proxy-planner", "libexec/kube-proxy/kube-proxy-listener",
+                "share/man/man8/kube-proxy.8", "lib/systemd/system/kube-proxy.service",
+                "lib/sysusers.d/kube-proxy.conf", "lib/tmpfiles.d/kube-proxy.conf"}, have)
+            n.start("--manifest-path", n.write("objects.json", objects(n)),
+                    program=os.path.join(prefix, "sbin/kube-proxy"))
+            self.assertTrue(n.ask(n.client, VIP, 80).startswith("pod1"))
+
+    def test_systemd_unit(self):
+        with Node(pods=0) as n:
+            unit = os.path.join(n.dir, "kube-proxy.service")
+            with open(os.path.join(TOP, "packaging/kube-proxy.service")) as f:
+                text = f.read()
+            with open(unit, "w") as f:
+                f.write(text.replace("/usr/sbin/kube-proxy", PROGRAM))
+            self.assertEqual(sh("systemd-analyze", "verify", "--man=no", unit).strip(), "")
+            out = sh("systemd-analyze", "security", "--offline=true", "--no-pager", unit)
+            level = float(re.search(r"exposure level for .*: ([\d.]+)", out).group(1))
+            self.assertLess(level, 2.5, out)
+
+
+if __name__ == "__main__":
+    unittest.main()
