@@ -11,6 +11,7 @@
 #include <event2/event.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -217,6 +218,7 @@ static void start(struct server *s, const char *address)
 	struct ip_addr a;
 
 	assert_int_equal(ip_parse(&a, address), 0);
+	fflush(NULL); /* or the server's exit prints our results again */
 	s->pid = fork();
 	assert_true(s->pid >= 0);
 	if (s->pid == 0)

@@ -1,0 +1,183 @@
+#!/usr/bin/python3
+"""What is shipped beside the programs: unit, users, lock file, manual, audit page, demo, README."""
+import os
+import re
+import signal
+import subprocess
+import tempfile
+import time
+import unittest
+
+TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+BUILD = os.environ.get("KP_BUILD", os.path.join(TOP, "build"))
+# systemd-analyze's measure, 0 (safe) to 10; what is left are the capabilities and address families.
+EXPOSURE_MAX = 2.0
+USERS = ["_kproxy-a", "_kproxy-p", "_kproxy-w", "_kproxy-l"]
+
+
+def run(*cmd, **kw):
+    return subprocess.run(cmd, cwd=TOP, text=True, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, timeout=300, **kw)
+
+
+def read(path):
+    with open(os.path.join(TOP, path)) as f:
+        return f.read()
+
+
+def flags():
+    """The flags that --help names, with their dashes."""
+    r = run(os.path.join(BUILD, "kube-proxy"), "--help")
+    return re.findall(r"^  (?:-\w,|   ) (--[\w-]+)", r.stdout, re.M)
+
+
+class Installed(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.tmp = tempfile.TemporaryDirectory(prefix="kp-packaging-")
+        cls.root = cls.tmp.name
+        r = run("make", "install", "BUILD=" + os.path.relpath(BUILD, TOP), "DESTDIR=" + cls.root,
+                "PREFIX=/usr")
+        if r.returncode != 0:
+            raise RuntimeError(r.stdout)
+        with open(cls.root + "/usr/lib/systemd/system/kube-proxy.service") as f:
+            cls.unit = f.read()
+        cls.unit_copy = cls.root + "/kube-proxy.service"
+        with open(cls.unit_copy, "w") as f:
+            f.write(cls.unit.replace("ExecStart=/usr", "ExecStart=%s/usr" % cls.root))
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.tmp.cleanup()
+
+    def test_programs_are_where_the_unit_looks(self):
+        path = re.search(r"^ExecStart=(\S+)", self.unit, re.M).group(1)
+        self.assertTrue(os.access(self.root + path, os.X_OK), path)
+        self.assertEqual(sorted(os.listdir(self.root + "/usr/libexec/kube-proxy")),
+                         ["kube-proxy-listener", "kube-proxy-planner", "kube-proxy-watcher"])
+
+    def test_unit_verifies(self):
+        r = run("systemd-analyze", "verify", "--man=no", self.unit_copy)
+        self.assertEqual((r.returncode, r.stdout), (0, ""))
+
+    def test_unit_exposure(self):
+        r = run("systemd-analyze", "security", "--offline=true", "--no-pager", self.unit_copy)
+        level = re.search(r"Overall exposure level.*: ([\d.]+)", r.stdout)
+        self.assertIsNotNone(level, r.stdout)
+        self.assertLessEqual(float(level.group(1)), EXPOSURE_MAX, r.stdout)
+
+    def test_capabilities_are_those_the_parent_needs(self):
+        source = re.search(r"needed\[\] = {(.*?)}", read("applier/lockdown.c")).group(1)
+        needed = sorted(re.findall(r"CAP_\w+", source))
+        self.assertTrue(needed)
+        for key in ("AmbientCapabilities", "CapabilityBoundingSet"):
+            given = re.search(r"^%s=(.*)$" % key, self.unit, re.M).group(1).split()
+            self.assertEqual(sorted(given), needed, key)
+        added = re.search(r"add: \[(.*)\]", read("packaging/daemonset.yaml")).group(1)
+        self.assertEqual(sorted("CAP_" + c for c in added.split(", ")), needed)
+
+    def test_users_and_lock_file(self):
+        root = self.root + "/machine"
+        for d in ("etc", "run"):
+            os.makedirs(os.path.join(root, d))
+        with open(root + "/run/xtables.lock", "w") as f:  # as iptables leaves it
+            os.fchmod(f.fileno(), 0o600)
+        r = run("systemd-sysusers", "--root=" + root,
+                self.root + "/usr/lib/sysusers.d/kube-proxy.conf")
+        self.assertEqual(r.returncode, 0, r.stdout)
+        with open(root + "/etc/passwd") as f:
+            users = {line.split(":")[0]: line.strip().split(":") for line in f}
+        self.assertEqual(sorted(users), sorted(USERS))
+        self.assertEqual({u[6] for u in users.values()}, {"/usr/sbin/nologin"})
+        r = run("systemd-tmpfiles", "--root=" + root, "--create",
+                self.root + "/usr/lib/tmpfiles.d/kube-proxy.conf")
+        st = os.stat(root + "/run/xtables.lock")
+        self.assertEqual((st.st_mode & 0o7777, st.st_uid, st.st_gid),
+                         (0o640, 0, int(users["_kproxy-a"][3])), r.stdout)
+
+
+class Documents(unittest.TestCase):
+    def test_manual_pages_are_clean(self):
+        for d in ("applier/kube-proxy", "watcher/kube-proxy-watcher", "planner/kube-proxy-planner",
+                  "listener/kube-proxy-listener"):
+            r = run("mandoc", "-T", "lint", "-W", "warning", d + ".8")
+            self.assertEqual(r.stdout, "")
+
+    def test_every_flag_is_documented(self):
+        self.assertGreater(len(flags()), 10)
+        man = read("applier/kube-proxy.8").replace("Fl -", "--").replace(" | -version", " --version")
+        readme = read("README.md")
+        for flag in flags():
+            self.assertRegex(man, re.escape(flag) + r"\b", flag)
+            self.assertIn("`%s`" % flag, readme)
+
+    def test_no_flag_is_invented(self):
+        table = read("README.md").split("## Flags")[1].split("\n\n")[2]
+        self.assertEqual(sorted(re.findall(r"`(--[\w-]+)`", table)), sorted(flags()))
+
+    def test_links_of_the_readme(self):
+        for path in re.findall(r"\]\(([^)#]+)\)", read("README.md")):
+            self.assertTrue(os.path.exists(os.path.join(TOP, path)), path)
+
+    def test_commands_of_the_readme(self):
+        """All but the two that run this test, or its neighbour below."""
+        for block in re.findall(r"```sh\n(.*?)```", read("README.md"), re.S):
+            if block.strip() in ("make demo", "make check"):
+                continue
+            r = run("sh", "-euc", block)
+            self.assertEqual(r.returncode, 0, block + r.stdout)
+
+
+class Audit(unittest.TestCase):
+    def test_page(self):
+        r = run("packaging/audit", BUILD)
+        self.assertEqual(r.returncode, 0, r.stdout)
+        for title in ("SIZE", "LIBRARIES", "CAPABILITIES", "SYSTEM CALLS", "OPERATIONS", "CHAINS",
+                      "HOOKS", "TEMPLATES"):
+            section = re.search(r"^%s  .*\n((?:  .*\n)+)" % title, r.stdout, re.M)
+            self.assertIsNotNone(section, title + " is empty:\n" + r.stdout)
+        libraries = r.stdout.split("LIBRARIES")[1].split("\n\n")[0]
+        self.assertIn("libc.so", libraries)
+        self.assertNotRegex(libraries, "curl|event|ssl|crypto|jansson|yaml")
+
+    def test_budget_is_held(self):
+        script = read("packaging/audit")
+        for limit in ("total_max=2500", "file_max=350"):
+            self.assertIn(limit, script)
+            path = os.path.join(TOP, "packaging", ".audit-test-%d" % os.getpid())
+            try:
+                with open(path, "w") as f:
+                    f.write(script.replace(limit, limit.split("=")[0] + "=10"))
+                r = run("sh", path, BUILD)
+            finally:
+                os.unlink(path)
+            self.assertNotEqual(r.returncode, 0, limit)
+            self.assertIn("budget", r.stdout)
+
+
+class Demo(unittest.TestCase):
+    def leavings(self):
+        namespaces = [n for n in run("ip", "netns", "list").stdout.split() if "kp-demo" in n]
+        return namespaces + [d for d in os.listdir("/tmp") if d.startswith("kp-demo.")]
+
+    def test_demo(self):
+        r = run("packaging/demo/run", env=dict(os.environ, BUILD=BUILD))
+        self.assertEqual(r.returncode, 0, r.stdout)
+        self.assertNotIn("FAIL", r.stdout)
+        self.assertEqual(self.leavings(), [])
+
+    def test_interrupted(self):
+        p = subprocess.Popen(["packaging/demo/run"], cwd=TOP, env=dict(os.environ, BUILD=BUILD),
+                             start_new_session=True, stdout=subprocess.DEVNULL,
+                             stderr=subprocess.DEVNULL)
+        deadline = time.monotonic() + 10
+        while len(self.leavings()) < 5 and time.monotonic() < deadline:
+            time.sleep(0.05)
+        self.assertEqual(len(self.leavings()), 5)
+        os.killpg(p.pid, signal.SIGINT)
+        p.wait(30)
+        self.assertEqual(self.leavings(), [])
+
+
+if __name__ == "__main__":
+    unittest.main()
