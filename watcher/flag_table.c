@@ -8,9 +8,10 @@
 #include "watcher/flag_value.h"
 #include "watcher/kubeconfig.h"
 
-#define BOOL_EXPECTED	  "expected true or false"
-#define PATH_EXPECTED	  "expected a path of at most 1023 bytes"
-#define DURATION_EXPECTED "expected a duration such as 30s, 500ms or 1h2m"
+#define CONFIG_VERBOSITY_MAX 10 /* what the message may carry; more means no more */
+#define BOOL_EXPECTED	     "expected true or false"
+#define PATH_EXPECTED	     "expected a path of at most 1023 bytes"
+#define DURATION_EXPECTED    "expected a duration such as 30s, 500ms or 1h2m"
 
 static const char *set_bool(bool *out, const char *value)
 {
@@ -187,7 +188,7 @@ static const char *set_verbosity(struct flag_state *s, const char *value)
 
 	if (value_number(&v, value, 0, INT_MAX) != 0)
 		return "expected a whole number, 0 or more";
-	s->cfg->verbosity = (int)v;
+	s->cfg->verbosity = v > CONFIG_VERBOSITY_MAX ? CONFIG_VERBOSITY_MAX : (int)v;
 	return NULL;
 }
 

@@ -17,7 +17,7 @@
 
 struct kubeconfig {
 	const char *path;
-	struct yaml y;
+	struct yaml *y;
 	const json_t *root;
 };
 
@@ -26,7 +26,7 @@ __attribute__((format(printf, 3, 4))) static int bad(const struct kubeconfig *k,
 						     const char *fmt, ...)
 {
 	char text[1024];
-	unsigned line = yaml_line(&k->y, at);
+	unsigned line = yaml_line(k->y, at);
 	va_list ap;
 
 	va_start(ap, fmt);
@@ -201,7 +201,7 @@ static int take_values(const struct kubeconfig *k, struct api_access *a, const s
 		if (json == NULL || json_is_null(json))
 			continue;
 		if (v->kind == VALUE_REFUSED)
-			return bad(k, yaml_line(&k->y, json) != 0 ? json : object,
+			return bad(k, yaml_line(k->y, json) != 0 ? json : object,
 				   "%s is not supported: %s", v->key, v->instead);
 		if (v->kind == VALUE_BOOL) {
 			if (!json_is_boolean(json))
@@ -297,7 +297,8 @@ static int take_context(const struct kubeconfig *k, struct api_access *a, const 
 
 static int load_kubeconfig(struct api_access *a, const struct config *cfg)
 {
-	struct kubeconfig k = {.path = cfg->kubeconfig};
+	struct yaml y;
+	struct kubeconfig k = {.path = cfg->kubeconfig, .y = &y};
 	struct yaml_error err;
 	const char *why;
 	size_t len;
@@ -308,19 +309,19 @@ static int load_kubeconfig(struct api_access *a, const struct config *cfg)
 		log_error("kubeconfig %s: cannot be read: %s", k.path, why);
 		return -1;
 	}
-	r = yaml_parse(&k.y, text, len, &err);
+	r = yaml_parse(&y, text, len, &err);
 	explicit_bzero(text, len);
 	free(text);
 	if (r != 0)
 		log_error("kubeconfig %s:%u: %s", k.path, err.line != 0 ? err.line : 1, err.text);
-	else if (k.y.count != 1 || !json_is_object(k.y.documents[0]))
+	else if (y.count != 1 || !json_is_object(y.documents[0]))
 		r = bad(&k, NULL, "must be one document of kind Config, and has %zu documents",
-			k.y.count);
+			y.count);
 	else {
-		k.root = k.y.documents[0];
+		k.root = y.documents[0];
 		r = take_context(&k, a, cfg->master);
 	}
-	yaml_clear(&k.y);
+	yaml_clear(&y);
 	return r;
 }
 

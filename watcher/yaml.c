@@ -485,10 +485,23 @@ void yaml_clear(struct yaml *y)
 	memset(y, 0, sizeof(*y));
 }
 
-unsigned yaml_line(const struct yaml *y, const json_t *value)
+static int compare_lines(const void *a, const void *b)
 {
-	for (size_t i = 0; i < y->line_count; i++)
-		if (y->lines[i].value == value)
-			return y->lines[i].line;
-	return 0;
+	uintptr_t x = (uintptr_t)((const struct yaml_line *)a)->value;
+	uintptr_t y = (uintptr_t)((const struct yaml_line *)b)->value;
+
+	return x < y ? -1 : x > y;
+}
+
+unsigned yaml_line(struct yaml *y, const json_t *value)
+{
+	const struct yaml_line key = {.value = value}, *found;
+
+	if (y->line_count == 0)
+		return 0;
+	if (!y->lines_sorted)
+		qsort(y->lines, y->line_count, sizeof(*y->lines), compare_lines);
+	y->lines_sorted = true;
+	found = bsearch(&key, y->lines, y->line_count, sizeof(*y->lines), compare_lines);
+	return found == NULL ? 0 : found->line;
 }

@@ -9,6 +9,7 @@
 #define WATCHER_YAML_H
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 #define YAML_DEPTH_MAX	 64
@@ -25,6 +26,7 @@ struct yaml {
 	size_t count;
 	struct yaml_line *lines;
 	size_t line_count;
+	bool lines_sorted; /* by value; done when the first is asked for */
 };
 
 struct yaml_error {
@@ -44,6 +46,6 @@ void yaml_clear(struct yaml *y);
  * The line at which VALUE began; 0 if it is not known: true, false and null (which jansson shares
  * between all their places), and text that was read as JSON after failing as YAML.
  */
-unsigned yaml_line(const struct yaml *y, const json_t *value);
+unsigned yaml_line(struct yaml *y, const json_t *value);
 
 #endif

@@ -1,0 +1,192 @@
+/*
+ * kube-proxy-watcher: the only process with API credentials. It reads Services, EndpointSlices and
+ * its Node, from an apiserver or from manifests, and tells the planner; it takes orders from
+ * nobody.
+ *
+ * With -C it is the one-shot instead: flags and files to one CONFIG message, before anything else
+ * of the program runs.
+ */
+#include <errno.h>
+#include <event2/event.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <seccomp.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "common/sandbox.h"
+#include "ipc/channel.h"
+#include "ipc/config.h"
+#include "ipc/fds.h"
+#include "watcher/api_sandbox.h"
+#include "watcher/feed.h"
+#include "watcher/kubeconfig.h"
+#include "watcher/manifest.h"
+#include "watcher/oneshot.h"
+#include "watcher/source.h"
+
+#define PATHS_MAX 32
+
+#define ALLOW_OPEN_TO_READ ALLOW_WITHOUT(openat, 2, O_ACCMODE | O_CREAT | O_TRUNC)
+
+/* The one-shot reads files and writes to what it was given. No socket, no process, no event. */
+static const struct sandbox_rule oneshot_rules[] = {
+    ALLOW_OPEN_TO_READ, ALLOW(read),   ALLOW(newfstatat), ALLOW(fstat),
+    ALLOW(lseek),	ALLOW(access), ALLOW(faccessat),  ALLOW(faccessat2),
+    ALLOW(write),	ALLOW(getcwd), ALLOW(uname), /* gethostname(3) */
+};
+
+/* Manifests: files, inotify, the channel. No socket of its own. */
+static const struct sandbox_rule manifest_rules[] = {
+    ALLOW_OPEN_TO_READ,
+    ALLOW(read),
+    ALLOW(newfstatat),
+    ALLOW(fstat),
+    ALLOW(lseek),
+    ALLOW(getdents64),
+    ALLOW(readlink), /* realpath(3) */
+    ALLOW(inotify_init1),
+    ALLOW(inotify_add_watch),
+    ALLOW(inotify_rm_watch),
+    ALLOW(sysinfo), /* qsort asks for the size of the memory */
+    ALLOW(write),
+    ALLOW_IF(fcntl, 1, F_GETFL),
+    ALLOW(poll),
+    ALLOW(epoll_ctl),
+    ALLOW(epoll_wait),
+    ALLOW(epoll_pwait),
+};
+
+#define COUNT(rules) (sizeof(rules) / sizeof((rules)[0]))
+
+/* --- the one-shot --- */
+
+static int send_config(const struct config *cfg)
+{
+	static struct frame f;
+
+	config_encode(&f, cfg);
+	if (!f.overflow && write(FD_CONFIG, f.buf, f.len) == (ssize_t)f.len)
+		return EXIT_OK;
+	log_error("the configuration cannot be handed over (%s): -C is for kube-proxy to start",
+		  f.overflow ? "too long" : strerror(errno));
+	return EXIT_FAILED;
+}
+
+static int oneshot(int argc, char **argv)
+{
+	static struct config cfg;
+
+	log_init("kube-proxy"); /* the user sees one program */
+	sandbox_no_new_privs();
+	sandbox_seccomp(oneshot_rules, COUNT(oneshot_rules));
+	switch (flags_parse(&cfg, argc, argv)) {
+	case FLAGS_RUN:
+		return send_config(&cfg);
+	case FLAGS_DONE:
+		return fflush(stdout) == 0 ? EXIT_OK : EXIT_FAILED;
+	case FLAGS_BAD:
+		return EXIT_USAGE;
+	case FLAGS_CONFIG:
+		return EXIT_CONFIG;
+	}
+	return EXIT_FAILED;
+}
+
+/* --- the daemon --- */
+
+static const char *from_planner(void *arg, unsigned type, struct cursor *c)
+{
+	(void)arg, (void)type, (void)c;
+	return "the planner has nothing to say to the watcher";
+}
+
+/* Adds the directory of FILE (may be NULL): credentials are replaced by renaming. */
+static size_t add_directory(const char *paths[PATHS_MAX], size_t n, const char *file)
+{
+	const char *slash = file == NULL ? NULL : strrchr(file, '/');
+
+	if (slash == NULL || n >= PATHS_MAX - 1)
+		return n;
+	paths[n] = strndup(file, slash == file ? 1 : (size_t)(slash - file));
+	if (paths[n] == NULL)
+		fatal(EXIT_FAILED, "not enough memory");
+	return n + 1;
+}
+
+/* For the life of the process. */
+static struct config cfg;
+static struct api_access api;
+
+static void start_manifests(struct event_base *base, struct feed *feed)
+{
+	static char dirs[MANIFEST_DIRS_MAX][PATH_MAX];
+	const char *paths[MANIFEST_DIRS_MAX + 1] = {NULL};
+	size_t n = manifest_dirs(cfg.manifest_path, dirs);
+
+	for (size_t i = 0; i < n; i++)
+		paths[i] = dirs[i];
+	sandbox_no_new_privs();
+	sandbox_landlock(paths, false);
+	sandbox_seccomp(manifest_rules, COUNT(manifest_rules));
+	if (manifest_source_start(base, &cfg, feed) != 0)
+		fatal(EXIT_CONFIG, "no manifest could be read");
+}
+
+/* The walls stand before the event loop, and so before the first byte of the network. */
+static void start_api(struct event_base *base, struct feed *feed)
+{
+	const char *paths[PATHS_MAX] = {NULL};
+	size_t n = 0;
+
+	if (api_access_load(&api, &cfg) != 0)
+		fatal(EXIT_CONFIG, "no way to the apiserver");
+	while (api_read_paths[n] != NULL && n < PATHS_MAX - 1) {
+		paths[n] = api_read_paths[n];
+		n++;
+	}
+	n = add_directory(paths, n, api.ca_file);
+	n = add_directory(paths, n, api.cert_file);
+	n = add_directory(paths, n, api.key_file);
+	n = add_directory(paths, n, api.token_file);
+	paths[n] = NULL;
+	if (api_source_start(base, &cfg, &api, feed) != 0)
+		fatal(EXIT_CONFIG, "the apiserver cannot be asked");
+	sandbox_no_new_privs();
+	sandbox_landlock(paths, true);
+	sandbox_seccomp(api_syscalls, api_syscall_count);
+}
+
+static int watch(void)
+{
+	struct event_base *base;
+	struct feed feed;
+
+	log_init("watcher");
+	signal(SIGPIPE, SIG_IGN); /* the channel's own error tells */
+	signal(SIGINT, SIG_IGN);  /* a terminal's Ctrl-C is for the parent, whose end is ours */
+	config_load(&cfg, FD_CONFIG);
+	base = event_base_new();
+	if (base == NULL)
+		fatal(EXIT_FAILED, "libevent has no event base");
+	feed.planner = channel_new(base, WATCHER_FD_PLANNER, "the planner", from_planner, NULL);
+	feed.node_name = cfg.node_name;
+	if (cfg.manifest_path[0] != '\0')
+		start_manifests(base, &feed);
+	else
+		start_api(base, &feed);
+	event_base_dispatch(base);
+	fatal(EXIT_FAILED, "the event loop ended");
+}
+
+int main(int argc, char **argv)
+{
+	if (argc > 1 && strcmp(argv[1], "-C") == 0)
+		return oneshot(argc - 1, argv + 1);
+	if (argc > 1)
+		fatal(EXIT_USAGE, "kube-proxy starts this program; its flags are kube-proxy's");
+	return watch();
+}
