@@ -160,6 +160,9 @@ static void digest_match(struct siphash *s, const struct xt_entry_match *m)
 
 void ipt_entry_digest(struct siphash *s, const void *entry, uint8_t family, const char *target)
 {
+	/* a revision, and the data of a standard target */
+	static const uint8_t
+	    zero[1 + sizeof(struct xt_standard_target) - sizeof(struct xt_entry_target)];
 	const struct entry_layout *l = &layouts[family];
 	const uint8_t *p = entry;
 	const struct xt_entry_target *t;
@@ -176,9 +179,14 @@ void ipt_entry_digest(struct siphash *s, const void *entry, uint8_t family, cons
 	t = (const void *)(p + target_offset);
 	digest_name(s, target);
 	siphash_update(s, &t->u.target_size, sizeof(t->u.target_size));
-	/* A jump's or verdict's data is an offset or a number, for which TARGET stands. */
-	if (t->u.user.name[0] == '\0' || t->u.target_size == sizeof(*t))
+	/*
+	 * A jump's or verdict's data, which the kernel shows under an empty name, is an offset or a
+	 * number. TARGET stands for it; libiptc wants zeros there.
+	 */
+	if (t->u.user.name[0] == '\0') {
+		siphash_update(s, zero, sizeof(zero));
 		return;
+	}
 	siphash_update(s, &t->u.user.revision, sizeof(t->u.user.revision));
 	siphash_update(s, t->data, t->u.target_size - sizeof(*t));
 }

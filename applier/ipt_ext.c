@@ -174,26 +174,19 @@ void ipt_ext_match_new(struct ipt_encoder *e)
 
 /* --- targets --- */
 
+/*
+ * Revision 2, of both families (Linux 4.18): iptables since 1.8.0 makes this one, and prints
+ * "[unsupported revision]" for the older ones.
+ */
 static void target_dnat(struct ipt_encoder *e)
 {
+	struct nf_nat_range2 *n = target_take(e->b, "DNAT", 2, sizeof(*n));
 	const struct ipt_rule *r = e->rule;
 
-	if (e->family == FAMILY_4) {
-		struct nf_nat_ipv4_multi_range_compat *n = target_take(e->b, "DNAT", 0, sizeof(*n));
-
-		n->rangesize = 1;
-		n->range[0].flags = NF_NAT_RANGE_MAP_IPS | NF_NAT_RANGE_PROTO_SPECIFIED;
-		memcpy(&n->range[0].min_ip, r->to.b, 4);
-		memcpy(&n->range[0].max_ip, r->to.b, 4);
-		n->range[0].min.all = n->range[0].max.all = htons(r->to_port);
-	} else {
-		struct nf_nat_range *n = target_take(e->b, "DNAT", 1, sizeof(*n));
-
-		n->flags = NF_NAT_RANGE_MAP_IPS | NF_NAT_RANGE_PROTO_SPECIFIED;
-		memcpy(&n->min_addr, r->to.b, 16);
-		memcpy(&n->max_addr, r->to.b, 16);
-		n->min_proto.all = n->max_proto.all = htons(r->to_port);
-	}
+	n->flags = NF_NAT_RANGE_MAP_IPS | NF_NAT_RANGE_PROTO_SPECIFIED;
+	memcpy(&n->min_addr, r->to.b, ip_len(e->family));
+	memcpy(&n->max_addr, r->to.b, ip_len(e->family));
+	n->min_proto.all = n->max_proto.all = htons(r->to_port);
 }
 
 static void target_masquerade(struct ipt_encoder *e)
