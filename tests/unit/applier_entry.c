@@ -1,0 +1,324 @@
+/* Each template and hook as the kernel's bytes: what iptables-save prints, and equal digests. */
+#include "applier/ipt_entry.h"
+#include "applier/ipt_handle.h"
+#include "tests/unit/applier_fixture.h"
+
+static const struct policy *policy;
+
+struct expectation {
+	uint8_t template;
+	uint8_t proto;
+	const char *v4, *v6; /* behind "-A CHAIN " */
+};
+
+#define NAME	"default/kubernetes:https"
+#define COMMENT "-m comment --comment "
+#define SVC	"KUBE-SVC-AEAQCAIBAEAQCAIB" /* hash 01 01 ... */
+#define SEP	"KUBE-SEP-AIBAEAQCAIBAEAQC" /* hash 02 02 ... */
+
+static const struct expectation expectations[] = {
+    {T_CLUSTER_IP, IPPROTO_TCP,
+     "-d 10.96.0.1/32 -p tcp " COMMENT "\"" NAME " cluster IP\" -m tcp --dport 443 -j " SVC,
+     "-d fd00:10::1/128 -p tcp " COMMENT "\"" NAME " cluster IP\" -m tcp --dport 443 -j " SVC},
+    {T_CLUSTER_IP, IPPROTO_UDP,
+     "-d 10.96.0.1/32 -p udp " COMMENT "\"" NAME " cluster IP\" -m udp --dport 443 -j " SVC,
+     "-d fd00:10::1/128 -p udp " COMMENT "\"" NAME " cluster IP\" -m udp --dport 443 -j " SVC},
+    {T_CLUSTER_IP, IPPROTO_SCTP,
+     "-d 10.96.0.1/32 -p sctp " COMMENT "\"" NAME " cluster IP\" -m sctp --dport 443 -j " SVC,
+     "-d fd00:10::1/128 -p sctp " COMMENT "\"" NAME " cluster IP\" -m sctp --dport 443 -j " SVC},
+    {T_NODEPORTS_LAST, 0,
+     COMMENT "\"kubernetes service nodeports; NOTE: this must be the last rule in this chain\" "
+	     "-m addrtype --dst-type LOCAL -j KUBE-NODEPORTS",
+     NULL},
+    {T_CLUSTER_IP_MASQ_OUTSIDE, IPPROTO_TCP,
+     "! -s 10.244.0.0/16 -d 10.96.0.1/32 -p tcp " COMMENT "\"" NAME
+     " cluster IP\" -m tcp --dport 443 -j KUBE-MARK-MASQ",
+     "! -s fd00:244::/56 -d fd00:10::1/128 -p tcp " COMMENT "\"" NAME
+     " cluster IP\" -m tcp --dport 443 -j KUBE-MARK-MASQ"},
+    {T_CLUSTER_IP_MASQ_ALL, IPPROTO_TCP,
+     "-d 10.96.0.1/32 -p tcp " COMMENT "\"" NAME
+     " cluster IP\" -m tcp --dport 443 -j KUBE-MARK-MASQ",
+     "-d fd00:10::1/128 -p tcp " COMMENT "\"" NAME
+     " cluster IP\" -m tcp --dport 443 -j KUBE-MARK-MASQ"},
+    {T_ENDPOINT_RANDOM, 0,
+     COMMENT "\"" NAME " -> 10.0.0.1:8443\" -m statistic --mode random --probability "
+	     "0.50000000000 -j " SEP,
+     COMMENT "\"" NAME " -> [fd00::a:1]:8443\" -m statistic --mode random --probability "
+	     "0.50000000000 -j " SEP},
+    {T_ENDPOINT_LAST, 0, COMMENT "\"" NAME " -> 10.0.0.1:8443\" -j " SEP,
+     COMMENT "\"" NAME " -> [fd00::a:1]:8443\" -j " SEP},
+    {T_HAIRPIN_MARK, 0, "-s 10.0.0.1/32 " COMMENT "\"" NAME "\" -j KUBE-MARK-MASQ",
+     "-s fd00::a:1/128 " COMMENT "\"" NAME "\" -j KUBE-MARK-MASQ"},
+    {T_ENDPOINT_DNAT, IPPROTO_TCP,
+     "-p tcp " COMMENT "\"" NAME "\" -m tcp -j DNAT --to-destination 10.0.0.1:8443",
+     "-p tcp " COMMENT "\"" NAME "\" -m tcp -j DNAT --to-destination [fd00::a:1]:8443"},
+    {T_ENDPOINT_DNAT, IPPROTO_UDP,
+     "-p udp " COMMENT "\"" NAME "\" -m udp -j DNAT --to-destination 10.0.0.1:8443",
+     "-p udp " COMMENT "\"" NAME "\" -m udp -j DNAT --to-destination [fd00::a:1]:8443"},
+    {T_ENDPOINT_DNAT, IPPROTO_SCTP,
+     "-p sctp " COMMENT "\"" NAME "\" -m sctp -j DNAT --to-destination 10.0.0.1:8443",
+     "-p sctp " COMMENT "\"" NAME "\" -m sctp -j DNAT --to-destination [fd00::a:1]:8443"},
+    {T_MARK_MASQ, 0, "-j MARK --set-xmark 0x4000/0x4000", NULL},
+    {T_POSTROUTING_UNMARKED, 0, "-m mark ! --mark 0x4000/0x4000 -j RETURN", NULL},
+    {T_POSTROUTING_CLEAR, 0, "-j MARK --set-xmark 0x4000/0x0", NULL},
+    {T_POSTROUTING_MASQUERADE, 0,
+     COMMENT "\"kubernetes service traffic requiring SNAT\" -j MASQUERADE --random-fully", NULL},
+    {T_NO_ENDPOINTS_REJECT, IPPROTO_TCP,
+     "-d 10.96.0.1/32 -p tcp " COMMENT "\"" NAME
+     " has no endpoints\" -m tcp --dport 443 -j REJECT --reject-with icmp-port-unreachable",
+     "-d fd00:10::1/128 -p tcp " COMMENT "\"" NAME
+     " has no endpoints\" -m tcp --dport 443 -j REJECT --reject-with icmp6-port-unreachable"},
+    {T_FORWARD_INVALID, 0, "-m conntrack --ctstate INVALID -j DROP", NULL},
+    {T_FORWARD_MARKED, 0,
+     COMMENT "\"kubernetes forwarding rules\" -m mark --mark 0x4000/0x4000 -j ACCEPT", NULL},
+    {T_FORWARD_ESTABLISHED, 0,
+     "-m conntrack --ctstate RELATED,ESTABLISHED " COMMENT
+     "\"kubernetes forwarding conntrack rule\" -j ACCEPT",
+     NULL},
+};
+
+static const struct ipt_chain *chains_of(uint8_t family, uint8_t table, size_t *count)
+{
+	static struct ipt_chain all[CHAIN_KIND_COUNT + 2];
+
+	*count = 0;
+	for (uint8_t k = 0; k < CHAIN_KIND_COUNT; k++)
+		if ((ipt_chain_kinds[k].tables & 1u << table) != 0)
+			all[(*count)++] = chain(family, table, k, k == CHAIN_SVC ? 1 : 2);
+	return all;
+}
+
+/* Reads a table anew and creates all chains. */
+static void open_table(struct ipt_handle *t, uint8_t family, uint8_t table)
+{
+	size_t count;
+	const struct ipt_chain *all = chains_of(family, table, &count);
+
+	assert_int_equal(ipt_handle_read(t, policy, family, table), 0);
+	for (size_t i = 0; i < count; i++)
+		assert_int_equal(ipt_chain_create(t, &all[i]), 0);
+}
+
+static void commit_table(struct ipt_handle *t)
+{
+	if (ipt_handle_commit(t) != 0)
+		fail_msg("commit: %s", ipt_handle_strerror(t, errno));
+	ipt_handle_close(t);
+}
+
+static struct ipt_rule rule_of(const struct expectation *x, uint8_t family)
+{
+	struct ipt_rule r = rule(family, x->template);
+
+	if (x->proto != 0)
+		r.proto = x->proto;
+	return r;
+}
+
+static struct ipt_chain chain_of(const struct expectation *x, uint8_t family)
+{
+	const struct ipt_template *t = &ipt_templates[x->template];
+
+	return chain(family, t->table, t->chain, t->chain == CHAIN_SVC ? 1 : 2);
+}
+
+struct wanted {
+	struct ipt_chain chain;
+	uint64_t digest;
+	bool found;
+};
+
+static int find_wanted(void *arg, const struct ipt_chain *c, uint64_t digest)
+{
+	struct wanted *w = arg;
+
+	if (memcmp(c, &w->chain, sizeof(*c)) == 0) {
+		w->found = true;
+		assert_int_equal(digest, w->digest);
+	}
+	return 0;
+}
+
+/* One rule alone in its chain: saved text, then the digest as read back from the kernel. */
+static void check_one(const struct expectation *x, uint8_t family)
+{
+	static char saved[SAVED_MAX];
+	char line[512], name[CHAIN_NAME_LEN];
+	const char *text = family == FAMILY_6 && x->v6 != NULL ? x->v6 : x->v4;
+	struct ipt_rule r = rule_of(x, family);
+	struct wanted w = {.chain = chain_of(x, family)};
+	struct ipt_handle t;
+	struct ipt_blob b;
+	struct siphash s;
+	bool fill;
+
+	ipt_entry_encode(&b, &r, &w.chain, policy->masq_bit);
+	siphash_init(&s, &policy->key);
+	ipt_blob_digest(&s, &b, family);
+	w.digest = siphash_final(&s);
+	open_table(&t, family, w.chain.table);
+	assert_int_equal(ipt_chain_prepare(&t, &w.chain, w.digest, &fill), 0);
+	assert_true(fill);
+	assert_int_equal(ipt_rule_append(&t, &w.chain, &r), 0);
+	commit_table(&t);
+
+	snprintf(line, sizeof(line), "-A %s %s\n", ipt_chain_name(&w.chain, name), text);
+	saved_rules(saved, family, w.chain.table);
+	assert_string_equal(saved, line);
+	/* iptables makes the same bytes of this text: people can check and delete our rules. */
+	snprintf(line, sizeof(line), "ip%stables-legacy -t %s -C %s %s",
+		 family == FAMILY_4 ? "" : "6", ipt_table_names[w.chain.table], name, text);
+	run(line);
+	assert_int_equal(ipt_handle_read(&t, policy, family, w.chain.table), 0);
+	assert_int_equal(ipt_handle_walk(&t, find_wanted, &w), 0);
+	assert_true(w.found);
+	/* What is there already is not written again. */
+	assert_int_equal(ipt_chain_prepare(&t, &w.chain, w.digest, &fill), 0);
+	assert_false(fill || t.changed);
+	assert_int_equal(ipt_chain_flush(&t, &w.chain), 0);
+	commit_table(&t);
+}
+
+static void every_template(uint8_t family)
+{
+	uint32_t seen = 0;
+
+	for (size_t i = 0; i < sizeof(expectations) / sizeof(expectations[0]); i++) {
+		check_one(&expectations[i], family);
+		seen |= 1u << expectations[i].template;
+	}
+	assert_int_equal(seen, (1u << IPT_TEMPLATE_COUNT) - 1);
+}
+
+static void every_template_ipv4(void **state)
+{
+	(void)state;
+	every_template(FAMILY_4);
+}
+
+static void every_template_ipv6(void **state)
+{
+	(void)state;
+	every_template(FAMILY_6);
+}
+
+static const char filter_hooks[] =
+    "-A INPUT -m conntrack --ctstate NEW -m comment --comment \"kubernetes load balancer "
+    "firewall\" "
+    "-j KUBE-PROXY-FIREWALL\n"
+    "-A INPUT -m comment --comment \"kubernetes health check service ports\" -j KUBE-NODEPORTS\n"
+    "-A INPUT -m conntrack --ctstate NEW -m comment --comment \"kubernetes externally-visible "
+    "service portals\" -j KUBE-EXTERNAL-SERVICES\n"
+    "-A FORWARD -m conntrack --ctstate NEW -m comment --comment \"kubernetes load balancer "
+    "firewall\" -j KUBE-PROXY-FIREWALL\n"
+    "-A FORWARD -m comment --comment \"kubernetes forwarding rules\" -j KUBE-FORWARD\n"
+    "-A FORWARD -m conntrack --ctstate NEW -m comment --comment \"kubernetes service portals\" -j "
+    "KUBE-SERVICES\n"
+    "-A FORWARD -m conntrack --ctstate NEW -m comment --comment \"kubernetes externally-visible "
+    "service portals\" -j KUBE-EXTERNAL-SERVICES\n"
+    "-A OUTPUT -m conntrack --ctstate NEW -m comment --comment \"kubernetes load balancer "
+    "firewall\" -j KUBE-PROXY-FIREWALL\n"
+    "-A OUTPUT -m conntrack --ctstate NEW -m comment --comment \"kubernetes service portals\" -j "
+    "KUBE-SERVICES\n";
+static const char nat_hooks[] =
+    "-A PREROUTING -m comment --comment \"kubernetes service portals\" -j KUBE-SERVICES\n"
+    "-A OUTPUT -m comment --comment \"kubernetes service portals\" -j KUBE-SERVICES\n"
+    "-A POSTROUTING -m comment --comment \"kubernetes postrouting rules\" -j KUBE-POSTROUTING\n";
+
+static void set_hooks(uint8_t family, uint8_t table, bool on)
+{
+	struct ipt_handle t;
+
+	open_table(&t, family, table);
+	for (unsigned i = 0; i < IPT_HOOK_COUNT; i++)
+		if (ipt_hooks[i].table == table)
+			assert_int_equal(ipt_hook_set(&t, i, on), 0);
+	assert_true(t.changed);
+	commit_table(&t);
+}
+
+static void hooks_on_and_off(void **state)
+{
+	static char saved[SAVED_MAX];
+
+	(void)state;
+	for (uint8_t f = 0; f < FAMILY_COUNT; f++)
+		for (uint8_t table = 0; table < IPT_TABLE_COUNT; table++) {
+			struct ipt_handle t;
+
+			set_hooks(f, table, true);
+			saved_rules(saved, f, table);
+			assert_string_equal(saved, table == IPT_NAT ? nat_hooks : filter_hooks);
+			assert_int_equal(ipt_handle_read(&t, policy, f, table), 0);
+			for (unsigned i = 0; i < IPT_HOOK_COUNT; i++)
+				assert_int_equal(t.hooks >> i & 1, ipt_hooks[i].table == table);
+			ipt_handle_close(&t);
+			set_hooks(f, table, false);
+			saved_rules(saved, f, table);
+			assert_string_equal(saved, "");
+		}
+}
+
+/* What others put between ours stays, in its order, also twice the same rule of ours. */
+static void hooks_leave_others_alone(void **state)
+{
+	static char saved[SAVED_MAX];
+
+	(void)state;
+	run("iptables-legacy -t nat -A PREROUTING -s 192.0.2.1 -j ACCEPT");
+	set_hooks(FAMILY_4, IPT_NAT, true);
+	run("iptables-legacy -t nat -A PREROUTING -m comment --comment 'kubernetes service "
+	    "portals' "
+	    "-j KUBE-SERVICES");
+	run("iptables-legacy -t nat -A PREROUTING -m comment --comment 'kubernetes service portal' "
+	    "-j KUBE-SERVICES");
+	set_hooks(FAMILY_4, IPT_NAT, false);
+	saved_rules(saved, FAMILY_4, IPT_NAT);
+	assert_string_equal(saved,
+			    "-A PREROUTING -s 192.0.2.1/32 -j ACCEPT\n"
+			    "-A PREROUTING -m comment --comment \"kubernetes service portal\" -j "
+			    "KUBE-SERVICES\n");
+	run("iptables-legacy -t nat -F PREROUTING");
+}
+
+/* The longest names and addresses fit a comment. */
+static void longest_comment(void **state)
+{
+	static char saved[SAVED_MAX];
+	const struct expectation x = {T_ENDPOINT_RANDOM, 0, NULL, NULL};
+	struct ipt_chain c = chain_of(&x, FAMILY_6);
+	struct ipt_rule r = rule_of(&x, FAMILY_6);
+	struct ipt_handle t;
+
+	(void)state;
+	memset(r.name, 'a', sizeof(r.name) - 1);
+	r.name[63] = '/';
+	r.name[127] = ':';
+	r.to = addr("2001:1111:2222:3333:4444:5555:6666:7777");
+	r.to_port = 65535;
+	assert_null(ipt_rule_check(&r, &c));
+	open_table(&t, FAMILY_6, IPT_NAT);
+	assert_int_equal(ipt_rule_append(&t, &c, &r), 0);
+	commit_table(&t);
+	saved_rules(saved, FAMILY_6, IPT_NAT);
+	assert_non_null(strstr(saved, "aaa -> [2001:1111:2222:3333:4444:5555:6666:7777]:65535\""));
+	run("ip6tables-legacy -t nat -F " SVC);
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	policy = policy_in_namespace(STDERR_FILENO);
+	return 0;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(every_template_ipv4), cmocka_unit_test(every_template_ipv6),
+	    cmocka_unit_test(hooks_on_and_off),	   cmocka_unit_test(hooks_leave_others_alone),
+	    cmocka_unit_test(longest_comment),
+	};
+
+	return cmocka_run_group_tests(tests, setup, NULL);
+}
