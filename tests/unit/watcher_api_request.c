@@ -1,0 +1,76 @@
+/* What the watcher asks the apiserver, and how long it waits between tries. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "watcher/api_backoff.h"
+#include "watcher/api_url.h"
+
+static void url_list(void **state)
+{
+	static const struct api_query plain = {"/api/v1/services", NULL, ""};
+	static const struct api_query both = {"/p", "!a.io/b,c=d", "metadata.name=n"};
+	char *url = api_url_list(&plain, 500, NULL);
+
+	(void)state;
+	assert_string_equal(url, "/api/v1/services?limit=500");
+	free(url);
+	url = api_url_list(&both, 1, "a+b/c=&d\xc3\xa9 ~");
+	assert_string_equal(url,
+			    "/p?limit=1&labelSelector=%21a.io%2Fb%2Cc%3Dd"
+			    "&fieldSelector=metadata.name%3Dn&continue=a%2Bb%2Fc%3D%26d%C3%A9%20~");
+	free(url);
+}
+
+static void url_watch(void **state)
+{
+	static const struct api_query q = {"/api/v1/nodes", NULL, "metadata.name=n"};
+	char *url = api_url_watch(&q, "12", 301);
+
+	(void)state;
+	assert_string_equal(url, "/api/v1/nodes?watch=1&allowWatchBookmarks=true&timeoutSeconds=301"
+				 "&resourceVersion=12&fieldSelector=metadata.name%3Dn");
+	free(url);
+}
+
+/* Each wait lies between half and all of a ceiling that doubles from 1.6 s to 30 s. */
+static void backoff_doubles(void **state)
+{
+	static const uint32_t ceilings[] = {1600, 3200, 6400, 12800, 25600, 30000, 30000, 30000};
+	static const uint32_t randoms[] = {0, 1, 12345, UINT32_MAX / 2, UINT32_MAX};
+
+	(void)state;
+	for (size_t r = 0; r < sizeof(randoms) / sizeof(randoms[0]); r++) {
+		struct backoff b = {0};
+
+		for (size_t i = 0; i < sizeof(ceilings) / sizeof(ceilings[0]); i++)
+			assert_in_range(backoff_next(&b, randoms[r]), ceilings[i] / 2, ceilings[i]);
+		backoff_reset(&b);
+		assert_in_range(backoff_next(&b, randoms[r]), BACKOFF_MIN_MS, 1600);
+	}
+}
+
+static void backoff_has_jitter(void **state)
+{
+	struct backoff a = {0}, b = {0}, c = {0};
+
+	(void)state;
+	assert_int_equal(backoff_next(&a, 0), 800);
+	assert_int_equal(backoff_next(&b, 800), 1600);
+	assert_int_equal(backoff_next(&c, 400), 1200);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(url_list),
+	    cmocka_unit_test(url_watch),
+	    cmocka_unit_test(backoff_doubles),
+	    cmocka_unit_test(backoff_has_jitter),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
