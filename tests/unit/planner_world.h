@@ -1,0 +1,376 @@
+/*
+ * A planner's core with a kernel that is a list of chains: objects go in, transactions come out as
+ * frames, and the frames, decoded, change the kernel. Every rule is checked as the applier would.
+ */
+#ifndef TESTS_PLANNER_WORLD_H
+#define TESTS_PLANNER_WORLD_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "applier/ipt_entry.h"
+#include "ipc/txn.h"
+#include "planner/apply.h"
+#include "planner/plan.h"
+#include "planner/print.h"
+
+struct kernel_chain {
+	struct ipt_chain chain;
+	struct ipt_rule *rules;
+	size_t count;
+};
+
+struct world {
+	struct config cfg;
+	struct plan *plan;
+	struct apply apply;
+	struct kernel_chain *chains;
+	size_t chain_count;
+	uint32_t hooks[FAMILY_COUNT];
+	/* of the last transaction */
+	char put[64 * 1024]; /* names of chains put, in order, a space behind each */
+	char deleted[16 * 1024];
+	unsigned puts, deletes, hook_ops;
+	struct plan_counts counts;
+};
+
+/* --- the kernel --- */
+
+static inline struct kernel_chain *kernel_find(struct world *w, const struct ipt_chain *c)
+{
+	for (size_t i = 0; i < w->chain_count; i++)
+		if (memcmp(&w->chains[i].chain, c, sizeof(*c)) == 0)
+			return &w->chains[i];
+	return NULL;
+}
+
+static inline void remember(char *list, size_t size, const struct ipt_chain *c)
+{
+	char name[CHAIN_NAME_LEN];
+	size_t len = strlen(list);
+
+	if (len + CHAIN_NAME_LEN + 4 < size)
+		snprintf(list + len, size - len, "%s%s%s ", c->family == FAMILY_6 ? "6:" : "",
+			 c->table == IPT_FILTER ? "f:" : "", ipt_chain_name(c, name));
+}
+
+static inline const char *kernel_put(void *arg, const struct ipt_chain *c)
+{
+	struct world *w = arg;
+	struct kernel_chain *k = kernel_find(w, c), last;
+
+	if (k == NULL) {
+		w->chains = reallocarray(w->chains, w->chain_count + 1, sizeof(*w->chains));
+		assert_non_null(w->chains);
+		k = &w->chains[w->chain_count++];
+		memset(k, 0, sizeof(*k));
+		k->chain = *c;
+	}
+	free(k->rules);
+	k->rules = NULL;
+	k->count = 0;
+	/* The chain put last is the last one: rules follow it. */
+	last = w->chains[w->chain_count - 1];
+	w->chains[w->chain_count - 1] = *k;
+	*k = last;
+	w->puts++;
+	remember(w->put, sizeof(w->put), c);
+	return NULL;
+}
+
+static inline const char *kernel_rule(void *arg, const struct ipt_rule *r)
+{
+	struct world *w = arg;
+	struct kernel_chain *k = &w->chains[w->chain_count - 1];
+	const char *why = ipt_rule_check(r, &k->chain);
+
+	if (why != NULL)
+		return why;
+	k->rules = reallocarray(k->rules, k->count + 1, sizeof(*k->rules));
+	assert_non_null(k->rules);
+	k->rules[k->count++] = *r;
+	return NULL;
+}
+
+static inline const char *kernel_delete(void *arg, const struct ipt_chain *c)
+{
+	struct world *w = arg;
+	struct kernel_chain *k = kernel_find(w, c);
+
+	if (k == NULL)
+		return "deletes a chain that is not there";
+	free(k->rules);
+	*k = w->chains[--w->chain_count];
+	w->deletes++;
+	remember(w->deleted, sizeof(w->deleted), c);
+	return NULL;
+}
+
+static inline const char *kernel_hook(void *arg, uint8_t family, unsigned number, bool on)
+{
+	struct world *w = arg;
+
+	assert_true(on);
+	w->hooks[family] |= 1u << number;
+	w->hook_ops++;
+	return NULL;
+}
+
+static inline void kernel_check_jumps(struct world *w)
+{
+	struct ipt_chain to;
+
+	for (size_t i = 0; i < w->chain_count; i++)
+		for (size_t r = 0; r < w->chains[i].count; r++)
+			if (ipt_rule_target(&w->chains[i].rules[r], &w->chains[i].chain, &to))
+				assert_non_null(kernel_find(w, &to));
+}
+
+/* What the planner sends, as the applier gets it. */
+static inline void world_frame(void *arg, const struct frame *f)
+{
+	static const struct txn_visitor kernel = {kernel_put, kernel_rule, kernel_delete,
+						  kernel_hook};
+	struct frame_reader r;
+	struct cursor c;
+	unsigned type;
+
+	assert_false(f->overflow);
+	assert_null(frame_open(&r, f->buf, f->len, &type, &c));
+	if (type == TXN_OPS) {
+		const char *why = txn_decode_ops(&c, &kernel, arg);
+
+		if (why != NULL)
+			fail_msg("refused: %s", why);
+	}
+	frame_close(&r);
+}
+
+static inline uint64_t kernel_digest(const struct world *w, const struct kernel_chain *k)
+{
+	struct siphash s;
+	struct ipt_blob b;
+
+	siphash_init(&s, &w->cfg.key);
+	for (size_t i = 0; i < k->count; i++) {
+		ipt_entry_encode(&b, &k->rules[i], &k->chain, w->cfg.masquerade_bit);
+		ipt_blob_digest(&s, &b, k->chain.family);
+	}
+	return siphash_final(&s);
+}
+
+/* --- the world --- */
+
+/* Gives the plan the kernel's snapshot, in parts. */
+static inline void world_snapshot(struct world *w)
+{
+	struct txn_snapshot *s = calloc(1, sizeof(*s));
+
+	assert_non_null(s);
+	s->families[FAMILY_4] = s->families[FAMILY_6] = true;
+	memcpy(s->hooks, w->hooks, sizeof(s->hooks));
+	for (size_t i = 0; i < w->chain_count; i++) {
+		s->chains[s->count++] =
+		    (struct txn_chain_digest){w->chains[i].chain, kernel_digest(w, &w->chains[i])};
+		if (s->count == 7) {
+			assert_null(plan_snapshot(w->plan, s));
+			s->count = 0;
+		}
+	}
+	s->last = true;
+	assert_null(plan_snapshot(w->plan, s));
+	free(s);
+}
+
+static inline struct world *world_new(void)
+{
+	struct world *w = calloc(1, sizeof(*w));
+
+	assert_non_null(w);
+	w->cfg.masquerade_bit = 14;
+	w->cfg.key = (struct siphash_key){1, 2};
+	w->plan = plan_new(&w->cfg);
+	apply_init(&w->apply, world_frame, w);
+	return w;
+}
+
+static inline void world_free(struct world *w)
+{
+	for (size_t i = 0; i < w->chain_count; i++)
+		free(w->chains[i].rules);
+	free(w->chains);
+	plan_free(w->plan);
+	free(w);
+}
+
+/* Plans and applies. Returns whether a transaction was sent; false as well if it may not be yet. */
+static inline bool world_sync(struct world *w)
+{
+	struct txn_result r = {.code = TXN_OK};
+	bool applied = false;
+
+	w->put[0] = w->deleted[0] = '\0';
+	w->puts = w->deletes = w->hook_ops = 0;
+	if (!plan_ready(w->plan))
+		return false;
+	plan_sync(w->plan, &apply_operations, &w->apply, &w->counts);
+	if (!apply_commit(&w->apply))
+		return false;
+	kernel_check_jumps(w);
+	r.generation = w->apply.generation;
+	assert_null(apply_result(&w->apply, &r, &applied));
+	assert_true(applied);
+	assert_int_equal(w->counts.puts, w->puts);
+	assert_int_equal(w->counts.deletes, w->deletes);
+	assert_int_equal(w->counts.hooks, w->hook_ops);
+	return true;
+}
+
+/* Both lists began and ended, without an object. */
+static inline void world_listed(struct world *w)
+{
+	struct store *s = plan_store(w->plan);
+
+	store_list_begin(s, KIND_SERVICE);
+	store_list_begin(s, KIND_SLICE);
+	assert_null(store_list_end(s, KIND_SERVICE));
+	assert_null(store_list_end(s, KIND_SLICE));
+}
+
+/* --- objects in words --- */
+
+static inline uint8_t proto_of(const char *p)
+{
+	return strcmp(p, "udp") == 0 ? PROTO_UDP : strcmp(p, "sctp") == 0 ? PROTO_SCTP : PROTO_TCP;
+}
+
+/* IPS: "10.0.0.1 fd00::1"; PORTS: "http:80/tcp dns:53/udp"; an unnamed port is ":80/tcp". */
+static inline void put_service(struct world *w, const char *name, const char *ips,
+			       const char *ports)
+{
+	struct service s = {.ports = calloc(16, sizeof(*s.ports))};
+	char text[512], *at, *save = NULL, proto[8];
+	unsigned port;
+
+	assert_int_equal(sscanf(name, "%63[^/]/%63s", s.namespace, s.name), 2);
+	snprintf(text, sizeof(text), "%s", ips);
+	for (at = strtok_r(text, " ", &save); at != NULL; at = strtok_r(NULL, " ", &save))
+		assert_int_equal(ip_parse(&s.cluster_ips[s.cluster_ip_count++], at), 0);
+	snprintf(text, sizeof(text), "%s", ports);
+	for (at = strtok_r(text, " ", &save); at != NULL; at = strtok_r(NULL, " ", &save)) {
+		struct service_port *p = &s.ports[s.port_count++];
+
+		if (*at != ':') {
+			assert_int_equal(sscanf(at, "%63[^:]:%u/%7s", p->name, &port, proto), 3);
+		} else {
+			assert_int_equal(sscanf(at, ":%u/%7s", &port, proto), 2);
+		}
+		p->port = (uint16_t)port;
+		p->proto = proto_of(proto);
+	}
+	store_service_put(plan_store(w->plan), &s);
+	service_clear(&s);
+}
+
+/*
+ * ENDPOINTS: "10.1.0.1=r 10.1.0.2=st@zone-a,zone-b": addresses with flags r(eady), s(erving),
+ * t(erminating), h(as node hints), o(urs among them), and zone hints.
+ */
+static inline void put_slice(struct world *w, const char *name, const char *service,
+			     const char *ports, const char *endpoints)
+{
+	static const char letters[] = "rstho";
+	struct slice s = {.ports = calloc(16, sizeof(*s.ports)),
+			  .endpoints = calloc(64, sizeof(*s.endpoints))};
+	char text[4096], *at, *save = NULL, proto[8], ip[64], flags[16], zones[128];
+	unsigned port;
+
+	assert_int_equal(sscanf(name, "%63[^/]/%253s", s.namespace, s.name), 2);
+	snprintf(s.service, sizeof(s.service), "%s", service);
+	snprintf(text, sizeof(text), "%s", ports);
+	for (at = strtok_r(text, " ", &save); at != NULL; at = strtok_r(NULL, " ", &save)) {
+		struct slice_port *p = &s.ports[s.port_count++];
+
+		if (*at != ':') {
+			assert_int_equal(sscanf(at, "%63[^:]:%u/%7s", p->name, &port, proto), 3);
+		} else {
+			assert_int_equal(sscanf(at, ":%u/%7s", &port, proto), 2);
+		}
+		p->port = (uint16_t)port;
+		p->proto = proto_of(proto);
+	}
+	snprintf(text, sizeof(text), "%s", endpoints);
+	for (at = strtok_r(text, " ", &save); at != NULL; at = strtok_r(NULL, " ", &save)) {
+		struct endpoint *e = &s.endpoints[s.endpoint_count++];
+
+		zones[0] = flags[0] = '\0';
+		assert_true(sscanf(at, "%63[^=]=%15[^@]@%127s", ip, flags, zones) >= 1);
+		assert_int_equal(ip_parse(&e->addr, ip), 0);
+		s.family = e->addr.family;
+		for (int i = 0; letters[i] != '\0'; i++)
+			if (strchr(flags, letters[i]) != NULL)
+				e->flags |= (uint8_t)(1 << i);
+		for (char *z = strtok(zones, ","); z != NULL; z = strtok(NULL, ","))
+			snprintf(e->zone_hints[e->zone_hint_count++], NAME_MAX_LABEL, "%s", z);
+	}
+	store_slice_put(plan_store(w->plan), &s);
+	slice_clear(&s);
+}
+
+/* --- what came of it --- */
+
+/* The rules of the chain called NAME ("6:" and "f:" before it: IPv6, filter), a line each. */
+static inline char *rules_of(struct world *w, const char *name)
+{
+	struct ipt_chain c = {.table = IPT_NAT};
+	struct kernel_chain *k;
+	char *text = NULL;
+	size_t len;
+	FILE *out;
+
+	if (strncmp(name, "6:", 2) == 0) {
+		c.family = FAMILY_6;
+		name += 2;
+	}
+	if (strncmp(name, "f:", 2) == 0) {
+		c.table = IPT_FILTER;
+		name += 2;
+	}
+	assert_true(ipt_chain_parse(&c, name));
+	k = kernel_find(w, &c);
+	if (k == NULL)
+		return NULL;
+	out = open_memstream(&text, &len);
+	assert_non_null(out);
+	for (size_t i = 0; i < k->count; i++)
+		print_rule(out, &k->rules[i], &k->chain, w->cfg.masquerade_bit);
+	fclose(out);
+	return text;
+}
+
+static inline void assert_rules(struct world *w, const char *name, const char *want)
+{
+	char *text = rules_of(w, name);
+
+	if (text == NULL)
+		fail_msg("no chain %s", name);
+	else
+		assert_string_equal(text, want);
+	free(text);
+}
+
+static inline void assert_no_chain(struct world *w, const char *name)
+{
+	char *text = rules_of(w, name);
+
+	assert_null(text);
+}
+
+#endif
