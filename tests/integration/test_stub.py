@@ -60,7 +60,9 @@ class Recordings(unittest.TestCase):
         self.addCleanup(self.connection.close)
 
     def get(self, path, **query):
-        self.connection.request("GET", path + ("?" if query else "") + urllib.parse.urlencode(query))
+        self.connection.request(
+            "GET", path + ("?" if query else "") + urllib.parse.urlencode(query)
+        )
         return self.connection.getresponse()
 
     def same_head(self, response, name):

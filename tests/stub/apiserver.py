@@ -85,7 +85,11 @@ RESOURCES = {
     ),
 }
 KINDS = {kind: resource for resource, (kind, *_) in RESOURCES.items()}
-PREFIXES = {"services": "/api/v1", "nodes": "/api/v1", "endpointslices": "/apis/discovery.k8s.io/v1"}
+PREFIXES = {
+    "services": "/api/v1",
+    "nodes": "/api/v1",
+    "endpointslices": "/apis/discovery.k8s.io/v1",
+}
 SNAPSHOTS = 16  # lists whose continue tokens are remembered
 
 CODES = {  # status: reason, message
