@@ -262,7 +262,7 @@ static void print_flag(const struct flag *f)
 		 f->argument ? " " : "", f->argument ? f->argument : "");
 	for (const char *next; line != NULL; line = next) {
 		next = strchr(line, '\n');
-		printf("%-39s%.*s\n", line == f->help ? left : "",
+		printf("%-41s%.*s\n", line == f->help ? left : "",
 		       next == NULL ? (int)strlen(line) : (int)(next - line), line);
 		if (next != NULL)
 			next++;

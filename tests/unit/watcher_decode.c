@@ -1,0 +1,419 @@
+/* API objects to the planner's: what a real apiserver answered, and what no server should. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "watcher/decode.h"
+
+#define RECORDINGS "tests/data/recordings/"
+
+static json_t *load(const char *name)
+{
+	char path[256];
+	json_error_t err;
+	json_t *json;
+
+	snprintf(path, sizeof(path), RECORDINGS "%s", name);
+	json = json_load_file(path, 0, &err);
+	if (json == NULL)
+		fail_msg("%s:%d: %s", path, err.line, err.text);
+	return json;
+}
+
+static const json_t *item(const json_t *list, const char *name)
+{
+	size_t i;
+	json_t *one;
+
+	json_array_foreach (json_object_get(list, "items"), i, one) {
+		const json_t *meta = json_object_get(one, "metadata");
+
+		if (strcmp(json_string_value(json_object_get(meta, "name")), name) == 0)
+			return one;
+	}
+	fail_msg("no %s", name);
+	return NULL;
+}
+
+static json_t *parse(const char *text)
+{
+	json_error_t err;
+	char *copy = strdup(text);
+	json_t *json;
+
+	/* Single quotes, to be readable here. */
+	for (char *p = copy; *p != '\0'; p++)
+		if (*p == '\'')
+			*p = '"';
+	json = json_loads(copy, 0, &err);
+	if (json == NULL)
+		fail_msg("%s: %s", copy, err.text);
+	free(copy);
+	return json;
+}
+
+static void assert_ip(const struct ip_addr *a, const char *text)
+{
+	char buf[IP_STRLEN];
+
+	assert_string_equal(ip_format(a, buf), text);
+}
+
+static void assert_cidr(const struct ip_cidr *c, const char *text)
+{
+	char buf[CIDR_STRLEN];
+
+	assert_string_equal(ip_cidr_format(c, buf), text);
+}
+
+/* --- the recordings --- */
+
+static void test_service_web(void **state)
+{
+	json_t *list = load("services-list.json.body");
+	struct service s;
+
+	(void)state;
+	assert_int_equal(decode_service(item(list, "web"), &s), DECODE_OK);
+	assert_string_equal(s.namespace, "shop");
+	assert_string_equal(s.name, "web");
+	assert_int_equal(s.cluster_ip_count, 2);
+	assert_int_equal(s.cluster_ips[0].family, FAMILY_4);
+	assert_int_equal(s.cluster_ips[1].family, FAMILY_6);
+	assert_int_equal(s.port_count, 2);
+	assert_string_equal(s.ports[1].name, "metrics");
+	assert_int_equal(s.ports[1].port, 9090);
+	assert_int_equal(s.ports[1].proto, PROTO_TCP);
+	assert_int_equal(s.affinity_seconds, 0);
+	assert_false(s.internal_local);
+	service_clear(&s);
+	json_decref(list);
+}
+
+static void test_service_kinds(void **state)
+{
+	json_t *list = load("services-list.json.body");
+	struct service s;
+
+	(void)state;
+	assert_int_equal(decode_service(item(list, "api"), &s), DECODE_OK);
+	assert_int_equal(s.ports[0].node_port, 30443);
+	assert_int_equal(s.affinity_seconds, 600);
+	assert_true(s.internal_local);
+	assert_false(s.external_local);
+	service_clear(&s);
+
+	assert_int_equal(decode_service(item(list, "shopfront"), &s), DECODE_OK);
+	assert_true(s.external_local);
+	assert_int_equal(s.health_check_node_port, 31234);
+	assert_int_equal(s.source_range_count, 2);
+	assert_cidr(&s.source_ranges[0], "203.0.113.0/24");
+	assert_cidr(&s.source_ranges[1], "198.51.100.7/32");
+	assert_int_equal(s.external_ip_count, 1);
+	assert_ip(&s.external_ips[0], "192.0.2.50");
+	assert_int_equal(s.lb_ip_count, 1);
+	assert_ip(&s.lb_ips[0], "203.0.113.99");
+	service_clear(&s);
+
+	assert_int_equal(decode_service(item(list, "signalling"), &s), DECODE_OK);
+	assert_int_equal(s.ports[0].proto, PROTO_SCTP);
+	service_clear(&s);
+	assert_int_equal(decode_service(item(list, "dns"), &s), DECODE_OK);
+	assert_int_equal(s.ports[0].proto, PROTO_UDP);
+	service_clear(&s);
+	json_decref(list);
+}
+
+static void test_slices(void **state)
+{
+	json_t *list = load("endpointslices-list.json.body");
+	struct slice s;
+
+	(void)state;
+	assert_int_equal(decode_slice(item(list, "web-4a"), "node-a", &s), DECODE_OK);
+	assert_string_equal(s.service, "web");
+	assert_int_equal(s.family, FAMILY_4);
+	assert_int_equal(s.port_count, 2);
+	assert_int_equal(s.ports[1].port, 9100);
+	assert_int_equal(s.endpoint_count, 3);
+	assert_ip(&s.endpoints[0].addr, "10.244.1.10");
+	assert_string_equal(s.endpoints[0].node, "node-a");
+	assert_int_equal(s.endpoints[0].flags, EP_READY | EP_SERVING);
+	assert_int_equal(s.endpoints[0].zone_hint_count, 1);
+	assert_string_equal(s.endpoints[0].zone_hints[0], "z1");
+	assert_int_equal(s.endpoints[2].flags, EP_SERVING | EP_TERMINATING);
+	slice_clear(&s);
+
+	assert_int_equal(decode_slice(item(list, "web-6a"), "node-a", &s), DECODE_OK);
+	assert_int_equal(s.family, FAMILY_6);
+	assert_ip(&s.endpoints[0].addr, "fd00:10:244:1::10");
+	slice_clear(&s);
+
+	assert_int_equal(decode_slice(item(list, "dns-1"), "node-a", &s), DECODE_OK);
+	assert_int_equal(s.endpoints[1].flags, EP_READY | EP_SERVING); /* conditions: {} */
+	slice_clear(&s);
+
+	assert_int_equal(decode_slice(item(list, "headless-1"), "node-a", &s), DECODE_SKIP);
+	assert_string_equal(s.name, "headless-1");
+	slice_clear(&s);
+	json_decref(list);
+}
+
+static void test_node(void **state)
+{
+	json_t *json = load("node-get.json.body");
+	struct node n;
+
+	(void)state;
+	assert_int_equal(decode_node(json, &n), DECODE_OK);
+	assert_string_equal(n.name, "node-a");
+	assert_string_equal(n.zone, "z1");
+	assert_int_equal(n.addr_count, 2); /* not the host name */
+	assert_ip(&n.addrs[0], "192.168.9.11");
+	assert_ip(&n.addrs[1], "fd00:192::11");
+	assert_int_equal(n.pod_cidr_count, 2);
+	assert_cidr(&n.pod_cidrs[1], "fd00:10:244:1::/64");
+	assert_false(n.deleting);
+	json_decref(json);
+}
+
+/* --- cases --- */
+
+#define META "'metadata':{'namespace':'ns','name':'n'}"
+
+static const struct {
+	const char *json;
+	enum decode_result result;
+} service_cases[] = {
+    {"{" META ",'spec':{'clusterIP':'10.0.0.1'}}", DECODE_OK},
+    {"{" META ",'spec':{'clusterIP':'None'}}", DECODE_SKIP},
+    {"{" META ",'spec':{'clusterIP':''}}", DECODE_SKIP},
+    {"{" META ",'spec':{}}", DECODE_SKIP},
+    {"{" META "}", DECODE_SKIP},
+    {"{" META ",'spec':{'type':'ExternalName','clusterIP':'10.0.0.1'}}", DECODE_SKIP},
+    {"{'metadata':{'namespace':'ns','name':'n','labels':"
+     "{'service.kubernetes.io/service-proxy-name':''}},'spec':{'clusterIP':'10.0.0.1'}}",
+     DECODE_SKIP},
+    {"{" META ",'spec':7}", DECODE_BAD},
+    {"{" META ",'spec':{'clusterIP':7}}", DECODE_BAD},
+    {"{" META ",'spec':{'clusterIP':'10.0.0.256'}}", DECODE_BAD},
+    {"{" META ",'spec':{'clusterIP':'127.0.0.1'}}", DECODE_BAD},
+    {"{" META ",'spec':{'clusterIP':'169.254.1.1'}}", DECODE_BAD},
+    {"{" META ",'spec':{'clusterIP':'10.0.0.1','ports':{}}}", DECODE_BAD},
+    {"{" META ",'spec':{'clusterIP':'10.0.0.1','loadBalancerSourceRanges':['x']}}", DECODE_BAD},
+    {"{" META ",'spec':{'clusterIP':'10.0.0.1','healthCheckNodePort':65536}}", DECODE_BAD},
+    {"{" META ",'spec':{'clusterIP':'10.0.0.1','sessionAffinity':'ClientIP',"
+     "'sessionAffinityConfig':{'clientIP':{'timeoutSeconds':86401}}}}",
+     DECODE_BAD},
+    {"{'metadata':{'name':'n'},'spec':{'clusterIP':'10.0.0.1'}}", DECODE_BAD},
+    {"{'metadata':{'namespace':'ns'},'spec':{'clusterIP':'10.0.0.1'}}", DECODE_BAD},
+    {"{'metadata':{'namespace':'ns','name':'A'},'spec':{'clusterIP':'10.0.0.1'}}", DECODE_BAD},
+    {"{'metadata':{'namespace':'ns','name':'a\\\"b'},'spec':{'clusterIP':'10.0.0.1'}}", DECODE_BAD},
+    {"{'metadata':{'namespace':'ns','name':"
+     "'a234567890123456789012345678901234567890123456789012345678901234'}}",
+     DECODE_BAD}, /* 64 */
+    {"{'metadata':[]}", DECODE_BAD},
+    {"[]", DECODE_BAD},
+    {"'text'", DECODE_BAD},
+};
+
+static void test_service_cases(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(service_cases) / sizeof(service_cases[0]); i++) {
+		json_t *json;
+		struct service s;
+		enum decode_result r;
+
+		if (service_cases[i].json[0] == '\'')
+			json = json_string("text");
+		else
+			json = parse(service_cases[i].json);
+		r = decode_service(json, &s);
+		if (r != service_cases[i].result)
+			fail_msg("%s: %d", service_cases[i].json, (int)r);
+		service_clear(&s);
+		json_decref(json);
+	}
+}
+
+/* What is wrong in a part of a service is left out, the rest stands. */
+static void test_service_parts(void **state)
+{
+	json_t *json = parse(
+	    "{" META
+	    ",'spec':{'clusterIP':'10.0.0.1','clusterIPs':['10.0.0.1','x','10.0.0.2','fd00::1'],"
+	    "'ports':[{'port':80},{'port':0},{'port':65536},{'port':'81'},{'name':'x "
+	    "y','port':82},7,"
+	    "{'protocol':'ICMP','port':83},{'port':84,'protocol':'UDP','nodePort':-1},{},"
+	    "{'name':'last','port':65535,'protocol':null}],"
+	    "'externalIPs':['192.0.2.1','::1',5,'192.0.2.2'],"
+	    "'loadBalancerSourceRanges':[' 10.1.0.0/16 ','bad','fd00::/8'],"
+	    "'sessionAffinity':'ClientIP'},"
+	    "'status':{'loadBalancer':{'ingress':[{'ip':'198.51.100.1','ipMode':'Proxy'},"
+	    "{'hostname':'lb.example'},{'ip':'198.51.100.2','ipMode':'VIP'},{'ip':6},{'ip':'198.51."
+	    "100.3'}]}}}");
+	struct service s;
+
+	(void)state;
+	assert_int_equal(decode_service(json, &s), DECODE_OK);
+	assert_int_equal(s.cluster_ip_count, 2);
+	assert_ip(&s.cluster_ips[1], "fd00::1");
+	assert_int_equal(s.port_count, 2);
+	assert_string_equal(s.ports[0].name, "");
+	assert_int_equal(s.ports[1].port, 65535);
+	assert_int_equal(s.ports[1].proto, PROTO_TCP);
+	assert_int_equal(s.external_ip_count, 2);
+	assert_ip(&s.external_ips[1], "192.0.2.2");
+	assert_int_equal(s.source_range_count, 2);
+	assert_cidr(&s.source_ranges[0], "10.1.0.0/16");
+	assert_int_equal(s.lb_ip_count, 2);
+	assert_ip(&s.lb_ips[0], "198.51.100.2");
+	assert_ip(&s.lb_ips[1], "198.51.100.3");
+	assert_int_equal(s.affinity_seconds, 10800);
+	service_clear(&s);
+	json_decref(json);
+}
+
+#define SMETA                                                                                      \
+	"'metadata':{'namespace':'ns','name':'n.x','labels':{'kubernetes.io/service-name':'s'}}"
+
+static void test_slice_parts(void **state)
+{
+	json_t *json = parse(
+	    "{" SMETA
+	    ",'addressType':'IPv4','ports':[{'name':null,'port':80},{'name':'all','port':null},"
+	    "{'name':'u','port':53,'protocol':'UDP'},{'port':70000}],"
+	    "'endpoints':[{'addresses':['10.0.0.1','10.0.0.2']},{'addresses':[]},{},"
+	    "{'addresses':['127.0.0.1']},{'addresses':['fd00::1']},{'addresses':['::ffff:10.0.0.9']"
+	    "},"
+	    "{'addresses':['10.0.0.3'],'conditions':{'ready':false}},"
+	    "{'addresses':['10.0.0.4'],'conditions':{'ready':false,'serving':null,'terminating':"
+	    "true}},"
+	    "{'addresses':['10.0.0.5'],'conditions':{'ready':'yes'}},"
+	    "{'addresses':['10.0.0.6'],'hints':{'forNodes':[{'name':'other'}]}},"
+	    "{'addresses':['10.0.0.7'],'hints':{'forNodes':[{'name':'other'},{'name':'me'}],"
+	    "'forZones':[{'name':'a'},{'name':'b'}]}}]}");
+	struct slice s;
+
+	(void)state;
+	assert_int_equal(decode_slice(json, "me", &s), DECODE_OK);
+	assert_string_equal(s.name, "n.x");
+	assert_int_equal(s.port_count, 2);
+	assert_string_equal(s.ports[0].name, "");
+	assert_int_equal(s.ports[1].proto, PROTO_UDP);
+	assert_int_equal(s.endpoint_count, 6);
+	assert_ip(&s.endpoints[0].addr, "10.0.0.1");
+	assert_ip(&s.endpoints[1].addr, "10.0.0.9");
+	assert_int_equal(s.endpoints[2].flags, 0); /* serving follows ready */
+	assert_int_equal(s.endpoints[3].flags, EP_TERMINATING);
+	assert_int_equal(s.endpoints[4].flags, EP_READY | EP_SERVING | EP_NODE_HINTS);
+	assert_int_equal(s.endpoints[5].flags,
+			 EP_READY | EP_SERVING | EP_NODE_HINTS | EP_NODE_HINT_OURS);
+	assert_int_equal(s.endpoints[5].zone_hint_count, 2);
+	slice_clear(&s);
+	json_decref(json);
+}
+
+static const struct {
+	const char *json;
+	enum decode_result result;
+} slice_cases[] = {
+    {"{" SMETA ",'addressType':'IPv6'}", DECODE_OK},
+    {"{" SMETA ",'addressType':'IPv6','endpoints':null,'ports':null}", DECODE_OK},
+    {"{" SMETA ",'addressType':'FQDN'}", DECODE_SKIP},
+    {"{" META ",'addressType':'IPv4'}", DECODE_SKIP},
+    {"{" SMETA ",'addressType':'ipv4'}", DECODE_BAD},
+    {"{" SMETA "}", DECODE_BAD},
+    {"{" SMETA ",'addressType':'IPv4','endpoints':'x'}", DECODE_BAD},
+    {"{'metadata':{'namespace':'ns','name':'n','labels':{'kubernetes.io/service-name':'a.b'}},"
+     "'addressType':'IPv4'}",
+     DECODE_BAD},
+    {"{'metadata':{'namespace':'n/s','name':'n','labels':{'kubernetes.io/service-name':'a'}},"
+     "'addressType':'IPv4'}",
+     DECODE_BAD},
+};
+
+static void test_slice_cases(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(slice_cases) / sizeof(slice_cases[0]); i++) {
+		json_t *json = parse(slice_cases[i].json);
+		struct slice s;
+		enum decode_result r = decode_slice(json, "me", &s);
+
+		if (r != slice_cases[i].result)
+			fail_msg("%s: %d", slice_cases[i].json, (int)r);
+		slice_clear(&s);
+		json_decref(json);
+	}
+}
+
+static void test_slice_too_long(void **state)
+{
+	json_t *json = parse("{" SMETA ",'addressType':'IPv4','endpoints':[]}");
+	json_t *list = json_object_get(json, "endpoints");
+	struct slice s;
+
+	(void)state;
+	for (int i = 0; i < SLICE_ENDPOINTS_MAX; i++) {
+		char ip[32];
+
+		snprintf(ip, sizeof(ip), "10.0.%d.%d", i / 250, i % 250 + 1);
+		json_array_append_new(list, json_pack("{s:[s]}", "addresses", ip));
+	}
+	assert_int_equal(decode_slice(json, "me", &s), DECODE_OK);
+	assert_int_equal(s.endpoint_count, SLICE_ENDPOINTS_MAX);
+	slice_clear(&s);
+	json_array_append_new(list, json_pack("{s:[s]}", "addresses", "10.9.9.9"));
+	assert_int_equal(decode_slice(json, "me", &s), DECODE_BAD);
+	slice_clear(&s);
+	json_decref(json);
+}
+
+static void test_node_cases(void **state)
+{
+	static const struct {
+		const char *json;
+		const char *zone;
+		bool deleting;
+	} cases[] = {
+	    {"{'metadata':{'name':'n'}}", "", false},
+	    {"{'metadata':{'name':'n','labels':{'failure-domain.beta.kubernetes.io/zone':'old'}}}",
+	     "old", false},
+	    {"{'metadata':{'name':'n','deletionTimestamp':'2026-11-22T08:11:58Z'}}", "", true},
+	    {"{'metadata':{'name':'n'},'spec':{'taints':[{'key':'x'},"
+	     "{'key':'ToBeDeletedByClusterAutoscaler','effect':'NoSchedule'}]}}",
+	     "", true},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		json_t *json = parse(cases[i].json);
+		struct node n;
+
+		assert_int_equal(decode_node(json, &n), DECODE_OK);
+		assert_string_equal(n.zone, cases[i].zone);
+		assert_int_equal(n.deleting, cases[i].deleting);
+		json_decref(json);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_service_web),	   cmocka_unit_test(test_service_kinds),
+	    cmocka_unit_test(test_slices),	   cmocka_unit_test(test_node),
+	    cmocka_unit_test(test_service_cases),  cmocka_unit_test(test_service_parts),
+	    cmocka_unit_test(test_slice_parts),	   cmocka_unit_test(test_slice_cases),
+	    cmocka_unit_test(test_slice_too_long), cmocka_unit_test(test_node_cases),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
