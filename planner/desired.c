@@ -137,9 +137,9 @@ void desired_service(struct desired *d, struct stored_service *v)
 	for (uint32_t i = 0; i < spec->ip_count; i++)
 		has[spec->ips[i].family] = true;
 	memset(spec->live, 0, spec->port_count);
-	for (uint8_t f = 0; f < FAMILY_COUNT; f++)
+	for (unsigned f = 0; f < FAMILY_COUNT; f++)
 		for (uint32_t i = 0; has[f] && d->families[f] && i < spec->port_count; i++)
-			add_port(d, v, i, f);
+			add_port(d, v, i, (uint8_t)f);
 	if (d->count > 0)
 		qsort(d->chains, d->count, sizeof(*d->chains), desired_chain_cmp);
 }

@@ -183,9 +183,9 @@ static void diff_service(struct plan *p, struct stored_service *v)
 	p->counts.services += v->spec != NULL;
 	for (uint32_t i = 0; i < v->chain_count; i++)
 		p->counts.endpoints += v->chains[i].kind == CHAIN_SEP;
-	for (uint8_t f = 0; f < FAMILY_COUNT; f++)
-		for (uint8_t t = 0; p->desired.families[f] && t < IPT_TABLE_COUNT; t++) {
-			uint64_t digest = desired_frontends(&p->desired, v, f, t);
+	for (unsigned f = 0; f < FAMILY_COUNT; f++)
+		for (unsigned t = 0; p->desired.families[f] && t < IPT_TABLE_COUNT; t++) {
+			uint64_t digest = desired_frontends(&p->desired, v, (uint8_t)f, (uint8_t)t);
 
 			if (digest != v->frontends[f][t])
 				p->services_changed[f][t] = true;
@@ -266,10 +266,10 @@ static void emit(struct plan *p, const struct txn_visitor *out, void *arg)
 		out->chain_put(arg, &ch->puts.c[i].chain);
 		desired_rules(&p->desired, &ch->puts.c[i], &to);
 	}
-	for (uint8_t f = 0; p->full && f < FAMILY_COUNT; f++)
+	for (unsigned f = 0; p->full && f < FAMILY_COUNT; f++)
 		for (unsigned h = 0; p->desired.families[f] && h < IPT_HOOK_COUNT; h++)
 			if (!(p->snapshot.hooks[f] & 1u << h)) {
-				out->hook(arg, f, h, true);
+				out->hook(arg, (uint8_t)f, h, true);
 				p->counts.hooks++;
 			}
 	for (size_t i = 0; i < ch->deletes.count; i++)

@@ -295,9 +295,9 @@ void printer_write(struct printer *p, FILE *out)
 	fflush(p->rules);
 	if (p->count > 0)
 		qsort(p->chains, p->count, sizeof(*p->chains), printed_chain_cmp);
-	for (uint8_t f = 0; f < FAMILY_COUNT; f++) {
+	for (unsigned f = 0; f < FAMILY_COUNT; f++) {
 		fputs(titles[f], out);
-		for (uint8_t t = 0; t < IPT_TABLE_COUNT; t++)
-			write_table(p, out, f, t);
+		for (unsigned t = 0; t < IPT_TABLE_COUNT; t++)
+			write_table(p, out, (uint8_t)f, (uint8_t)t);
 	}
 }
