@@ -1,0 +1,337 @@
+/* Flags in pflag's syntax to a configuration, and what is said about wrong ones. */
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "watcher/flag_value.h"
+#include "watcher/oneshot.h"
+
+static struct config cfg;
+
+/* What was written on FD since capture_begin(). */
+static int saved_fd, capture_fd;
+
+static void capture_begin(int fd)
+{
+	fflush(stdout);
+	saved_fd = dup(fd);
+	capture_fd = memfd_create("captured", 0);
+	dup2(capture_fd, fd);
+}
+
+static void capture_end(int fd, char *buf, size_t size)
+{
+	ssize_t n;
+
+	fflush(stdout);
+	dup2(saved_fd, fd);
+	close(saved_fd);
+	n = pread(capture_fd, buf, size - 1, 0);
+	buf[n > 0 ? n : 0] = '\0';
+	close(capture_fd);
+}
+
+/* Splits LINE at blanks and parses it. */
+static enum flags_result parse(const char *line, char *said, size_t size)
+{
+	char copy[1024], *argv[32] = {(char[]){"kube-proxy"}}, *save = NULL;
+	enum flags_result r;
+	int argc = 1;
+
+	snprintf(copy, sizeof(copy), "%s", line);
+	for (char *p = strtok_r(copy, " ", &save); p != NULL; p = strtok_r(NULL, " ", &save))
+		argv[argc++] = p;
+	capture_begin(STDERR_FILENO);
+	r = flags_parse(&cfg, argc, argv);
+	capture_end(STDERR_FILENO, said, size);
+	return r;
+}
+
+static void good(const char *line)
+{
+	char said[1024];
+
+	if (parse(line, said, sizeof(said)) != FLAGS_RUN)
+		fail_msg("%s: %s", line, said);
+	assert_string_equal(said, "");
+}
+
+static const char master[] = "--master=https://10.0.0.1:6443";
+
+static void good_with_master(const char *line)
+{
+	char whole[1024];
+
+	snprintf(whole, sizeof(whole), "%s %s", master, line);
+	good(whole);
+}
+
+static void test_defaults(void **state)
+{
+	char host[256];
+
+	(void)state;
+	good(master);
+	gethostname(host, sizeof(host));
+	assert_int_equal(strcasecmp(cfg.node_name, host), 0);
+	assert_int_equal(cfg.mode, MODE_IPTABLES);
+	assert_int_equal(cfg.masquerade_bit, 14);
+	assert_int_equal(cfg.sync_period_ms, 30000);
+	assert_int_equal(cfg.min_sync_period_ms, 1000);
+	assert_int_equal(cfg.healthz_port, 10256);
+	assert_int_equal(cfg.healthz_addr.family, FAMILY_4);
+	assert_string_equal(cfg.audit_log, "auto");
+	assert_string_equal(cfg.master, "https://10.0.0.1:6443");
+	assert_false(cfg.in_cluster);
+	assert_false(cfg.masquerade_all);
+	assert_false(cfg.dry_run);
+	assert_true(cfg.key.k0 != 0 || cfg.key.k1 != 0);
+}
+
+static void test_syntax(void **state)
+{
+	(void)state;
+	good_with_master("--iptables-masquerade-bit 0 --masquerade-all --dry-run=false -v 3");
+	assert_int_equal(cfg.masquerade_bit, 0);
+	assert_true(cfg.masquerade_all);
+	assert_false(cfg.dry_run);
+	assert_int_equal(cfg.verbosity, 3);
+	good_with_master("--iptables_masquerade_bit=31 -v4 --dry_run");
+	assert_int_equal(cfg.masquerade_bit, 31);
+	assert_int_equal(cfg.verbosity, 4);
+	assert_true(cfg.dry_run);
+	good_with_master("-v=5 --v=6 --masquerade-all=T --masquerade-all=0");
+	assert_int_equal(cfg.verbosity, 6); /* the last one counts */
+	assert_false(cfg.masquerade_all);
+	good_with_master("--hostname-override=Node-A.Example --proxy-mode= --audit-log=syslog");
+	assert_string_equal(cfg.node_name, "node-a.example");
+	assert_string_equal(cfg.audit_log, "syslog");
+}
+
+static void test_cluster_cidr(void **state)
+{
+	char buf[CIDR_STRLEN];
+
+	(void)state;
+	good_with_master("--cluster-cidr=10.244.1.5/16,fd00::/8");
+	assert_int_equal(cfg.cluster_cidr_count, 2);
+	assert_string_equal(ip_cidr_format(&cfg.cluster_cidrs[0], buf), "10.244.0.0/16");
+	assert_string_equal(ip_cidr_format(&cfg.cluster_cidrs[1], buf), "fd00::/8");
+	good_with_master("--cluster-cidr=10.0.0.0/8 --cluster-cidr=");
+	assert_int_equal(cfg.cluster_cidr_count, 0);
+}
+
+static void test_periods(void **state)
+{
+	static const struct {
+		const char *text;
+		int result;
+		uint64_t ms;
+	} cases[] = {
+	    {"30s", 0, 30000},
+	    {"1h2m3s", 0, 3723000},
+	    {"1.5s", 0, 1500},
+	    {".5m", 0, 30000},
+	    {"250ms", 0, 250},
+	    {"0", 0, 0},
+	    {"+1s", 0, 1000},
+	    {"1us", 0, 1},
+	    {"0.5us", 0, 1},
+	    {"1\xc2\xb5s", 0, 1},
+	    {"2.5h", 0, 9000000},
+	    {"0s", 0, 0},
+	    {"", -1, 0},
+	    {"30", -1, 0},
+	    {"-1s", -1, 0},
+	    {"1x", -1, 0},
+	    {"s", -1, 0},
+	    {".s", -1, 0},
+	    {"1s ", -1, 0},
+	    {"1s2", -1, 0},
+	    {"99999999999999999999h", -1, 0},
+	    {"2562048h", -1, 0},
+	    {"2562047h", 0, 9223369200000},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		uint64_t ms = 0;
+
+		if (value_duration_ms(&ms, cases[i].text) != cases[i].result || ms != cases[i].ms)
+			fail_msg("\"%s\": %ju ms", cases[i].text, (uintmax_t)ms);
+	}
+	good_with_master("--iptables-sync-period=1m --iptables-min-sync-period 0");
+	assert_int_equal(cfg.sync_period_ms, 60000);
+	assert_int_equal(cfg.min_sync_period_ms, 0);
+}
+
+static void test_healthz(void **state)
+{
+	static const struct {
+		const char *line;
+		const char *addr;
+		uint16_t port;
+	} cases[] = {
+	    {"--healthz-bind-address=127.0.0.1", "127.0.0.1", 10256},
+	    {"--healthz-bind-address=127.0.0.1:99", "127.0.0.1", 99},
+	    {"--healthz-bind-address=::1", "::1", 10256},
+	    {"--healthz-bind-address=[::]:99", "::", 99},
+	    {"--healthz-bind-address=", "0.0.0.0", 0},
+	    {"--healthz-port=98", "0.0.0.0", 98},
+	    {"--healthz-port=0", "0.0.0.0", 0},
+	    {"--healthz-port=0 --healthz-bind-address=::1", "::1", 0},
+	    {"--healthz-port=98 --healthz-bind-address=::1", "::1", 98},
+	    {"--healthz-port=98 --healthz-bind-address=[::1]:97", "::1", 97},
+	    {"--healthz-port=98 --healthz-bind-address=", "0.0.0.0", 0},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		char buf[IP_STRLEN];
+
+		good_with_master(cases[i].line);
+		if (strcmp(ip_format(&cfg.healthz_addr, buf), cases[i].addr) != 0 ||
+		    cfg.healthz_port != cases[i].port)
+			fail_msg("%s: %s port %u", cases[i].line, buf, cfg.healthz_port);
+	}
+}
+
+static void test_bad(void **state)
+{
+	static const struct {
+		const char *line, *says;
+		enum flags_result result;
+	} cases[] = {
+	    {"", "no source of Services", FLAGS_BAD},
+	    {"--master=10.0.0.1:6443", "--master \"10.0.0.1:6443\": expected a URL", FLAGS_BAD},
+	    {"--master=https://", "expected a URL", FLAGS_BAD},
+	    {"--master=https://u:p@h", "expected a URL", FLAGS_BAD},
+	    {"--master", "--master needs a value", FLAGS_BAD},
+	    {"--maste=x", "did you mean --master?", FLAGS_BAD},
+	    {"--cluster-cird=x", "did you mean --cluster-cidr?", FLAGS_BAD},
+	    {"--frobnicate", "unknown flag --frobnicate; see --help", FLAGS_BAD},
+	    {"-x", "unknown flag -x", FLAGS_BAD},
+	    {"-hv", "unknown flag -hv", FLAGS_BAD},
+	    {"true", "\"true\": only flags", FLAGS_BAD},
+	    {"-", "only flags", FLAGS_BAD},
+	    {"--dry-run=2", "--dry-run \"2\": expected true or false", FLAGS_BAD},
+	    {"--iptables-masquerade-bit=32", "from 0 to 31", FLAGS_BAD},
+	    {"--iptables-masquerade-bit=-1", "from 0 to 31", FLAGS_BAD},
+	    {"--iptables-masquerade-bit=", "from 0 to 31", FLAGS_BAD},
+	    {"--iptables-sync-period=0", "more than 0", FLAGS_BAD},
+	    {"--iptables-sync-period=30", "a duration such as", FLAGS_BAD},
+	    {"--iptables-sync-period=5s --iptables-min-sync-period=6s",
+	     "must not be longer than --iptables-sync-period (5s)", FLAGS_BAD},
+	    {"--cluster-cidr=10.0.0.0", "expected a prefix", FLAGS_BAD},
+	    {"--cluster-cidr=10.0.0.0/8,11.0.0.0/8", "expected a prefix", FLAGS_BAD},
+	    {"--cluster-cidr=10.0.0.0/8,", "expected a prefix", FLAGS_BAD},
+	    {"--cluster-cidr=10.0.0.0/8,fd00::/8,fe00::/8", "expected a prefix", FLAGS_BAD},
+	    {"--proxy-mode=nftables", "expected iptables", FLAGS_BAD},
+	    {"--hostname-override=a_b", "expected a node's name", FLAGS_BAD},
+	    {"--healthz-bind-address=localhost", "expected IP", FLAGS_BAD},
+	    {"--healthz-bind-address=1.2.3.4:", "expected IP", FLAGS_BAD},
+	    {"--healthz-bind-address=1.2.3.4:65536", "expected IP", FLAGS_BAD},
+	    {"--healthz-bind-address=[::1", "expected IP", FLAGS_BAD},
+	    {"--healthz-port=65536", "expected a port", FLAGS_BAD},
+	    {"--audit-log=", "expected a path", FLAGS_BAD},
+	    {"-v=x", "--v \"x\": expected", FLAGS_BAD},
+	    {"--manifest-path=/x --kubeconfig=/y", "cannot be given with --kubeconfig", FLAGS_BAD},
+	    {"--manifest-path=/nonexistent/x", "No such file", FLAGS_CONFIG},
+	    {"--kubeconfig=/nonexistent/x", "kubeconfig /nonexistent/x: cannot be read",
+	     FLAGS_CONFIG},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		char said[2048], *newline;
+		enum flags_result r = parse(cases[i].line, said, sizeof(said));
+
+		newline = strchr(said, '\n');
+		if (r != cases[i].result || strstr(said, cases[i].says) == NULL)
+			fail_msg("%s: %d \"%s\"", cases[i].line, (int)r, said);
+		if (newline == NULL || newline[1] != '\0')
+			fail_msg("%s: not one line: %s", cases[i].line, said);
+	}
+}
+
+static void test_help(void **state)
+{
+	char help[8192], said[1024];
+
+	(void)state;
+	capture_begin(STDOUT_FILENO);
+	/* Nothing behind --help counts; what stands before it does. */
+	{
+		char *argv[] = {(char[]){"kube-proxy"}, (char[]){"-h"}, (char[]){"--nonsense"}};
+
+		assert_int_equal(flags_parse(&cfg, 3, argv), FLAGS_DONE);
+	}
+	capture_end(STDOUT_FILENO, help, sizeof(help));
+	assert_non_null(strstr(help, "--manifest-path PATH"));
+	assert_non_null(strstr(help, "-v, --v LEVEL"));
+	for (char *line = strtok(help, "\n"); line != NULL; line = strtok(NULL, "\n"))
+		if (strlen(line) > 104)
+			fail_msg("too long: %s", line);
+	assert_int_equal(parse("--nonsense --help", said, sizeof(said)), FLAGS_BAD);
+}
+
+static void test_in_cluster(void **state)
+{
+	char said[1024];
+
+	(void)state;
+	setenv("KUBERNETES_SERVICE_HOST", "fd00::1", 1);
+	setenv("KUBERNETES_SERVICE_PORT", "443", 1);
+	/* Outside of a pod there are no credentials to find; where to look is said. */
+	assert_int_equal(parse("", said, sizeof(said)), FLAGS_CONFIG);
+	assert_string_equal(cfg.master, "https://[fd00::1]:443");
+	assert_true(cfg.in_cluster);
+	assert_non_null(strstr(said, "/var/run/secrets/kubernetes.io/serviceaccount/token"));
+	setenv("KUBERNETES_SERVICE_HOST", "a b", 1);
+	assert_int_equal(parse("", said, sizeof(said)), FLAGS_BAD);
+	/* A master of the user's own is never given the pod's credentials. */
+	good(master);
+	assert_false(cfg.in_cluster);
+	unsetenv("KUBERNETES_SERVICE_HOST");
+	unsetenv("KUBERNETES_SERVICE_PORT");
+}
+
+static void test_absolute_paths(void **state)
+{
+	char cwd[512], want[600];
+
+	(void)state;
+	assert_non_null(getcwd(cwd, sizeof(cwd)));
+	good("--manifest-path=tests/data --audit-log=a.log");
+	snprintf(want, sizeof(want), "%s/tests/data", cwd);
+	assert_string_equal(cfg.manifest_path, want);
+	snprintf(want, sizeof(want), "%s/a.log", cwd);
+	assert_string_equal(cfg.audit_log, want);
+	good("--manifest-path=/etc --audit-log=stderr");
+	assert_string_equal(cfg.manifest_path, "/etc");
+	assert_string_equal(cfg.audit_log, "stderr");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_defaults),	   cmocka_unit_test(test_syntax),
+	    cmocka_unit_test(test_cluster_cidr),   cmocka_unit_test(test_periods),
+	    cmocka_unit_test(test_healthz),	   cmocka_unit_test(test_bad),
+	    cmocka_unit_test(test_help),	   cmocka_unit_test(test_in_cluster),
+	    cmocka_unit_test(test_absolute_paths),
+	};
+
+	unsetenv("KUBERNETES_SERVICE_HOST");
+	unsetenv("KUBERNETES_SERVICE_PORT");
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
