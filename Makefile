@@ -8,6 +8,7 @@ BUILD   ?= build$(if $(SANITIZE),-asan)$(if $(filter clang,$(CC)),-clang)
 VERSION := 0.1.0
 
 sbindir     := $(PREFIX)/sbin
+# the parent looks for the others beside itself, then here, as ../libexec/kube-proxy
 libexecdir  := $(PREFIX)/libexec/kube-proxy
 mandir      := $(PREFIX)/share/man
 unitdir     ?= $(PREFIX)/lib/systemd/system
@@ -21,7 +22,7 @@ comma  := ,
 SAN    := $(if $(SANITIZE),-fsanitize=address$(comma)undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
 # libbsd lays the BSD headers over the system's (strlcpy, sys/tree.h, sys/queue.h, ...).
 DEFS   := -D_GNU_SOURCE -DLIBBSD_OVERLAY -isystem /usr/include/bsd -I. \
-          -DVERSION='"$(VERSION)"' -DLIBEXECDIR='"$(libexecdir)"'
+          -DVERSION='"$(VERSION)"'
 ALL_CFLAGS  := -std=c11 $(DEFS) $(WARN) $(HARDEN) $(SAN) $(CFLAGS)
 ALL_LDFLAGS := -pie -Wl,-z,relro,-z,now,-z,noexecstack -Wl,--as-needed $(SAN) $(LDFLAGS)
 
@@ -74,6 +75,11 @@ $(BUILD)/%.o: %.c Makefile
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
 
+# An archive, so that a test whose library has the tables already takes them once.
+$(BUILD)/tables.a: $(TABLES)
+	$(call say,AR,$@)
+	$(Q)rm -f $@ && ar rcs $@ $^
+
 # --- unit tests: tests/unit/DIR_subject.c links DIR's library and what that needs ---
 
 UNIT_SRC := $(wildcard tests/unit/*.c)
@@ -85,8 +91,8 @@ $(BUILD)/tests/unit/$(1): $(BUILD)/tests/unit/$(1).o \
     $(patsubst %,$(BUILD)/%.a,$(filter-out common ipc,$(call proc_of,$(1)))) $(BUILD)/ipc.a $(BUILD)/common.a
 	$$(call say,LD,$$@)
 	$$(Q)$(CC) $(ALL_LDFLAGS) -o $$@ $$< $(patsubst %,$(BUILD)/%.a,$(filter-out common ipc,$(call proc_of,$(1)))) \
-	    $(BUILD)/ipc.a $(TABLES) $(BUILD)/common.a $(LIBS_$(call proc_of,$(1))) $(LIBS_ipc) -levent_core -lmd $(LIBS_common) -lcmocka
-$(BUILD)/tests/unit/$(1): $(TABLES)
+	    $(BUILD)/ipc.a $(BUILD)/tables.a $(BUILD)/common.a $(LIBS_$(call proc_of,$(1))) $(LIBS_ipc) -levent_core -lmd $(LIBS_common) -lcmocka
+$(BUILD)/tests/unit/$(1): $(BUILD)/tables.a
 endef
 $(foreach t,$(basename $(notdir $(UNIT_SRC))),$(eval $(call unit,$(t))))
 
@@ -138,7 +144,7 @@ lint:
 
 FUZZ_SECONDS ?= 60
 FUZZ_BIN     := $(patsubst tests/fuzz/%.c,$(BUILD)-fuzz/%,$(wildcard tests/fuzz/*.c))
-FUZZ_PARTS   := $(wildcard common/*.c ipc/*.c) applier/ipt_tables.c applier/ipt_entry.c
+FUZZ_PARTS   := $(wildcard common/*.c ipc/*.c) applier/ipt_tables.c applier/ipt_entry.c applier/ipt_ext.c
 
 .PHONY: fuzz
 fuzz: $(FUZZ_BIN)

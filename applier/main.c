@@ -57,7 +57,7 @@ static int dry_run(const struct config *cfg, int config_fd, const struct user us
 	return code;
 }
 
-/* Logs which child ended and why. Returns our own exit status. */
+/* Logs which child ended and why. Returns the exit status that this makes ours. */
 static int report_child(pid_t pid, int status, const pid_t pids[USER_COUNT])
 {
 	const char *role = "unknown child";
@@ -65,47 +65,47 @@ static int report_child(pid_t pid, int status, const pid_t pids[USER_COUNT])
 	for (int i = 0; i < USER_COUNT; i++)
 		if (pids[i] == pid)
 			role = roles[i];
-	if (WIFSIGNALED(status))
-		log_error("%s (pid %d) was killed by signal %d%s; every rule stays, all others end", role,
-		    pid, WTERMSIG(status),
-		    WTERMSIG(status) == SIGSYS ? " (a system call its filter forbids)" : "");
-	else
-		log_error("%s (pid %d) exited with status %d; every rule stays, all others end", role, pid,
-		    WEXITSTATUS(status));
-	return WIFEXITED(status) && WEXITSTATUS(status) == EXIT_CONFIG ? EXIT_CONFIG : EXIT_FAILED;
+	if (WIFEXITED(status)) {
+		log_error("%s (pid %d) exited with status %d", role, pid, WEXITSTATUS(status));
+		return WEXITSTATUS(status) == EXIT_CONFIG ? EXIT_CONFIG : EXIT_FAILED;
+	}
+	log_error("%s (pid %d) was killed by signal %d%s", role, pid, WTERMSIG(status),
+	    WTERMSIG(status) == SIGSYS ? " (a system call its filter forbids)" : "");
+	return EXIT_FAILED;
 }
 
-/* Handles what the signalfd says: -1 to go on, else our exit status. */
+/*
+ * A child ended, so all do. The end of one closes channels of others, whose end may be seen first:
+ * reports each that follows at once, so that the log has the cause among them.
+ */
+static int all_end(const pid_t pids[USER_COUNT])
+{
+	struct pollfd p = {.fd = APPLIER_FD_SIGNALS, .events = POLLIN};
+	struct signalfd_siginfo info;
+	int code = EXIT_FAILED, status;
+	pid_t pid;
+
+	do {
+		while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+			if (report_child(pid, status, pids) == EXIT_CONFIG)
+				code = EXIT_CONFIG;
+	} while (poll(&p, 1, 200) > 0 && read(p.fd, &info, sizeof(info)) > 0);
+	log_error("every rule stays; ending with status %d", code);
+	return code;
+}
+
+/* Handles what the signalfd says. Returns our exit status. */
 static int take_signal(const pid_t pids[USER_COUNT])
 {
 	struct signalfd_siginfo info;
-	int status;
-	pid_t pid;
 
-	if (read(APPLIER_FD_SIGNALS, &info, sizeof(info)) != (ssize_t)sizeof(info))
-		return -1;
-	if (info.ssi_signo != SIGCHLD) {
+	if (read(APPLIER_FD_SIGNALS, &info, sizeof(info)) == (ssize_t)sizeof(info) &&
+	    info.ssi_signo != SIGCHLD) {
 		log_info("%s: ending; every rule stays", strsignal((int)info.ssi_signo));
 		notify("STOPPING=1");
 		return EXIT_OK;
 	}
-	pid = waitpid(-1, &status, WNOHANG);
-	return pid > 0 ? report_child(pid, status, pids) : -1;
-}
-
-/* The planner hung up: its end, and so the reason, is about to be signalled. */
-static int planner_gone(const pid_t pids[USER_COUNT])
-{
-	struct pollfd p = {.fd = APPLIER_FD_SIGNALS, .events = POLLIN};
-	int code = -1;
-
-	while (code < 0 && poll(&p, 1, 1000) > 0)
-		code = take_signal(pids);
-	if (code < 0) {
-		log_error("the planner closed its channel but lives; all end");
-		code = EXIT_FAILED;
-	}
-	return code;
+	return all_end(pids);
 }
 
 static int serve(struct session *session, const pid_t pids[USER_COUNT])
@@ -117,7 +117,6 @@ static int serve(struct session *session, const pid_t pids[USER_COUNT])
 	for (;;) {
 		const char *why;
 		ssize_t n;
-		int code = -1;
 
 		if (poll(fds, 2, -1) < 0) {
 			if (errno == EINTR)
@@ -126,14 +125,10 @@ static int serve(struct session *session, const pid_t pids[USER_COUNT])
 			return EXIT_FAILED;
 		}
 		if (fds[0].revents != 0)
-			code = take_signal(pids);
-		if (code >= 0)
-			return code;
-		if (fds[1].revents == 0)
-			continue;
+			return take_signal(pids);
 		n = read(APPLIER_FD_PLANNER, buf, sizeof(buf));
 		if (n <= 0)
-			return planner_gone(pids);
+			return all_end(pids);
 		why = session_frame(session, buf, (size_t)n);
 		if (why != NULL) {
 			log_error("the planner broke the rules: %s; every rule stays, all end", why);

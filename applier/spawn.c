@@ -53,23 +53,25 @@ void fd_place(int fd, int number)
 }
 
 /*
- * Opens the program beside our own binary (build tree), else where `make install` put it. By
- * descriptor, since the child's own uid may not reach the directory.
+ * Opens the program beside our own binary (build tree), else in ../libexec/kube-proxy from there
+ * (installed). By descriptor, since the child's own uid may not reach the directory. PATH gets the
+ * place looked at last.
  */
 static int program_open(const char *program, char path[PATH_MAX])
 {
+	static const char *const places[] = {"", "../libexec/kube-proxy/"};
 	char self[PATH_MAX];
 	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
-	int fd;
+	const char *dir;
+	int fd = -1;
 
-	if (n > 0) {
-		self[n] = '\0';
-		if (snprintf(path, PATH_MAX, "%s/%s", dirname(self), program) < PATH_MAX &&
-		    (fd = open(path, O_PATH | O_CLOEXEC)) >= 0)
-			return fd;
+	self[n < 0 ? 0 : n] = '\0';
+	dir = dirname(self);
+	for (int i = 0; i < 2 && fd < 0; i++) {
+		snprintf(path, PATH_MAX, "%s/%s%s", dir, places[i], program);
+		fd = open(path, O_PATH | O_CLOEXEC);
 	}
-	snprintf(path, PATH_MAX, "%s/%s", LIBEXECDIR, program);
-	return open(path, O_PATH | O_CLOEXEC);
+	return fd;
 }
 
 /* Puts C's descriptors at their fixed numbers and closes every other one. */

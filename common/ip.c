@@ -73,7 +73,7 @@ static bool clear_host_bits(struct ip_cidr *c)
 
 	for (unsigned i = 0; i < ip_len(c->addr.family); i++) {
 		unsigned kept = c->bits > i * 8 ? c->bits - i * 8 : 0;
-		uint8_t mask = kept >= 8 ? 0xff : (uint8_t)(0xff00u >> kept);
+		uint8_t mask = (uint8_t)(kept >= 8 ? 0xffu : 0xff00u >> kept);
 
 		if ((c->addr.b[i] & (uint8_t)~mask) != 0)
 			had = true;

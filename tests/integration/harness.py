@@ -180,6 +180,16 @@ class Node:
             sh("ip", "netns", "exec", self.node, "sysctl", "-q", "-w", name + "=1")
         self._link(self.client, "client", "198.51.100.1/24", "198.51.100.2/24",
                    "2001:db8:1::1/64", "2001:db8:1::2/64")
+        # A default route, as a real node has: the kernel routes before it translates. By another
+        # interface than the client's, or the node would first tell the client of a shorter way.
+        sh("ip", "-n", self.node, "link", "add", "uplink", "type", "veth", "peer", "name", "eth1",
+           "netns", self.client)
+        sh("ip", "-n", self.node, "addr", "add", "192.0.2.1/31", "dev", "uplink")
+        sh("ip", "-n", self.node, "addr", "add", "2001:db8:2::1/64", "dev", "uplink", "nodad")
+        sh("ip", "-n", self.client, "link", "set", "eth1", "up")
+        sh("ip", "-n", self.node, "link", "set", "uplink", "up")
+        sh("ip", "-n", self.node, "route", "add", "default", "via", "192.0.2.0")
+        sh("ip", "-n", self.node, "-6", "route", "add", "default", "via", "2001:db8:2::2")
         self.endpoints = Endpoints()
         for i, ns in enumerate(self.pods):
             four, six = self.pod_ip(i), self.pod_ip(i, 6)
@@ -314,8 +324,8 @@ class Node:
         """iptables-save of the node, without counters and time stamps."""
         tool = "iptables-legacy-save" if family == 4 else "ip6tables-legacy-save"
         text = sh("ip", "netns", "exec", self.node, tool, *(["-t", table] if table else []))
-        return "\n".join(line.split(" [")[0] for line in text.splitlines()
-                         if not line.startswith("#"))
+        return "\n".join(line.split(" [")[0] if line.startswith(":") else line
+                         for line in text.splitlines() if not line.startswith("#"))
 
     # --- packets ---
 
@@ -326,7 +336,10 @@ class Node:
             s.settimeout(timeout)
             try:
                 s.connect((addr, port))
-                s.send(b"GET / HTTP/1.0\r\n\r\n")
+                try:
+                    s.send(b"GET / HTTP/1.0\r\n\r\n")
+                except PermissionError:
+                    pass  # refused on its way out of this very host; the error comes behind it
                 data = s.recv(4096)
             except ConnectionRefusedError:
                 return "refused"

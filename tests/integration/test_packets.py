@@ -91,8 +91,9 @@ class Packets(unittest.TestCase):
         self.run_with(self.objects(pods=(0,))[:1])
         for source in (self.n.client, self.n.node, self.n.pods[0]):
             for vip in (VIP4, VIP6):
-                self.assertEqual(self.n.ask(source, vip, 80), "refused")
-                self.assertEqual(self.n.ask(source, vip, 53, "udp"), "refused")
+                for port, proto in ((80, "tcp"), (53, "udp")):
+                    with self.subTest(source=source, vip=vip, proto=proto):
+                        self.assertEqual(self.n.ask(source, vip, port, proto), "refused")
 
     def test_terminating_endpoints_serve_when_none_is_ready(self):
         n = self.n
