@@ -148,7 +148,6 @@ static const char *answer_snapshot_request(struct session *s, struct cursor *c)
 		why = send_snapshot(s, tables);
 	for (size_t i = 0; i < TABLES; i++)
 		ipt_handle_close(&tables[i]);
-	s->base = 0;
 	return why;
 }
 

@@ -3,8 +3,7 @@
  * checked whole when it comes, and nothing reaches the kernel before a transaction is complete.
  *
  * Generations: a transaction's is one more than that of the one before, the first is 1. Its base is
- * the generation answered last with TXN_OK or TXN_UNCHANGED, 0 if there was none since the last
- * snapshot.
+ * the generation answered last with TXN_OK or TXN_UNCHANGED, 0 if there was none.
  */
 #ifndef APPLIER_SESSION_H
 #define APPLIER_SESSION_H
