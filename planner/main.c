@@ -168,10 +168,10 @@ static void failed(struct planner *p, const struct txn_result *r)
 					    [TXN_BUSY] = "other writers were faster",
 					    [TXN_KERNEL] = "the kernel refused"};
 
-	log_error("generation %llu is not programmed: %s: %s%s%s; trying again in %llu ms",
-		  (unsigned long long)r->generation, codes[r->code], r->detail,
-		  r->error != 0 ? ": " : "", r->error != 0 ? strerror(r->error) : "",
-		  (unsigned long long)p->backoff_ms);
+	log_error("generation %llu is not programmed: %s%s%s%s%s; trying again in %llu ms",
+		  (unsigned long long)r->generation, codes[r->code],
+		  r->detail[0] != '\0' ? ": " : "", r->detail, r->error != 0 ? ": " : "",
+		  r->error != 0 ? strerror(r->error) : "", (unsigned long long)p->backoff_ms);
 	plan_forget(p->plan);
 	start_timer(p->retry_timer, p->backoff_ms);
 	p->backoff_ms = p->backoff_ms < BACKOFF_MAX_MS / 2 ? p->backoff_ms * 2 : BACKOFF_MAX_MS;

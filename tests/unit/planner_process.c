@@ -1,0 +1,329 @@
+/*
+ * kube-proxy-planner as a process, between a watcher, an applier and a listener that this test is.
+ * Takes the program of the same build; skipped if that is not there.
+ */
+#include "planner_world.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "ipc/fds.h"
+#include "ipc/status.h"
+
+enum { WATCHER, APPLIER, LISTENER, PEERS };
+
+struct process {
+	pid_t pid;
+	int fd[PEERS];
+	struct frame f;
+};
+
+static int config_fd(void)
+{
+	struct config cfg = {.mode = MODE_IPTABLES, .masquerade_bit = 14, .key = {1, 2}};
+	struct frame *f = malloc(sizeof(*f));
+	int fd = memfd_create("config", 0);
+
+	assert_true(f != NULL && fd >= 0);
+	config_encode(f, &cfg);
+	assert_int_equal(write(fd, f->buf, f->len), (ssize_t)f->len);
+	free(f);
+	return fd;
+}
+
+static int start(void **state)
+{
+	static const int at[PEERS] = {PLANNER_FD_WATCHER, PLANNER_FD_APPLIER, PLANNER_FD_LISTENER};
+	struct process *p = calloc(1, sizeof(*p));
+	char path[PATH_MAX], *slash;
+	ssize_t n = readlink("/proc/self/exe", path, sizeof(path) - 64);
+	int pair[PEERS][2], config = config_fd();
+
+	assert_true(p != NULL && n > 0);
+	path[n] = '\0';
+	for (int up = 0; up < 3; up++) { /* BUILD/tests/unit/NAME */
+		slash = strrchr(path, '/');
+		assert_non_null(slash);
+		*slash = '\0';
+	}
+	strcat(path, "/kube-proxy-planner");
+	if (access(path, X_OK) != 0) {
+		free(p);
+		*state = NULL;
+		return 0;
+	}
+	for (int i = 0; i < PEERS; i++)
+		assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair[i]), 0);
+	p->pid = fork();
+	assert_true(p->pid >= 0);
+	if (p->pid == 0) {
+		int high[PEERS];
+
+		for (int i = 0; i < PEERS; i++)
+			high[i] = fcntl(pair[i][1], F_DUPFD_CLOEXEC, 50);
+		config = fcntl(config, F_DUPFD_CLOEXEC, 50);
+		dup2(config, FD_CONFIG);
+		for (int i = 0; i < PEERS; i++)
+			dup2(high[i], at[i]);
+		execl(path, path, (char *)NULL);
+		_exit(127);
+	}
+	close(config);
+	for (int i = 0; i < PEERS; i++) {
+		close(pair[i][1]);
+		p->fd[i] = pair[i][0];
+	}
+	*state = p;
+	return 0;
+}
+
+static int stop(void **state)
+{
+	struct process *p = *state;
+
+	if (p == NULL)
+		return 0;
+	if (p->pid > 0) {
+		kill(p->pid, SIGKILL);
+		waitpid(p->pid, NULL, 0);
+	}
+	for (int i = 0; i < PEERS; i++)
+		close(p->fd[i]);
+	free(p);
+	return 0;
+}
+
+static bool comes(struct process *p, int peer, int ms)
+{
+	struct pollfd pf = {.fd = p->fd[peer], .events = POLLIN};
+
+	return poll(&pf, 1, ms) > 0;
+}
+
+/* The next message from the planner must be of TYPE; its first two numbers, if it has them. */
+static void expect(struct process *p, int peer, unsigned type, uint64_t *a, uint64_t *b)
+{
+	static uint8_t buf[FRAME_MAX];
+	struct frame_reader r;
+	struct cursor c;
+	unsigned got;
+	ssize_t n;
+
+	if (!comes(p, peer, 10000))
+		fail_msg("peer %d: no message of type %u came", peer, type);
+	n = read(p->fd[peer], buf, sizeof(buf));
+	assert_true(n > 0);
+	assert_null(frame_open(&r, buf, (size_t)n, &got, &c));
+	assert_int_equal(got, type);
+	if (a != NULL)
+		*a = cursor_uint(&c, UINT64_MAX);
+	if (b != NULL)
+		*b = cursor_uint(&c, UINT64_MAX);
+	frame_close(&r);
+}
+
+static void tell(struct process *p, int peer)
+{
+	assert_false(p->f.overflow);
+	assert_int_equal(write(p->fd[peer], p->f.buf, p->f.len), (ssize_t)p->f.len);
+}
+
+static void tell_slice(struct process *p, uint8_t endpoints)
+{
+	struct slice_port port = {"", PROTO_TCP, 8080};
+	struct endpoint *e = calloc(endpoints, sizeof(*e));
+	struct slice s = {.namespace = "a",
+			  .name = "web-1",
+			  .service = "web",
+			  .port_count = 1,
+			  .ports = &port,
+			  .endpoint_count = endpoints,
+			  .endpoints = e};
+
+	assert_non_null(e);
+	for (uint8_t i = 0; i < endpoints; i++) {
+		e[i].addr = (struct ip_addr){FAMILY_4, {10, 1, 0, (uint8_t)(i + 1)}};
+		e[i].flags = EP_READY;
+	}
+	assert_int_equal(objects_encode_slice(&p->f, &s, 0, 0), endpoints);
+	tell(p, WATCHER);
+	free(e);
+}
+
+static void tell_lists(struct process *p)
+{
+	struct service_port port = {"", PROTO_TCP, 80, 0};
+	struct service s = {.namespace = "a",
+			    .name = "web",
+			    .cluster_ip_count = 1,
+			    .port_count = 1,
+			    .ports = &port,
+			    .cluster_ips = {{FAMILY_4, {10, 0, 0, 1}}}};
+
+	objects_encode_list(&p->f, OBJ_LIST_BEGIN, KIND_SERVICE);
+	tell(p, WATCHER);
+	objects_encode_service(&p->f, &s);
+	tell(p, WATCHER);
+	objects_encode_list(&p->f, OBJ_LIST_END, KIND_SERVICE);
+	tell(p, WATCHER);
+	objects_encode_list(&p->f, OBJ_LIST_BEGIN, KIND_SLICE);
+	tell(p, WATCHER);
+	tell_slice(p, 2);
+	objects_encode_list(&p->f, OBJ_LIST_END, KIND_SLICE);
+	tell(p, WATCHER);
+}
+
+static void tell_snapshot(struct process *p)
+{
+	static struct txn_snapshot s = {.families = {true, true}, .last = true};
+
+	expect(p, APPLIER, TXN_SNAPSHOT_REQUEST, NULL, NULL);
+	txn_encode_snapshot(&p->f, &s);
+	tell(p, APPLIER);
+}
+
+static void expect_txn(struct process *p, uint64_t generation, uint64_t base)
+{
+	uint64_t g = 0, b = 0;
+
+	expect(p, APPLIER, TXN_BEGIN, &g, &b);
+	assert_int_equal(g, generation);
+	assert_int_equal(b, base);
+	expect(p, APPLIER, TXN_OPS, NULL, NULL);
+	expect(p, APPLIER, TXN_COMMIT, &g, NULL);
+	assert_int_equal(g, generation);
+}
+
+static void tell_result(struct process *p, uint64_t generation, enum txn_code code)
+{
+	struct txn_result r = {.generation = generation, .code = (uint8_t)code};
+
+	txn_encode_result(&p->f, &r);
+	tell(p, APPLIER);
+}
+
+static void expect_applied(struct process *p, uint64_t generation)
+{
+	uint64_t g = 0;
+
+	expect(p, LISTENER, STATUS_APPLIED, &g, NULL);
+	assert_int_equal(g, generation);
+}
+
+static int exit_status(struct process *p)
+{
+	int status = 0;
+
+	assert_int_equal(waitpid(p->pid, &status, 0), p->pid);
+	p->pid = 0;
+	assert_true(WIFEXITED(status)); /* not killed by the filter */
+	return WEXITSTATUS(status);
+}
+
+static void test_conversation(void **state)
+{
+	struct process *p = *state;
+	struct node n = {.name = "me"};
+
+	if (p == NULL)
+		skip();
+	tell_lists(p);
+	expect(p, LISTENER, STATUS_PENDING, NULL, NULL);
+	tell_snapshot(p);
+	/* Two failures: each time everything again, after a new snapshot and not at once. */
+	expect_txn(p, 1, 0);
+	tell_result(p, 1, TXN_BUSY);
+	assert_false(comes(p, APPLIER, 50));
+	tell_snapshot(p);
+	expect_txn(p, 2, 0);
+	tell_result(p, 2, TXN_KERNEL);
+	assert_false(comes(p, APPLIER, 150));
+	tell_snapshot(p);
+	expect_txn(p, 3, 0);
+	assert_false(comes(p, LISTENER, 0));
+	tell_result(p, 3, TXN_OK);
+	expect_applied(p, 3);
+	/* Changes that come while one is in flight make one transaction. */
+	tell_slice(p, 3);
+	expect(p, LISTENER, STATUS_PENDING, NULL, NULL);
+	expect_txn(p, 4, 3);
+	tell_slice(p, 4);
+	tell_slice(p, 5);
+	assert_false(comes(p, APPLIER, 100));
+	tell_result(p, 4, TXN_UNCHANGED);
+	expect_txn(p, 5, 4);
+	assert_false(comes(p, LISTENER, 0));
+	tell_result(p, 5, TXN_OK);
+	expect_applied(p, 5);
+	/* What changes nothing writes nothing. */
+	tell_slice(p, 5);
+	objects_encode_node(&p->f, &n);
+	tell(p, WATCHER);
+	expect(p, LISTENER, STATUS_NODE, NULL, NULL);
+	assert_false(comes(p, APPLIER, 50));
+	close(p->fd[APPLIER]);
+	p->fd[APPLIER] = -1;
+	assert_int_equal(exit_status(p), 0);
+}
+
+static void test_walls(void **state)
+{
+	struct process *p = *state;
+	char path[64], status[4096];
+	ssize_t n;
+	int fd;
+
+	if (p == NULL)
+		skip();
+	tell_snapshot(p); /* it asks once it is locked in */
+	snprintf(path, sizeof(path), "/proc/%d/status", (int)p->pid);
+	fd = open(path, O_RDONLY);
+	assert_true(fd >= 0);
+	n = read(fd, status, sizeof(status) - 1);
+	assert_true(n > 0);
+	status[n] = '\0';
+	close(fd);
+	assert_non_null(strstr(status, "Seccomp:\t2"));
+	assert_non_null(strstr(status, "NoNewPrivs:\t1"));
+}
+
+static void test_violation(void **state)
+{
+	struct process *p = *state;
+
+	if (p == NULL)
+		skip();
+	objects_encode_list(&p->f, OBJ_LIST_END, KIND_SLICE); /* of a list that never began */
+	tell(p, WATCHER);
+	assert_int_equal(exit_status(p), 1);
+}
+
+static void test_unasked_result(void **state)
+{
+	struct process *p = *state;
+
+	if (p == NULL)
+		skip();
+	tell_result(p, 1, TXN_OK);
+	assert_int_equal(exit_status(p), 1);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test_setup_teardown(test_conversation, start, stop),
+	    cmocka_unit_test_setup_teardown(test_walls, start, stop),
+	    cmocka_unit_test_setup_teardown(test_violation, start, stop),
+	    cmocka_unit_test_setup_teardown(test_unasked_result, start, stop),
+	};
+
+	signal(SIGPIPE, SIG_IGN);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
