@@ -129,7 +129,10 @@ static const char *on_node_put(struct feed *f, struct cursor *c)
 static const char *on_node_del(struct feed *f, struct cursor *c)
 {
 	plan_node(f->plan, NULL);
-	f->node = NODE_INELIGIBLE;
+	/* One that was never there is a node not registered yet, or another name: no reason to be
+	 * taken out of service. */
+	if (f->node != NODE_UNKNOWN)
+		f->node = NODE_INELIGIBLE;
 	return cursor_end(c);
 }
 
