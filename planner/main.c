@@ -28,6 +28,12 @@
 #define BACKOFF_MIN_MS 100
 #define BACKOFF_MAX_MS 30000
 
+/*
+ * No period is shorter, whatever the flag says: the applier takes a planner that asks a thousand
+ * times a second for a broken one, and a burst of changes is one transaction the sooner.
+ */
+#define SYNC_PERIOD_MIN_MS 10
+
 static const struct sandbox_rule system_calls[] = {
     ALLOW(read),	ALLOW(write),	  ALLOW(epoll_wait),
     ALLOW(epoll_pwait), ALLOW(epoll_ctl), ALLOW(poll), /* channel_send_wait */
@@ -215,15 +221,16 @@ static const char *on_snapshot(struct planner *p, struct cursor *c)
 	return why;
 }
 
+static const char *(*const answers[])(struct planner *, struct cursor *) = {
+    [TXN_SNAPSHOT] = on_snapshot,
+    [TXN_RESULT] = on_result,
+};
+
 static const char *on_applier(void *arg, unsigned type, struct cursor *c)
 {
-	switch (type) {
-	case TXN_RESULT:
-		return on_result(arg, c);
-	case TXN_SNAPSHOT:
-		return on_snapshot(arg, c);
-	}
-	return "an unknown message type";
+	if (type >= sizeof(answers) / sizeof(answers[0]) || answers[type] == NULL)
+		return "an unknown message type";
+	return answers[type](arg, c);
 }
 
 /* --- the others --- */
@@ -321,7 +328,10 @@ static void connect_peers(struct planner *p, struct event_base *base)
 	p->applier = channel_new(base, PLANNER_FD_APPLIER, "the applier", on_applier, p);
 	p->listener = channel_new(base, PLANNER_FD_LISTENER, "the listener", on_listener, p);
 	apply_init(&p->apply, send_to_applier, p);
-	pace_init(&p->pace, p->cfg.min_sync_period_ms, now_ms());
+	pace_init(&p->pace,
+		  p->cfg.min_sync_period_ms > SYNC_PERIOD_MIN_MS ? p->cfg.min_sync_period_ms
+								 : SYNC_PERIOD_MIN_MS,
+		  now_ms());
 	p->sync_timer = evtimer_new(base, on_sync, p);
 	p->retry_timer = evtimer_new(base, on_retry, p);
 	if (p->sync_timer == NULL || p->retry_timer == NULL)

@@ -83,7 +83,7 @@ static void test_keys_order_as_names(void **state)
 		for (int b = 0; b < CHAIN_HASH_LEN; b++)
 			hash[i][b] = (uint8_t)(random() >> 8);
 		names_hash_key(key[i], hash[i]);
-		strcpy(name[i], chain(CHAIN_SVC, hash[i]));
+		strlcpy(name[i], chain(CHAIN_SVC, hash[i]), sizeof(name[i]));
 	}
 	for (int i = 0; i < COUNT; i++)
 		for (int k = 0; k < COUNT; k++) {
