@@ -67,7 +67,6 @@ static void finish(struct api_request *r, CURLcode code)
 	struct api_result res = {.status = r->status};
 
 	curl_multi_remove_handle(c->multi, r->easy);
-	LIST_REMOVE(r, link);
 	if (r->why[0] != '\0')
 		snprintf(res.error, sizeof(res.error), "%s", r->why);
 	else if (r->status != 0 && r->status != OK_STATUS)
@@ -180,7 +179,6 @@ static int request_start(struct api_request *r, const char *url, unsigned deadli
 	    curl_multi_add_handle(c->multi, r->easy) != CURLM_OK)
 		return -1;
 	stall_restart(r);
-	LIST_INSERT_HEAD(&c->requests, r, link);
 	return 0;
 }
 
@@ -263,6 +261,20 @@ static int set_timer(CURLM *multi, long ms, void *arg)
 	return 0;
 }
 
+/* Of a client that has made no request; one that has lives as long as the process. */
+static void client_free(struct api_client *c)
+{
+	if (c->multi != NULL)
+		curl_multi_cleanup(c->multi);
+	if (c->timer != NULL)
+		event_free(c->timer);
+	curl_slist_free_all(c->headers);
+	curl_slist_free_all(c->connect_to);
+	free(c->url);
+	free(c);
+	curl_global_cleanup();
+}
+
 struct api_client *api_client_new(struct event_base *base, const struct api_access *access)
 {
 	struct api_client *c = calloc(1, sizeof(*c));
@@ -274,11 +286,10 @@ struct api_client *api_client_new(struct event_base *base, const struct api_acce
 	}
 	c->base = base;
 	c->access = access;
-	LIST_INIT(&c->requests);
 	c->timer = evtimer_new(base, on_timer, c);
 	c->multi = curl_multi_init();
 	if (c->timer == NULL || c->multi == NULL || api_request_prepare(c) != 0) {
-		api_client_free(c);
+		client_free(c);
 		return NULL;
 	}
 	curl_multi_setopt(c->multi, CURLMOPT_SOCKETFUNCTION, watch_socket);
@@ -286,24 +297,4 @@ struct api_client *api_client_new(struct event_base *base, const struct api_acce
 	curl_multi_setopt(c->multi, CURLMOPT_TIMERFUNCTION, set_timer);
 	curl_multi_setopt(c->multi, CURLMOPT_TIMERDATA, c);
 	return c;
-}
-
-void api_client_free(struct api_client *c)
-{
-	struct api_request *r;
-
-	while ((r = LIST_FIRST(&c->requests)) != NULL) {
-		curl_multi_remove_handle(c->multi, r->easy);
-		LIST_REMOVE(r, link);
-		request_free(r);
-	}
-	if (c->multi != NULL)
-		curl_multi_cleanup(c->multi);
-	if (c->timer != NULL)
-		event_free(c->timer);
-	curl_slist_free_all(c->headers);
-	curl_slist_free_all(c->connect_to);
-	free(c->url);
-	free(c);
-	curl_global_cleanup();
 }

@@ -37,11 +37,10 @@ struct api_handler {
 };
 
 /*
- * ACCESS must outlive the client. NULL after logging a set-up that cannot work (an unreadable file,
- * a malformed URL).
+ * Lives as long as the process; so must ACCESS. NULL after logging a set-up that cannot work (an
+ * unreadable file, a malformed URL).
  */
 struct api_client *api_client_new(struct event_base *base, const struct api_access *access);
-void api_client_free(struct api_client *c);
 
 /*
  * Asks for PATH (with its query). DEADLINE, in seconds, is a watch's: it ends no later, and its

@@ -133,13 +133,13 @@ static const char *value_done(struct api_list *l)
 		const char *(*done)(struct api_list *l);
 		enum state next;
 	} ends[] = {
-	    [IN_KEY] = {key_done, COLON},
-	    [IN_MEMBER] = {member_done, AFTER_VALUE},
-	    [IN_ITEM] = {item_done, AFTER_ITEM},
+	    /* IN_KEY */ {key_done, COLON},
+	    /* IN_MEMBER */ {member_done, AFTER_VALUE},
+	    /* IN_ITEM */ {item_done, AFTER_ITEM},
 	};
-	const char *why = ends[l->state].done(l);
+	const char *why = ends[l->state - IN_KEY].done(l);
 
-	l->state = (int)ends[l->state].next;
+	l->state = (int)ends[l->state - IN_KEY].next;
 	api_buffer_reset(&l->value);
 	return why;
 }

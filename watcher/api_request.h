@@ -3,7 +3,6 @@
 #define WATCHER_API_REQUEST_H
 
 #include <curl/curl.h>
-#include <sys/queue.h>
 
 #include "watcher/api_client.h"
 
@@ -21,11 +20,9 @@ struct api_client {
 	/* The last response did not come: connections in the pool may be dead, take none of them.
 	 */
 	bool suspect;
-	LIST_HEAD(, api_request) requests;
 };
 
 struct api_request {
-	LIST_ENTRY(api_request) link;
 	struct api_client *client;
 	const struct api_handler *handler;
 	void *arg;
