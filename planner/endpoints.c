@@ -73,8 +73,6 @@ static int rank(uint8_t flags)
 {
 	int n = 0;
 
-	if ((flags & EP_READY) && !(flags & EP_TERMINATING))
-		n += 8;
 	if (flags & EP_READY)
 		n += 4;
 	if (!(flags & EP_TERMINATING))

@@ -16,8 +16,7 @@ struct plan {
 		     */
 	struct snapshot snapshot;
 	struct changes changes;
-	/* KUBE-SERVICES: what was last written, and whether a service's part of it changed. */
-	uint64_t services_digest[FAMILY_COUNT][IPT_TABLE_COUNT];
+	/* Did a service's part of KUBE-SERVICES change? */
 	bool services_changed[FAMILY_COUNT][IPT_TABLE_COUNT];
 	struct plan_counts counts;
 };
@@ -194,20 +193,6 @@ static void diff_service(struct plan *p, struct stored_service *v)
 	store_release(&p->store, v);
 }
 
-/* KUBE-SERVICES, or a chain of constant content. */
-static void diff_static(struct plan *p, const struct ipt_chain *c)
-{
-	uint64_t digest = desired_static(&p->desired, c);
-
-	if (c->kind == CHAIN_SERVICES) {
-		p->services_changed[c->family][c->table] = false;
-		if (!p->full && digest == p->services_digest[c->family][c->table])
-			return;
-		p->services_digest[c->family][c->table] = digest;
-	}
-	need_put(p, c, digest, false);
-}
-
 static void diff_everything(struct plan *p)
 {
 	struct stored_service *v, *next;
@@ -223,7 +208,8 @@ static void diff_everything(struct plan *p)
 			for (c.kind = 0; c.kind < CHAIN_KIND_COUNT; c.kind++)
 				if (!ipt_chain_kinds[c.kind].hashed &&
 				    (ipt_chain_kinds[c.kind].tables & 1u << c.table))
-					diff_static(p, &c);
+					need_put(p, &c, desired_static(&p->desired, &c), false);
+	memset(p->services_changed, 0, sizeof(p->services_changed));
 	for (size_t i = 0; i < p->snapshot.count; i++)
 		if (!p->snapshot.chains[i].wanted)
 			changes_add(&p->changes.deletes, &p->snapshot.chains[i].chain);
@@ -239,7 +225,8 @@ static void diff_touched(struct plan *p)
 	for (c.family = 0; c.family < FAMILY_COUNT; c.family++)
 		for (c.table = 0; c.table < IPT_TABLE_COUNT; c.table++)
 			if (p->services_changed[c.family][c.table])
-				diff_static(p, &c);
+				changes_add(&p->changes.puts, &c);
+	memset(p->services_changed, 0, sizeof(p->services_changed));
 }
 
 /* --- operations --- */

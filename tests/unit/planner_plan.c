@@ -441,7 +441,7 @@ static void test_failure(void **state)
 /* The same objects in any order give the same transaction. */
 static void test_stable_order(void **state)
 {
-	char first[64 * 1024] = "";
+	char first[64 * 1024] = "", *rejects = NULL, *text;
 
 	(void)state;
 	for (int turn = 0; turn < 6; turn++) {
@@ -457,7 +457,8 @@ static void test_stable_order(void **state)
 			snprintf(name, sizeof(name), "n%d/s%d", i % 3, i);
 			snprintf(ip, sizeof(ip), "10.0.1.%d", i + 1);
 			put_service(w, name, ip,
-				    turn % 2 ? "http:80/tcp :1/tcp" : ":1/tcp http:80/tcp");
+				    turn % 2 ? "http:80/tcp :1/tcp z:2/tcp"
+					     : "z:2/tcp :1/tcp http:80/tcp");
 			snprintf(slice, sizeof(slice), "n%d/x%d", i % 3, i);
 			put_slice(w, slice, name + 3, "http:80/tcp", "10.2.0.1=r 10.2.0.2=st");
 			snprintf(slice, sizeof(slice), "n%d/y%d", i % 3, i);
@@ -468,8 +469,16 @@ static void test_stable_order(void **state)
 		if (turn == 0)
 			snprintf(first, sizeof(first), "%s", w->put);
 		assert_string_equal(w->put, first);
+		text = rules_of(w, "f:KUBE-SERVICES");
+		assert_non_null(text);
+		if (rejects == NULL)
+			rejects = text;
+		assert_string_equal(text, rejects);
+		if (text != rejects)
+			free(text);
 		world_free(w);
 	}
+	free(rejects);
 }
 
 static void test_zone_changes(void **state)

@@ -96,6 +96,41 @@ static void test_round_trip(void **state)
 	rmdir(dir);
 }
 
+/* Hooks are all there, and stand as upstream's prepending leaves them. */
+static void test_hooks(void **state)
+{
+	static const char *const want[] = {
+	    "-A PREROUTING -m comment --comment \"kubernetes service portals\" -j KUBE-SERVICES\n"
+	    "-A OUTPUT -m comment --comment \"kubernetes service portals\" -j KUBE-SERVICES\n"
+	    "-A POSTROUTING -m comment --comment \"kubernetes postrouting rules\" -j "
+	    "KUBE-POSTROUTING\n-A KUBE",
+	    "-A INPUT -m conntrack --ctstate NEW -m comment --comment \"kubernetes load balancer "
+	    "firewall\" -j KUBE-PROXY-FIREWALL\n"
+	    "-A INPUT -m comment --comment \"kubernetes health check service ports\" -j "
+	    "KUBE-NODEPORTS\n"
+	    "-A INPUT -m conntrack --ctstate NEW -m comment --comment \"kubernetes "
+	    "externally-visible service portals\" -j KUBE-EXTERNAL-SERVICES\n-A FORWARD"};
+	char *text = NULL;
+	size_t len;
+	FILE *out = open_memstream(&text, &len);
+	unsigned hooks = 0;
+
+	(void)state;
+	assert_non_null(out);
+	dry_run(out, false);
+	fclose(out);
+	for (size_t i = 0; i < 2; i++) {
+		char *v4 = strstr(text, want[i]);
+
+		assert_non_null(v4);
+		assert_non_null(strstr(v4 + 1, want[i]));
+	}
+	for (char *at = text; (at = strstr(at, "\n-A ")) != NULL; at++)
+		hooks += strncmp(at + 4, "KUBE-", 5) != 0;
+	assert_int_equal(hooks, FAMILY_COUNT * IPT_HOOK_COUNT);
+	free(text);
+}
+
 /* Every template is in that text: none escapes the judges. */
 static void test_every_template(void **state)
 {
@@ -125,6 +160,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_round_trip),
+	    cmocka_unit_test(test_hooks),
 	    cmocka_unit_test(test_every_template),
 	};
 

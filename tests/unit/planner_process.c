@@ -189,16 +189,18 @@ static void tell_snapshot(struct process *p)
 	tell(p, APPLIER);
 }
 
-static void expect_txn(struct process *p, uint64_t generation, uint64_t base)
+/* Returns the number of its operations. */
+static uint64_t expect_txn(struct process *p, uint64_t generation, uint64_t base)
 {
-	uint64_t g = 0, b = 0;
+	uint64_t g = 0, b = 0, ops = 0;
 
 	expect(p, APPLIER, TXN_BEGIN, &g, &b);
 	assert_int_equal(g, generation);
 	assert_int_equal(b, base);
 	expect(p, APPLIER, TXN_OPS, NULL, NULL);
-	expect(p, APPLIER, TXN_COMMIT, &g, NULL);
+	expect(p, APPLIER, TXN_COMMIT, &g, &ops);
 	assert_int_equal(g, generation);
+	return ops;
 }
 
 static void tell_result(struct process *p, uint64_t generation, enum txn_code code)
@@ -231,6 +233,7 @@ static void test_conversation(void **state)
 {
 	struct process *p = *state;
 	struct node n = {.name = "me"};
+	uint64_t everything;
 
 	if (p == NULL)
 		skip();
@@ -238,22 +241,22 @@ static void test_conversation(void **state)
 	expect(p, LISTENER, STATUS_PENDING, NULL, NULL);
 	tell_snapshot(p);
 	/* Two failures: each time everything again, after a new snapshot and not at once. */
-	expect_txn(p, 1, 0);
+	everything = expect_txn(p, 1, 0);
 	tell_result(p, 1, TXN_BUSY);
 	assert_false(comes(p, APPLIER, 50));
 	tell_snapshot(p);
-	expect_txn(p, 2, 0);
+	assert_int_equal(expect_txn(p, 2, 0), everything);
 	tell_result(p, 2, TXN_KERNEL);
 	assert_false(comes(p, APPLIER, 150));
 	tell_snapshot(p);
-	expect_txn(p, 3, 0);
+	assert_int_equal(expect_txn(p, 3, 0), everything);
 	assert_false(comes(p, LISTENER, 0));
 	tell_result(p, 3, TXN_OK);
 	expect_applied(p, 3);
 	/* Changes that come while one is in flight make one transaction. */
 	tell_slice(p, 3);
 	expect(p, LISTENER, STATUS_PENDING, NULL, NULL);
-	expect_txn(p, 4, 3);
+	assert_int_equal(expect_txn(p, 4, 3), 2);
 	tell_slice(p, 4);
 	tell_slice(p, 5);
 	assert_false(comes(p, APPLIER, 100));
