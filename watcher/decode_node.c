@@ -91,7 +91,7 @@ enum decode_result decode_node(const json_t *object, struct node *n)
 	if (zone == NULL)
 		zone = meta_label(object, LABEL_ZONE_OLD);
 	if (zone != NULL && strlen(zone) < sizeof(n->zone))
-		strcpy(n->zone, zone);
+		strlcpy(n->zone, zone, sizeof(n->zone));
 	else if (zone != NULL)
 		field_warn(&f, "label %s: longer than a label's value; left out", LABEL_ZONE);
 	spec = field_object(&f, object, "", "spec");

@@ -91,7 +91,7 @@ static void decode_zone_hints(struct fields *f, const json_t *hints, const char 
 			field_bad(f, "%s.hints.forZones[%zu]: longer than a label's value", path,
 				  i);
 		else
-			strcpy(e->zone_hints[e->zone_hint_count++], name);
+			strlcpy(e->zone_hints[e->zone_hint_count++], name, NAME_MAX_LABEL);
 	}
 }
 
@@ -139,7 +139,7 @@ static bool decode_endpoint(struct fields *f, const json_t *json, size_t i, cons
 	if (strlen(node) >= sizeof(e->node))
 		field_bad(f, "%s.nodeName: longer than a node's name; left out", path);
 	else
-		strcpy(e->node, node);
+		strlcpy(e->node, node, sizeof(e->node));
 	hints = field_object(f, json, path, "hints");
 	decode_zone_hints(f, hints, path, e);
 	e->flags = decode_conditions(f, json, path) | decode_node_hints(f, hints, path, node_name);
@@ -190,7 +190,7 @@ enum decode_result decode_slice(const json_t *object, const char *node_name, str
 	if (!is_dns_label(service))
 		field_bad(&f, "label %s: \"%.80s\" is no service's name", LABEL_SERVICE, service);
 	else
-		strcpy(s->service, service);
+		strlcpy(s->service, service, sizeof(s->service));
 	if (strcmp(type, "IPv6") == 0)
 		s->family = FAMILY_6;
 	else if (strcmp(type, "IPv4") != 0)

@@ -20,10 +20,7 @@ static const char *set_bool(bool *out, const char *value)
 
 static const char *set_path(char out[CONFIG_PATH_MAX], const char *value)
 {
-	if (strlen(value) >= CONFIG_PATH_MAX)
-		return PATH_EXPECTED;
-	strcpy(out, value);
-	return NULL;
+	return strlcpy(out, value, CONFIG_PATH_MAX) < CONFIG_PATH_MAX ? NULL : PATH_EXPECTED;
 }
 
 static const char *set_help(struct flag_state *s, const char *value)
@@ -249,7 +246,7 @@ void flag_defaults(struct config *cfg)
 	cfg->min_sync_period_ms = 1000;
 	cfg->healthz_addr.family = FAMILY_4; /* 0.0.0.0 */
 	cfg->healthz_port = DEFAULT_HEALTHZ_PORT;
-	strcpy(cfg->audit_log, "auto");
+	strlcpy(cfg->audit_log, "auto", sizeof(cfg->audit_log));
 }
 
 static void print_flag(const struct flag *f)

@@ -81,7 +81,7 @@ static void *grow(void *array, size_t count, size_t size)
 
 static int add_document(struct yaml *y, json_t *value)
 {
-	json_t **documents = grow(y->documents, y->count, sizeof(*documents));
+	json_t **documents = grow(y->documents, y->count, sizeof(json_t *));
 
 	if (documents == NULL) {
 		json_decref(value);
