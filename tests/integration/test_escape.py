@@ -1,0 +1,179 @@
+"""A malicious planner against the real parent: every refusal, and the kernel's tables unchanged.
+
+tests/tools/hostile.c takes kube-proxy-planner's place in a directory of its own beside copies of
+the other programs, and does what the file `scenario` there names.
+"""
+import os
+import re
+import shutil
+import unittest
+
+from harness import BUILD, Node, sh
+
+# scenario -> a part of the audit line. The parent exits with 1.
+REFUSED = {
+    "jump_cycle": "a jump to a chain this template may not jump to: ipv4 nat "
+                  "KUBE-SVC-AIBAEAQCAIBAEAQC: endpoint-last name=default/web to=10.244.1.10 "
+                  "port=8080 target=KUBE-SVC-AEAQCAIBAEAQCAIB",
+    "jump_down": "a jump to a chain this template may not jump to",
+    "jump_other_table": "a jump to a chain that cannot exist: ipv4 nat KUBE-SERVICES: cluster-ip",
+    "unknown_template": "a number out of range",
+    "unknown_kind": "a number out of range",
+    "unknown_family": "a number out of range",
+    "hash_of_fixed_chain": "a chain that cannot exist",
+    "hash_too_long": "bytes of the wrong length",
+    "template_misplaced": "a template that may not stand in this chain: ipv4 nat "
+                          "KUBE-SVC-AEAQCAIBAEAQCAIB: mark-masq",
+    "template_without_arguments": "too few fields",
+    "drop_everything": "a template that may not stand in this chain: ipv4 filter KUBE-SERVICES: "
+                       "forward-invalid",
+    "reject_everything": "a destination that is no plain unicast address: ipv4 filter "
+                         "KUBE-SERVICES: no-endpoints-reject dst=0.0.0.0",
+    "wrong_family": "an endpoint of the other address family: ipv4 nat KUBE-SEP-AIBAEAQCAIBAEAQC: "
+                    "endpoint-dnat proto=6 name=default/web to=fd00::1 port=8080",
+    "dnat_loopback": "an endpoint that is no plain unicast address: ipv4 nat "
+                     "KUBE-SEP-AIBAEAQCAIBAEAQC: endpoint-dnat proto=6 name=default/web "
+                     "to=127.0.0.1 port=8080",
+    "dnat_link_local": "to=169.254.169.254",
+    "dnat_multicast": "to=224.0.0.1",
+    "dnat_unspecified": "to=0.0.0.0",
+    "prefix_bits": "a prefix with host bits set",
+    "prefix_host_bits": "a prefix with host bits set",
+    "name_newline": "DNS labels: ipv4 nat KUBE-SEP-AIBAEAQCAIBAEAQC: endpoint-dnat proto=6 "
+                    "name=default/web?-A INPUT -j ACCEPT to=10.244.1.10",
+    "name_quote": "DNS labels",
+    "protocol_icmp": "a protocol other than TCP, UDP and SCTP",
+    "unknown_hook": "a number out of range",
+    "unknown_operation": "an unknown operation",
+    "quota_operations": "more operations than a transaction may have",
+    "quota_chains": "more chains than a transaction may have",
+    "quota_rules": "more rules than a transaction may have",
+    "quota_bytes": "more bytes than a transaction may have",
+    "unknown_message": "an unknown message",
+    "wrong_arity": "BEGIN: too many fields",
+    "commit_without_begin": "COMMIT: not without BEGIN",
+    "operations_without_begin": "OPS: not without BEGIN",
+    "begin_twice": "BEGIN: not within a transaction",
+    "wrong_generation": "a generation out of order",
+    "wrong_base": "a base that is not the last generation done",
+    "wrong_count": "a commit with another number of operations than came",
+    "snapshot_in_transaction": "SNAPSHOT_REQUEST: not within a transaction",
+    "rules_without_chain": "rules without a chain",
+    "trailing_bytes": "frame: trailing bytes",
+    "huge_count": "frame: a count beyond the end of the frame",
+    "deep_nesting": "frame: nested too deeply",
+    "a_map": "frame: a type the protocol does not use",
+    "long_datagram": "frame: longer than a frame may be",
+    "flood": "too many requests in a second",
+    "never_read": "the planner takes no answers",
+}
+
+# scenario -> a part of the answer and of the audit line. The parent lives: the tables may have been
+# changed by another program, which is nobody's fault.
+STALE = {
+    "jump_missing": "a chain is not there: cannot add ipv4 nat KUBE-SVC-AIBAEAQCAIBAEAQC: "
+                    "endpoint-last name=default/web to=10.244.1.10 port=8080 "
+                    "target=KUBE-SEP-BEEQSCIJBEEQSCIJ",
+    "delete_referenced": "a rule still jumps to it: cannot delete ipv4 nat "
+                         "KUBE-SEP-AIBAEAQCAIBAEAQC",
+}
+
+FOREIGN = """*nat
+:DOCKER - [0:0]
+-A PREROUTING -m addrtype --dst-type LOCAL -j DOCKER
+-A DOCKER -p tcp -m tcp --dport 8080 -j DNAT --to-destination 172.17.0.2:80
+COMMIT
+*filter
+:FORWARD DROP [0:0]
+-A FORWARD -s 192.0.2.0/24 -j ACCEPT
+COMMIT
+"""
+
+
+class Escape(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.n = n = Node(pods=0, prefix="kp-e").__enter__()
+        cls.addClassCleanup(n.__exit__)
+        cls.bin = os.path.join(n.dir, "bin")
+        os.mkdir(cls.bin, 0o755)
+        for program, source in (("kube-proxy", "kube-proxy"),
+                                ("kube-proxy-watcher", "kube-proxy-watcher"),
+                                ("kube-proxy-listener", "kube-proxy-listener"),
+                                ("kube-proxy-planner", "tests/tools/hostile")):
+            shutil.copy(os.path.join(BUILD, source), os.path.join(cls.bin, program))
+        n.write("objects.json", [])
+        sh("ip", "netns", "exec", n.node, "iptables-legacy-restore", input=FOREIGN)
+        # What a good planner leaves there, for the bad ones to spoil.
+        cls.begin("service")
+        n.wait("a result", lambda: "hostile: result" in n.logged())
+        assert "hostile: result 0:" in n.logged(), n.logged()
+        n.stop()
+        cls.before = cls.saved()
+        assert "-A PREROUTING -m addrtype --dst-type LOCAL -j DOCKER" in cls.before
+        assert "-j DNAT --to-destination 10.244.1.10:8080" in cls.before
+
+    @classmethod
+    def begin(cls, scenario):
+        n = cls.n
+        for name in (n.log, n.audit):
+            open(name, "w").close()
+        path = os.path.join(cls.bin, "scenario")
+        with open(path, "w") as f:
+            f.write(scenario + "\n")
+        os.chmod(path, 0o644)
+        n.start("--manifest-path", os.path.join(n.dir, "objects.json"),
+                program=os.path.join(cls.bin, "kube-proxy"), wait=False)
+
+    @classmethod
+    def saved(cls):
+        """Both families' tables, without counters and time stamps."""
+        text = "".join(sh("ip", "netns", "exec", cls.n.node, tool)
+                       for tool in ("iptables-legacy-save", "ip6tables-legacy-save"))
+        return re.sub(r" \[\d+:\d+\]", "", re.sub(r"(?m)^#.*\n", "", text))
+
+    def tearDown(self):
+        self.n.stop()
+
+    def refuse(self, scenario, words):
+        self.begin(scenario)
+        code = self.n.proc.wait(60)
+        self.assertEqual(code, 1, self.n.logged())
+        refused = [line for line in self.n.audited().splitlines() if " refused: " in line]
+        self.assertEqual(len(refused), 1, self.n.audited())
+        self.assertIn(words, refused[0])
+        self.assertIn("the planner broke the rules", self.n.logged())
+        self.assertEqual(self.saved(), self.before)
+
+    def stale(self, scenario, words):
+        n = self.n
+        self.begin(scenario)
+        n.wait("a result", lambda: "hostile: result" in n.logged())
+        self.assertIn("hostile: result 2: " + words, n.logged())
+        self.assertIn("refused: generation 1: " + words, n.audited())
+        self.assertIn("result stale: " + words, n.audited())
+        self.assertIsNone(n.proc.poll())
+        self.assertEqual(n.stop(), 0)
+        self.assertEqual(self.saved(), self.before)
+
+    def test_empty_datagram_is_a_hang_up(self):
+        self.begin("empty_datagram")
+        self.assertEqual(self.n.proc.wait(60), 1)
+        self.assertIn("every rule stays; ending with status 1", self.n.logged())
+        self.assertEqual(self.saved(), self.before)
+
+
+def add(kind, scenario, words):
+    def test(self):
+        getattr(self, kind)(scenario, words)
+    setattr(Escape, "test_%s_%s" % (kind, scenario), test)
+
+
+for s, w in REFUSED.items():
+    add("refuse", s, w)
+for s, w in STALE.items():
+    add("stale", s, w)
+
+
+if __name__ == "__main__":
+    unittest.main()

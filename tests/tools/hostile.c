@@ -1,0 +1,597 @@
+/*
+ * A malicious planner: it takes the place of kube-proxy-planner beside the real parent and does
+ * what the file "scenario" beside it names. Results it gets go to stderr.
+ * tests/integration/test_escape.py says what must become of each scenario.
+ */
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "ipc/fds.h"
+#include "ipc/txn.h"
+
+static struct txn_writer writer;
+static uint64_t generation;
+
+static void send_bytes(const void *p, size_t len)
+{
+	/* The parent may be gone already: that is what most scenarios are for. */
+	if (write(PLANNER_FD_APPLIER, p, len) < 0)
+		exit(0);
+}
+
+static void sink(void *arg, const struct frame *f)
+{
+	(void)arg;
+	send_bytes(f->buf, f->len);
+}
+
+static struct frame frame;
+
+static void send_frame(void)
+{
+	sink(NULL, &frame);
+}
+
+static void begin(void)
+{
+	generation++;
+	txn_begin(&writer, sink, NULL, generation, generation - 1);
+}
+
+/* Reads answers until a result comes and prints it. */
+static void await_result(bool print)
+{
+	static uint8_t buf[FRAME_MAX];
+	struct frame_reader reader;
+	struct txn_result r;
+	struct cursor c;
+	unsigned type = 0;
+
+	while (type != TXN_RESULT) {
+		ssize_t n = read(PLANNER_FD_APPLIER, buf, sizeof(buf));
+
+		if (n <= 0 || frame_open(&reader, buf, (size_t)n, &type, &c) != NULL)
+			exit(0);
+		if (type == TXN_RESULT && txn_decode_result(&c, &r) == NULL && print)
+			fprintf(stderr, "hostile: result %u: %s\n", r.code, r.detail);
+		frame_close(&reader);
+	}
+}
+
+static void commit(void)
+{
+	txn_commit(&writer);
+	await_result(true);
+}
+
+/* --- rules, right or with one thing wrong --- */
+
+static struct ipt_chain chain(uint8_t table, uint8_t kind, uint8_t hash)
+{
+	struct ipt_chain c = {.table = table, .kind = kind};
+
+	memset(c.hash, ipt_chain_kinds[kind].hashed ? hash : 0, sizeof(c.hash));
+	return c;
+}
+
+static void put(uint8_t table, uint8_t kind, uint8_t hash)
+{
+	struct ipt_chain c = chain(table, kind, hash);
+
+	txn_chain_put(&writer, &c);
+}
+
+static struct ipt_rule rule(uint8_t template)
+{
+	struct ipt_rule r = {.template = template,
+			     .proto = IPPROTO_TCP,
+			     .dport = 80,
+			     .to_port = 8080,
+			     .probability = 1,
+			     .src = {{.b = {10, 244}}, 16},
+			     .dst = {.b = {10, 96, 0, 1}},
+			     .to = {.b = {10, 244, 1, 10}},
+			     .target_kind = template == T_CLUSTER_IP ? CHAIN_SVC : CHAIN_SEP,
+			     .name = "default/web"};
+
+	memset(r.target_hash, template == T_CLUSTER_IP ? 1 : 2, sizeof(r.target_hash));
+	return r;
+}
+
+static void put_rule(uint8_t template)
+{
+	struct ipt_rule r = rule(template);
+
+	txn_rule(&writer, &r);
+}
+
+/* One transaction of one rule in its chain. */
+static void alone(const struct ipt_rule *r)
+{
+	begin();
+	put(ipt_templates[r->template].table, ipt_templates[r->template].chain, 2);
+	txn_rule(&writer, r);
+	commit();
+}
+
+static void dnat_to(uint8_t a, uint8_t b, uint8_t c, uint8_t d)
+{
+	struct ipt_rule r = rule(T_ENDPOINT_DNAT);
+
+	r.to = (struct ip_addr){.b = {a, b, c, d}};
+	alone(&r);
+}
+
+static void named(const char *name)
+{
+	struct ipt_rule r = rule(T_ENDPOINT_DNAT);
+
+	snprintf(r.name, sizeof(r.name), "%s", name);
+	alone(&r);
+}
+
+static void from_prefix(uint8_t last, uint8_t bits)
+{
+	struct ipt_rule r = rule(T_CLUSTER_IP_MASQ_OUTSIDE);
+
+	r.src.addr.b[3] = last;
+	r.src.bits = bits;
+	alone(&r);
+}
+
+static void jumping(uint8_t template, uint8_t kind, uint8_t hash)
+{
+	struct ipt_rule r = rule(template);
+
+	r.target_kind = kind;
+	memset(r.target_hash, hash, sizeof(r.target_hash));
+	alone(&r);
+}
+
+/* --- scenarios --- */
+
+/* What a good planner does: one service. */
+static void service(void)
+{
+	begin();
+	put(IPT_NAT, CHAIN_SEP, 2);
+	put_rule(T_HAIRPIN_MARK);
+	put_rule(T_ENDPOINT_DNAT);
+	put(IPT_NAT, CHAIN_SVC, 1);
+	put_rule(T_CLUSTER_IP_MASQ_OUTSIDE);
+	put_rule(T_ENDPOINT_LAST);
+	put(IPT_NAT, CHAIN_SERVICES, 0);
+	put_rule(T_CLUSTER_IP);
+	put(IPT_NAT, CHAIN_MARK_MASQ, 0);
+	put_rule(T_MARK_MASQ);
+	put(IPT_FILTER, CHAIN_FORWARD, 0);
+	put_rule(T_FORWARD_INVALID);
+	txn_hook(&writer, FAMILY_4, 5, true);
+	txn_hook(&writer, FAMILY_4, 10, true);
+	commit();
+}
+
+static void jump_missing(void)
+{
+	jumping(T_ENDPOINT_LAST, CHAIN_SEP, 9);
+}
+
+static void jump_cycle(void)
+{
+	jumping(T_ENDPOINT_LAST, CHAIN_SVC, 1);
+}
+
+static void jump_down(void)
+{
+	jumping(T_CLUSTER_IP, CHAIN_SERVICES, 0);
+}
+
+static void jump_other_table(void)
+{
+	jumping(T_CLUSTER_IP, CHAIN_FORWARD, 0);
+}
+
+static void delete_referenced(void)
+{
+	struct ipt_chain c = chain(IPT_NAT, CHAIN_SEP, 2);
+
+	begin();
+	txn_chain_delete(&writer, &c);
+	commit();
+}
+
+/* [OPS, [[CHAIN_PUT, ipv4, nat, KIND, hash of HASH bytes, [[TEMPLATE]]]]] */
+static void raw_chain(uint64_t family, uint64_t kind, size_t hash, uint64_t template)
+{
+	static const uint8_t ones[64] = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
+
+	begin();
+	frame_begin(&frame, TXN_OPS, 1);
+	frame_array(&frame, 1);
+	frame_array(&frame, 6);
+	frame_uint(&frame, OP_CHAIN_PUT);
+	frame_uint(&frame, family);
+	frame_uint(&frame, IPT_NAT);
+	frame_uint(&frame, kind);
+	frame_bin(&frame, ones, hash);
+	frame_array(&frame, 1);
+	frame_array(&frame, 1);
+	frame_uint(&frame, template);
+	send_frame();
+}
+
+static void unknown_template(void)
+{
+	raw_chain(FAMILY_4, CHAIN_SVC, CHAIN_HASH_LEN, IPT_TEMPLATE_COUNT);
+}
+
+static void unknown_kind(void)
+{
+	raw_chain(FAMILY_4, CHAIN_KIND_COUNT, CHAIN_HASH_LEN, T_MARK_MASQ);
+}
+
+static void unknown_family(void)
+{
+	raw_chain(FAMILY_COUNT, CHAIN_SVC, CHAIN_HASH_LEN, T_MARK_MASQ);
+}
+
+static void hash_of_fixed_chain(void)
+{
+	raw_chain(FAMILY_4, CHAIN_SERVICES, CHAIN_HASH_LEN, T_MARK_MASQ);
+}
+
+static void hash_too_long(void)
+{
+	raw_chain(FAMILY_4, CHAIN_SVC, 64, T_MARK_MASQ);
+}
+
+static void template_misplaced(void)
+{
+	raw_chain(FAMILY_4, CHAIN_SVC, CHAIN_HASH_LEN, T_MARK_MASQ);
+}
+
+static void template_without_arguments(void)
+{
+	raw_chain(FAMILY_4, CHAIN_SVC, CHAIN_HASH_LEN, T_ENDPOINT_LAST);
+}
+
+static void drop_everything(void)
+{
+	begin();
+	put(IPT_FILTER, CHAIN_SERVICES, 0);
+	put_rule(T_FORWARD_INVALID);
+	commit();
+}
+
+static void reject_everything(void)
+{
+	struct ipt_rule r = rule(T_NO_ENDPOINTS_REJECT);
+
+	memset(r.dst.b, 0, sizeof(r.dst.b));
+	alone(&r);
+}
+
+static void wrong_family(void)
+{
+	struct ipt_rule r = rule(T_ENDPOINT_DNAT);
+
+	r.to = (struct ip_addr){FAMILY_6, {0xfd, [15] = 1}};
+	alone(&r);
+}
+
+static void dnat_loopback(void)
+{
+	dnat_to(127, 0, 0, 1);
+}
+
+static void dnat_link_local(void)
+{
+	dnat_to(169, 254, 169, 254);
+}
+
+static void dnat_multicast(void)
+{
+	dnat_to(224, 0, 0, 1);
+}
+
+static void dnat_unspecified(void)
+{
+	dnat_to(0, 0, 0, 0);
+}
+
+static void prefix_bits(void)
+{
+	from_prefix(0, 33);
+}
+
+static void prefix_host_bits(void)
+{
+	from_prefix(1, 24);
+}
+
+static void name_newline(void)
+{
+	named("default/web\n-A INPUT -j ACCEPT");
+}
+
+static void name_quote(void)
+{
+	named("default/web\" -j ACCEPT");
+}
+
+static void protocol_icmp(void)
+{
+	struct ipt_rule r = rule(T_ENDPOINT_DNAT);
+
+	r.proto = IPPROTO_ICMP;
+	alone(&r);
+}
+
+/* [OPS, [[OP, 0, NUMBER, true]]] */
+static void raw_hook(uint64_t op, uint64_t number)
+{
+	begin();
+	frame_begin(&frame, TXN_OPS, 1);
+	frame_array(&frame, 1);
+	frame_array(&frame, 4);
+	frame_uint(&frame, op);
+	frame_uint(&frame, FAMILY_4);
+	frame_uint(&frame, number);
+	frame_bool(&frame, true);
+	send_frame();
+}
+
+static void unknown_hook(void)
+{
+	raw_hook(OP_HOOK, IPT_HOOK_COUNT);
+}
+
+static void unknown_operation(void)
+{
+	raw_hook(OP_HOOK + 1, 0);
+}
+
+static void quota_operations(void)
+{
+	begin();
+	for (int i = 0; i < 500001; i++)
+		txn_hook(&writer, FAMILY_4, 0, true);
+	commit();
+}
+
+static void quota_chains(void)
+{
+	begin();
+	for (int i = 0; i < 450001; i++)
+		put(IPT_NAT, CHAIN_SVC, 1);
+	commit();
+}
+
+static void quota_rules(void)
+{
+	begin();
+	put(IPT_NAT, CHAIN_MARK_MASQ, 0);
+	for (int i = 0; i < 2000001; i++)
+		put_rule(T_MARK_MASQ);
+	commit();
+}
+
+static void quota_bytes(void)
+{
+	struct ipt_rule r = rule(T_ENDPOINT_LAST);
+
+	memset(r.name, 'a', sizeof(r.name) - 1);
+	r.name[63] = '/';
+	r.name[127] = ':';
+	begin();
+	put(IPT_NAT, CHAIN_SVC, 1);
+	for (int i = 0; i < 2000000; i++)
+		txn_rule(&writer, &r);
+	commit();
+}
+
+static void words(unsigned type, uint32_t fields, uint64_t a, uint64_t b)
+{
+	frame_begin(&frame, type, fields);
+	for (uint32_t i = 0; i < fields; i++)
+		frame_uint(&frame, i == 0 ? a : b);
+	send_frame();
+}
+
+static void unknown_message(void)
+{
+	words(77, 0, 0, 0);
+}
+
+static void wrong_arity(void)
+{
+	words(TXN_BEGIN, 3, 1, 0);
+}
+
+static void commit_without_begin(void)
+{
+	words(TXN_COMMIT, 2, 1, 0);
+}
+
+static void operations_without_begin(void)
+{
+	words(TXN_OPS, 0, 0, 0);
+}
+
+static void begin_twice(void)
+{
+	begin();
+	begin();
+}
+
+static void wrong_generation(void)
+{
+	words(TXN_BEGIN, 2, 7, 0);
+}
+
+static void wrong_base(void)
+{
+	words(TXN_BEGIN, 2, 1, 1);
+}
+
+static void wrong_count(void)
+{
+	begin();
+	words(TXN_COMMIT, 2, 1, 3);
+}
+
+static void snapshot_in_transaction(void)
+{
+	begin();
+	words(TXN_SNAPSHOT_REQUEST, 0, 0, 0);
+}
+
+static void rules_without_chain(void)
+{
+	begin();
+	send_bytes("\x92\x03\x91\x92\x02\x91\x91\x08", 8);
+}
+
+static void trailing_bytes(void)
+{
+	send_bytes("\x91\x01\x00", 3);
+}
+
+static void huge_count(void)
+{
+	send_bytes("\xdd\x0f\xff\xff\xff", 5);
+}
+
+static void deep_nesting(void)
+{
+	char bytes[1000];
+
+	memset(bytes, '\x91', sizeof(bytes));
+	send_bytes(bytes, sizeof(bytes));
+}
+
+static void a_map(void)
+{
+	send_bytes("\x81\x01\x02", 3);
+}
+
+static void long_datagram(void)
+{
+	static char bytes[FRAME_MAX + 1];
+
+	send_bytes(bytes, sizeof(bytes));
+}
+
+static void empty_datagram(void)
+{
+	send_bytes("", 0);
+}
+
+static void flood(void)
+{
+	for (;;) {
+		begin();
+		txn_commit(&writer);
+		await_result(false);
+	}
+}
+
+static void never_read(void)
+{
+	for (int i = 0; i < 900; i++)
+		words(TXN_SNAPSHOT_REQUEST, 0, 0, 0);
+}
+
+#define SCENARIO(name)                                                                             \
+	{                                                                                          \
+#name, name                                                                        \
+	}
+static const struct {
+	const char *name;
+	void (*run)(void);
+} scenarios[] = {
+    SCENARIO(service),
+    SCENARIO(jump_missing),
+    SCENARIO(jump_cycle),
+    SCENARIO(jump_down),
+    SCENARIO(jump_other_table),
+    SCENARIO(delete_referenced),
+    SCENARIO(unknown_template),
+    SCENARIO(unknown_kind),
+    SCENARIO(unknown_family),
+    SCENARIO(hash_of_fixed_chain),
+    SCENARIO(hash_too_long),
+    SCENARIO(template_misplaced),
+    SCENARIO(template_without_arguments),
+    SCENARIO(drop_everything),
+    SCENARIO(reject_everything),
+    SCENARIO(wrong_family),
+    SCENARIO(dnat_loopback),
+    SCENARIO(dnat_link_local),
+    SCENARIO(dnat_multicast),
+    SCENARIO(dnat_unspecified),
+    SCENARIO(prefix_bits),
+    SCENARIO(prefix_host_bits),
+    SCENARIO(name_newline),
+    SCENARIO(name_quote),
+    SCENARIO(protocol_icmp),
+    SCENARIO(unknown_hook),
+    SCENARIO(unknown_operation),
+    SCENARIO(quota_operations),
+    SCENARIO(quota_chains),
+    SCENARIO(quota_rules),
+    SCENARIO(quota_bytes),
+    SCENARIO(unknown_message),
+    SCENARIO(wrong_arity),
+    SCENARIO(commit_without_begin),
+    SCENARIO(operations_without_begin),
+    SCENARIO(begin_twice),
+    SCENARIO(wrong_generation),
+    SCENARIO(wrong_base),
+    SCENARIO(wrong_count),
+    SCENARIO(snapshot_in_transaction),
+    SCENARIO(rules_without_chain),
+    SCENARIO(trailing_bytes),
+    SCENARIO(huge_count),
+    SCENARIO(deep_nesting),
+    SCENARIO(a_map),
+    SCENARIO(long_datagram),
+    SCENARIO(empty_datagram),
+    SCENARIO(flood),
+    SCENARIO(never_read),
+};
+
+/* Reads the scenario's name from the file beside this program. */
+static void read_scenario(char *name, int size)
+{
+	char path[PATH_MAX];
+	ssize_t n = readlink("/proc/self/exe", path, sizeof(path) - sizeof("scenario"));
+	FILE *f;
+
+	if (n <= 0)
+		exit(1);
+	path[n] = '\0';
+	memcpy(strrchr(path, '/') + 1, "scenario", sizeof("scenario"));
+	f = fopen(path, "r");
+	if (f == NULL || fgets(name, size, f) == NULL)
+		exit(1);
+	fclose(f);
+	name[strcspn(name, "\n")] = '\0';
+}
+
+int main(void)
+{
+	char name[64];
+
+	read_scenario(name, sizeof(name));
+	for (size_t i = 0; i < sizeof(scenarios) / sizeof(scenarios[0]); i++)
+		if (strcmp(scenarios[i].name, name) == 0) {
+			scenarios[i].run();
+			pause();
+		}
+	fprintf(stderr, "hostile: no scenario %s\n", name);
+	return 1;
+}
