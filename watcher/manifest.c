@@ -2,6 +2,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -332,6 +333,7 @@ static void reload(evutil_socket_t fd, short what, void *arg)
 	(void)fd, (void)what, (void)arg;
 	watch(path); /* before reading: what changes meanwhile is then told */
 	changed = is_directory(path) ? read_directory(path) : read_single(path);
+	malloc_trim(0); /* a file's YAML takes several times what is kept of it */
 	if (changed)
 		send_all();
 }
