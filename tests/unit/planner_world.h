@@ -18,6 +18,7 @@
 #include "applier/ipt_entry.h"
 #include "ipc/txn.h"
 #include "planner/apply.h"
+#include "planner/names.h"
 #include "planner/plan.h"
 #include "planner/print.h"
 
@@ -371,6 +372,52 @@ static inline void assert_no_chain(struct world *w, const char *name)
 	char *text = rules_of(w, name);
 
 	assert_null(text);
+}
+
+/* --- chains of a TCP port, and a world to begin with --- */
+
+static inline const char *chain_name(uint8_t kind, const char *port, uint8_t proto,
+				     const char *endpoint)
+{
+	static char names[8][CHAIN_NAME_LEN];
+	static unsigned turn;
+	struct ipt_chain c = {.table = IPT_NAT, .kind = kind};
+
+	if (kind == CHAIN_SVC)
+		names_svc_hash(c.hash, port, proto);
+	else
+		names_sep_hash(c.hash, port, proto, endpoint);
+	return ipt_chain_name(&c, names[turn++ % 8]);
+}
+
+static inline const char *svc(const char *port)
+{
+	return chain_name(CHAIN_SVC, port, PROTO_TCP, NULL);
+}
+
+static inline const char *sep(const char *port, const char *endpoint)
+{
+	return chain_name(CHAIN_SEP, port, PROTO_TCP, endpoint);
+}
+
+/* A world that is programmed: a/web with two endpoints, a/empty with none. */
+static inline struct world *programmed(void)
+{
+	struct world *w = world_new();
+
+	put_service(w, "a/web", "10.0.0.1", "http:80/tcp");
+	put_slice(w, "a/web-1", "web", "http:8080/tcp", "10.1.0.1=r 10.1.0.2=r");
+	put_service(w, "a/empty", "10.0.0.2", ":53/udp");
+	store_list_begin(plan_store(w->plan), KIND_SERVICE);
+	store_list_begin(plan_store(w->plan), KIND_SLICE);
+	put_service(w, "a/web", "10.0.0.1", "http:80/tcp");
+	put_slice(w, "a/web-1", "web", "http:8080/tcp", "10.1.0.1=r 10.1.0.2=r");
+	put_service(w, "a/empty", "10.0.0.2", ":53/udp");
+	assert_null(store_list_end(plan_store(w->plan), KIND_SERVICE));
+	assert_null(store_list_end(plan_store(w->plan), KIND_SLICE));
+	world_snapshot(w);
+	assert_true(world_sync(w));
+	return w;
 }
 
 #endif
