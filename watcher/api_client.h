@@ -37,8 +37,8 @@ struct api_handler {
 };
 
 /*
- * Lives as long as the process; so must ACCESS. NULL after logging a set-up that cannot work (an
- * unreadable file, a malformed URL).
+ * Lives as long as the process; so must ACCESS, whose files are known to be readable. NULL after
+ * logging a URL that is none.
  */
 struct api_client *api_client_new(struct event_base *base, const struct api_access *access);
 

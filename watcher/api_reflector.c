@@ -66,7 +66,8 @@ static void report_problem(struct api_reflector *r, const char *verb, const stru
 			s->down_since = now_ms();
 		return;
 	}
-	if (strcmp(r->problem, res->error) == 0)
+	if (r->problem[0] != '\0' && r->problem_verb == verb && r->problem_status == res->status &&
+	    (res->status != OK_STATUS || strcmp(r->problem, res->error) == 0))
 		return;
 	snprintf(r->problem, sizeof(r->problem), "%s", res->error);
 	r->problem_verb = verb;

@@ -222,26 +222,11 @@ static int prepare_url(struct api_client *c, CURLU *u)
 	return rc;
 }
 
-static int check_readable(const char *what, const char *path)
-{
-	if (path == NULL || access(path, R_OK) == 0)
-		return 0;
-	log_error("%s %s: %s; the watcher's user must be able to read it", what, path,
-		  strerror(errno));
-	return -1;
-}
-
 int api_request_prepare(struct api_client *c)
 {
-	const struct api_access *a = c->access;
 	CURLU *u;
 	int rc;
 
-	if (check_readable("certificate-authority", a->ca_file) != 0 ||
-	    check_readable("client-certificate", a->cert_file) != 0 ||
-	    check_readable("client-key", a->key_file) != 0 ||
-	    check_readable("token file", a->token_file) != 0)
-		return -1;
 	if (append(&c->headers, "Accept: application/json") != 0)
 		return -1;
 	u = curl_url();

@@ -565,9 +565,32 @@ class Credentials(Base):
         )
         self.assertFalse(w.said("HTTP 401"))
 
+    def test_token_file_that_goes(self):
+        with open(self.path("token"), "w", encoding="ascii") as f:
+            f.write("sesame")
+        self.stub.tokens = {"sesame"}
+        w = self.synced_watcher(token_file=self.path("token"))
+        os.unlink(self.path("token"))
+        time.sleep(1)
+        self.stub.end_watches()
+        wait(lambda: w.said(self.path("token")), "the file is named")
+        wait(lambda: w.said("HTTP 401"), "the server's answer too")
+        with open(self.path("token"), "w", encoding="ascii") as f:
+            f.write("sesame")
+        wait(lambda: w.said("services: watch works again"), "it goes on")
+
     def test_client_certificate(self):
         self.stub.tokens = {"nobody has it"}
         self.synced_watcher(client_cert=True)
+
+    def test_no_token_without_tls(self):
+        with Stub(tls=False) as plain:
+            plain.put(node(NODE))
+            w = Watcher(plain.kubeconfig(self.path("kubeconfig"), token="sesame"))
+            self.addCleanup(w.__exit__)
+            wait(lambda: w.node == NODE, "synced")
+            self.assertTrue(w.said("the token is not sent"))
+            self.assertNotIn("Authorization", plain.requests[0]["headers"])
 
     def test_wrong_authority(self):
         """A certificate that another CA signed is refused, and no token goes over the wire."""
