@@ -176,9 +176,6 @@ def wait(condition, what, seconds=10):
 
 
 class Base(unittest.TestCase):
-    def runTest(self):
-        """For WatchStalls, which has one of these outside a test."""
-
     def setUp(self):
         self.dir = tempfile.TemporaryDirectory(prefix="kp-api-")
         self.addCleanup(self.dir.cleanup)
@@ -650,7 +647,7 @@ class WatchStalls(unittest.TestCase):
 
     @classmethod
     def begin(cls):
-        cls.case = Base()
+        cls.case = Base("setUp")  # its fixtures, outside a test
         cls.case.setUp()
         cls.watcher = cls.case.synced_watcher()
         cls.case.stub.hang = "request"
