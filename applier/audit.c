@@ -12,28 +12,44 @@
 /* authpriv (10), informational (6): syslog(3) */
 #define SYSLOG_PRIORITY (10 << 3 | 6)
 
+/* Appends to the text in BUF; what does not fit is cut. */
+static void vadd(char *buf, size_t size, const char *fmt, va_list ap)
+    __attribute__((format(printf, 3, 0)));
+
+static void vadd(char *buf, size_t size, const char *fmt, va_list ap)
+{
+	size_t len = strlen(buf);
+
+	vsnprintf(buf + len, size - len, fmt, ap);
+}
+
+static void add(char *buf, size_t size, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+
+static void add(char *buf, size_t size, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vadd(buf, size, fmt, ap);
+	va_end(ap);
+}
+
 void audit_write(const struct policy *p, const char *fmt, ...)
 {
-	char buf[1536];
+	char buf[1536] = "";
 	time_t now = time(NULL);
 	struct tm tm;
 	size_t len;
 	va_list ap;
-	int n;
 
 	if (p->audit_is_syslog)
-		len = (size_t)snprintf(
-		    buf, sizeof(buf), "<%d>kube-proxy-audit[%d]: ", SYSLOG_PRIORITY, (int)getpid());
+		add(buf, sizeof(buf), "<%d>kube-proxy-audit[%d]: ", SYSLOG_PRIORITY, (int)getpid());
 	else
-		len = strftime(buf, sizeof(buf), "%Y-%m-%dT%H:%M:%SZ ", gmtime_r(&now, &tm));
+		strftime(buf, sizeof(buf), "%Y-%m-%dT%H:%M:%SZ ", gmtime_r(&now, &tm));
 	va_start(ap, fmt);
-	n = vsnprintf(buf + len, sizeof(buf) - len - 1, fmt, ap);
+	vadd(buf, sizeof(buf) - 1, fmt, ap);
 	va_end(ap);
-	if (n < 0)
-		return;
-	len += (size_t)n;
-	if (len > sizeof(buf) - 2)
-		len = sizeof(buf) - 2; /* vsnprintf cut it */
+	len = strlen(buf);
 	for (size_t i = 0; i < len; i++)
 		if ((unsigned char)buf[i] < ' ' || (unsigned char)buf[i] >= 0x7f)
 			buf[i] = '?';
@@ -68,18 +84,6 @@ const char *audit_hook(char *buf, size_t size, uint8_t family, unsigned number)
 	snprintf(buf, size, "hook %u: %s %s -> %s", number, audit_table(family, h->table),
 		 h->builtin, ipt_chain_kinds[h->kind].name);
 	return buf;
-}
-
-static void add(char *buf, size_t size, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
-
-static void add(char *buf, size_t size, const char *fmt, ...)
-{
-	size_t len = strlen(buf);
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(buf + len, size - len, fmt, ap);
-	va_end(ap);
 }
 
 static void add_target(char *buf, size_t size, const struct ipt_rule *r, const struct ipt_chain *c)

@@ -89,7 +89,7 @@ static int move_up(int fd)
 }
 
 /* Does the kernel have both tables of family F? */
-static bool offered(uint8_t f)
+static bool offered(unsigned f)
 {
 	sockets[f] = move_up(socket(ipt_families[f].domain, SOCK_DGRAM | SOCK_CLOEXEC, 0));
 	if (sockets[f] < 0) {
@@ -116,7 +116,7 @@ void ipt_backend_open(struct policy *p)
 	if (p->lock_fd < 0)
 		fatal(EXIT_CONFIG, LOCK_FILE ": %s; it must be a file that root may create",
 		      strerror(errno));
-	for (uint8_t f = 0; f < FAMILY_COUNT; f++)
+	for (unsigned f = 0; f < FAMILY_COUNT; f++)
 		p->families[f] = offered(f);
 	if (!p->families[FAMILY_4] && !p->families[FAMILY_6])
 		fatal(EXIT_CONFIG,

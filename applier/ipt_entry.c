@@ -41,7 +41,7 @@ static void put_addr(struct ipt_blob *b, uint32_t at, uint32_t mask_at, const st
 	for (unsigned i = 0; i < ip_len(a->family); i++) {
 		unsigned set = bits > i * 8 ? bits - i * 8 : 0;
 
-		b->bytes[mask_at + i] = set >= 8 ? 0xff : (uint8_t)(0xff00u >> set);
+		b->bytes[mask_at + i] = (uint8_t)(0xff00u >> (set < 8 ? set : 8));
 	}
 }
 

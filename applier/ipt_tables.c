@@ -149,7 +149,7 @@ static bool hash_parse(uint8_t hash[CHAIN_HASH_LEN], const char *text)
 
 bool ipt_chain_parse(struct ipt_chain *c, const char *name)
 {
-	for (uint8_t k = 0; k < CHAIN_KIND_COUNT; k++) {
+	for (unsigned k = 0; k < CHAIN_KIND_COUNT; k++) {
 		const struct ipt_chain_kind *kind = &ipt_chain_kinds[k];
 
 		if ((kind->tables & 1u << c->table) == 0)
@@ -163,7 +163,7 @@ bool ipt_chain_parse(struct ipt_chain *c, const char *name)
 		} else if (strcmp(name, kind->name) != 0) {
 			continue;
 		}
-		c->kind = k;
+		c->kind = (uint8_t)k;
 		return true;
 	}
 	return false;

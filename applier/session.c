@@ -54,6 +54,12 @@ struct session *session_new(const struct policy *p, int fd)
 	return s;
 }
 
+void session_free(struct session *s)
+{
+	transaction_free(&s->txn);
+	free(s);
+}
+
 /* NULL, or why the answer could not be sent. */
 static const char *send_answer(struct session *s)
 {

@@ -170,3 +170,9 @@ void transaction_clear(struct transaction *t)
 	madvise(t->frames, t->policy->max_bytes, MADV_DONTNEED);
 	madvise(t->chains, chains_size(t->policy), MADV_DONTNEED);
 }
+
+void transaction_free(struct transaction *t)
+{
+	munmap(t->frames, t->policy->max_bytes);
+	munmap(t->chains, chains_size(t->policy));
+}

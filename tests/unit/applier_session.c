@@ -31,21 +31,35 @@ static void sink(void *arg, const struct frame *f)
 		refusal = session_frame(session, f->buf, f->len);
 }
 
-/* A new session, as after a restart. */
-static int restart(void **state)
+static int end(void **state)
+{
+	(void)state;
+	session_free(session);
+	close(planner_fd);
+	close(session_fd);
+	return 0;
+}
+
+static int start_with(const struct policy *p)
 {
 	int sv[2];
 
-	(void)state;
 	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, sv), 0);
 	planner_fd = sv[0];
 	session_fd = sv[1];
-	session = session_new(policy, session_fd);
+	session = session_new(p, session_fd);
 	refusal = NULL;
 	generation = base = 0;
 	assert_int_equal(ftruncate(audit_fd, 0), 0);
 	assert_int_equal(lseek(audit_fd, 0, SEEK_SET), 0);
 	return 0;
+}
+
+/* A new session, as after a restart. */
+static int start(void **state)
+{
+	(void)state;
+	return start_with(policy);
 }
 
 static const char *audited(void)
@@ -634,7 +648,7 @@ static void every_violation(void **state)
 
 	save_all(before);
 	for (size_t i = 0; i < sizeof(violations) / sizeof(violations[0]); i++) {
-		restart(state);
+		start(state);
 		violations[i].commit();
 		if (refusal == NULL || strstr(refusal, violations[i].why) == NULL)
 			fail_msg("violation %zu (%s): %s", i, violations[i].why,
@@ -642,6 +656,7 @@ static void every_violation(void **state)
 		if (strstr(audited(), "refused: ") == NULL ||
 		    strstr(audited(), violations[i].why) == NULL)
 			fail_msg("violation %zu in the audit log: %s", i, audited());
+		end(state);
 	}
 	save_all(after);
 	assert_string_equal(before, after);
@@ -650,18 +665,15 @@ static void every_violation(void **state)
 /* A family that the kernel lacks is not to be named. */
 static void a_family_not_offered(void **state)
 {
-	struct policy *p =
-	    mmap(NULL, sizeof(*p), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct policy p = *policy;
 
-	(void)state;
-	*p = *policy;
-	p->families[FAMILY_6] = false;
-	session = session_new(p, session_fd);
+	p.families[FAMILY_6] = false;
+	start_with(&p);
 	begin();
 	put(FAMILY_6, IPT_NAT, CHAIN_MARK_MASQ, 0);
 	txn_commit(&writer);
 	assert_non_null(strstr(refusal, "not offered: ipv6 nat KUBE-MARK-MASQ"));
-	munmap(p, sizeof(*p));
+	end(state);
 }
 
 /* --- at size: 5,000 services of 10 endpoints, 55,000 chains, 110,000 rules and more --- */
@@ -749,11 +761,10 @@ static void many_services(void **state)
 	struct timespec t;
 	struct policy big = *policy;
 
-	(void)state;
 	big.max_ops = big.max_chains = 500000;
 	big.max_rules = 2000000;
 	big.max_bytes = 256 << 20;
-	session = session_new(&big, session_fd);
+	start_with(&big);
 	clock_gettime(CLOCK_MONOTONIC, &t);
 	begin();
 	big_services(false);
@@ -772,43 +783,38 @@ static void many_services(void **state)
 	big_services(true);
 	commit(TXN_OK);
 	say_seconds("all deleted", &t);
+	end(state);
 }
 
 static int setup(void **state)
 {
-	struct policy *p;
-	int fd;
+	static struct policy small; /* quotas that a test can reach */
 
 	(void)state;
 	audit_fd = memfd_create("audit", 0);
-	fd = audit_fd;
-	policy = policy_in_namespace(fd);
-	/* Quotas that a test can reach. */
-	p = mmap(NULL, sizeof(*p), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	assert_ptr_not_equal(p, MAP_FAILED);
-	*p = *policy;
-	p->max_ops = 20000;
-	p->max_chains = 10000;
-	p->max_rules = 30000;
-	p->max_bytes = 1 << 20;
-	p->max_requests = 200;
-	policy = p;
+	small = *policy_in_namespace(audit_fd);
+	small.max_ops = 20000;
+	small.max_chains = 10000;
+	small.max_rules = 30000;
+	small.max_bytes = 1 << 20;
+	small.max_requests = 200;
+	policy = &small;
 	return 0;
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test_setup(a_service_comes_stays_and_goes, restart),
-	    cmocka_unit_test_setup(only_what_differs_is_written, restart),
-	    cmocka_unit_test_setup(audit_digests_meet, restart),
-	    cmocka_unit_test_setup(snapshot_tells_what_is_there, restart),
-	    cmocka_unit_test_setup(stale, restart),
-	    cmocka_unit_test_setup(others_between_read_and_commit, restart),
-	    cmocka_unit_test_setup(a_held_lock_is_busy, restart),
+	    cmocka_unit_test_setup_teardown(a_service_comes_stays_and_goes, start, end),
+	    cmocka_unit_test_setup_teardown(only_what_differs_is_written, start, end),
+	    cmocka_unit_test_setup_teardown(audit_digests_meet, start, end),
+	    cmocka_unit_test_setup_teardown(snapshot_tells_what_is_there, start, end),
+	    cmocka_unit_test_setup_teardown(stale, start, end),
+	    cmocka_unit_test_setup_teardown(others_between_read_and_commit, start, end),
+	    cmocka_unit_test_setup_teardown(a_held_lock_is_busy, start, end),
 	    cmocka_unit_test(every_violation),
-	    cmocka_unit_test_setup(a_family_not_offered, restart),
-	    cmocka_unit_test_setup(many_services, restart),
+	    cmocka_unit_test(a_family_not_offered),
+	    cmocka_unit_test(many_services),
 	};
 
 	return cmocka_run_group_tests(tests, setup, NULL);
