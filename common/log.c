@@ -23,7 +23,7 @@ void log_set_verbosity(int v)
 }
 
 /* One line, one write(2): lines of several processes on one stderr never mix. */
-static void line(char severity, const char *fmt, va_list ap)
+__attribute__((format(printf, 2, 0))) static void line(char severity, const char *fmt, va_list ap)
 {
 	char buf[2048];
 	struct timespec now;

@@ -9,31 +9,29 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* One allowed system call. With ARG >= 0 only if that argument, under MASK, equals VALUE. */
+/*
+ * One system call that is allowed, or answered with an errno where a library has another way (all
+ * others kill the process). With ARG >= 0 only if that argument, under MASK, equals VALUE.
+ */
 struct sandbox_rule {
 	int syscall; /* SCMP_SYS(name) */
+	int error;   /* 0: allowed */
 	int arg[2];  /* up to two argument conditions; -1: none */
 	uint64_t mask[2];
 	uint64_t value[2];
 };
 
-#define ALLOW(name)                                                                                \
-	{                                                                                          \
-		SCMP_SYS(name), {-1, -1}, {0, 0}, {0, 0}                                           \
-	}
-#define ALLOW_IF(name, a, v)                                                                       \
-	{                                                                                          \
-		SCMP_SYS(name), {a, -1}, {UINT64_MAX, 0}, {v, 0}                                   \
-	}
-#define ALLOW_IF2(name, a, v, b, w)                                                                \
-	{                                                                                          \
-		SCMP_SYS(name), {a, b}, {UINT64_MAX, UINT64_MAX}, {v, w}                           \
-	}
-/* Only if none of the bits in M is set in argument A. */
-#define ALLOW_WITHOUT(name, a, m)                                                                  \
-	{                                                                                          \
-		SCMP_SYS(name), {a, -1}, {m, 0}, {0, 0}                                            \
-	}
+/* clang-format off */
+#define SANDBOX_RULE(name, error, a, m, v, b, n, w) {SCMP_SYS(name), error, {a, b}, {m, n}, {v, w}}
+#define ALLOW(name)		     SANDBOX_RULE(name, 0, -1, 0, 0, -1, 0, 0)
+#define ALLOW_IF(name, a, v)	     SANDBOX_RULE(name, 0, a, UINT64_MAX, v, -1, 0, 0)
+#define ALLOW_IF2(name, a, v, b, w)  SANDBOX_RULE(name, 0, a, UINT64_MAX, v, b, UINT64_MAX, w)
+/* Only if none of the bits in M is set in argument A; only if all of them are. */
+#define ALLOW_WITHOUT(name, a, m)    SANDBOX_RULE(name, 0, a, m, 0, -1, 0, 0)
+#define ALLOW_WITH(name, a, m)	     SANDBOX_RULE(name, 0, a, m, m, -1, 0, 0)
+#define REFUSE(name, error)	     SANDBOX_RULE(name, error, -1, 0, 0, -1, 0, 0)
+#define REFUSE_IF(name, a, v, error) SANDBOX_RULE(name, error, a, UINT64_MAX, v, -1, 0, 0)
+/* clang-format on */
 
 /* Sets NO_NEW_PRIVS and DUMPABLE 0; checks both. */
 void sandbox_no_new_privs(void);

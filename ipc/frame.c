@@ -244,7 +244,7 @@ const char *cursor_str_view(struct cursor *c, uint32_t max, uint32_t *len)
 		return "";
 	}
 	*len = o->via.str.size;
-	return o->via.str.ptr;
+	return *len > 0 ? o->via.str.ptr : ""; /* msgpack-c has NULL for the empty string */
 }
 
 void cursor_str(struct cursor *c, char *buf, size_t size)
@@ -269,7 +269,7 @@ void cursor_bin(struct cursor *c, void *buf, uint32_t len)
 		return;
 	if (o->via.bin.size != len)
 		cursor_fail(c, "bytes of the wrong length");
-	else
+	else if (len > 0)
 		memcpy(buf, o->via.bin.ptr, len);
 }
 

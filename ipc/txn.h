@@ -44,7 +44,7 @@ struct txn_writer {
 	struct frame frame;
 };
 
-/* Generations count from 1; BASE is the last one the applier has answered, 0 if none. */
+/* Generations count from 1; BASE is the last answered with TXN_OK or TXN_UNCHANGED, 0 if none. */
 void txn_begin(struct txn_writer *w, txn_sink sink, void *arg, uint64_t generation, uint64_t base);
 /* Begins a chain's content; the rules that follow are its whole content, in order. */
 void txn_chain_put(struct txn_writer *w, const struct ipt_chain *c);

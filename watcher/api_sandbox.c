@@ -1,5 +1,6 @@
 #include "watcher/api_sandbox.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <linux/netlink.h>
 #include <netinet/in.h>
@@ -15,8 +16,8 @@ const struct sandbox_rule api_syscalls[] = {
     ALLOW_IF(socket, 0, AF_INET),
     ALLOW_IF(socket, 0, AF_INET6),
     ALLOW_IF2(socket, 0, AF_NETLINK, 2, NETLINK_ROUTE),
-    /* libc looks for nscd when it sorts several addresses of a name; nothing answers there. */
-    ALLOW_IF2(socket, 0, AF_UNIX, 1, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK),
+    /* libc looks for nscd when it sorts several addresses of a name; it can do without. */
+    REFUSE_IF(socket, 0, AF_UNIX, EAFNOSUPPORT),
     ALLOW(connect),
     ALLOW(bind), /* of the netlink socket */
     ALLOW(getsockname),
@@ -59,9 +60,9 @@ const struct sandbox_rule api_syscalls[] = {
     ALLOW_IF(fcntl, 1, F_GETFD),
     ALLOW_IF(fcntl, 1, F_SETFD),
 
-    /* The resolver's thread. Nothing can be executed, so a process that clone3 made is no more. */
-    ALLOW(clone3),
-    {SCMP_SYS(clone), {0, -1}, {CLONE_THREAD, 0}, {CLONE_THREAD, 0}},
+    /* The resolver's thread. A filter cannot see clone3's flags; libc then takes clone. */
+    REFUSE(clone3, ENOSYS),
+    ALLOW_WITH(clone, 0, CLONE_THREAD),
     ALLOW_IF(socketpair, 0, AF_UNIX), /* by which it tells that it is done */
     ALLOW_IF(rt_sigaction, 0, 33),    /* SIGSETXID, libc's own, when the first thread is made */
     ALLOW(set_robust_list),
