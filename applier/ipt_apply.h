@@ -5,7 +5,7 @@
 #include "applier/transaction.h"
 
 /*
- * Applies TXN under the xtables lock and fills R (but for its writes, to which it adds) and
+ * Applies TXN under the xtables lock and fills R, which is zero but for the writes before, to which it adds, and
  * SUMMARY, the digests before and after of the tables touched, for the audit line. Nothing is
  * written unless all of TXN can be.
  */

@@ -78,8 +78,7 @@ static void match_comment(struct ipt_encoder *e, uint16_t arg __attribute__((unu
 		} else {
 			ip_format(&e->rule->to, addr);
 			snprintf(endpoint, sizeof(endpoint),
-				 e->family == FAMILY_4 ? "%s:%u" : "[%s]:%u", addr,
-				 e->rule->to_port);
+			    e->family == FAMILY_4 ? "%s:%u" : "[%s]:%u", addr, e->rule->to_port);
 			comment_add(c, &len, endpoint);
 		}
 	}
@@ -123,23 +122,18 @@ static void match_sctp(struct ipt_encoder *e, bool dport)
 static void match_proto(struct ipt_encoder *e, uint16_t arg __attribute__((unused)))
 {
 	bool dport = (e->args & ARG_DPORT) != 0;
-	uint16_t low = dport ? e->rule->dport : 0, high = dport ? e->rule->dport : UINT16_MAX;
+	bool tcp = e->rule->proto == IPPROTO_TCP;
+	struct xt_udp *ports; /* struct xt_tcp begins like it */
 
-	if (e->rule->proto == IPPROTO_TCP) {
-		struct xt_tcp *t = match_take(e->b, "tcp", 0, sizeof(*t));
-
-		t->spts[1] = UINT16_MAX;
-		t->dpts[0] = low;
-		t->dpts[1] = high;
-	} else if (e->rule->proto == IPPROTO_UDP) {
-		struct xt_udp *u = match_take(e->b, "udp", 0, sizeof(*u));
-
-		u->spts[1] = UINT16_MAX;
-		u->dpts[0] = low;
-		u->dpts[1] = high;
-	} else {
+	if (e->rule->proto == IPPROTO_SCTP) {
 		match_sctp(e, dport);
+		return;
 	}
+	ports = match_take(
+	    e->b, tcp ? "tcp" : "udp", 0, tcp ? sizeof(struct xt_tcp) : sizeof(struct xt_udp));
+	ports->spts[1] = UINT16_MAX;
+	ports->dpts[0] = dport ? e->rule->dport : 0;
+	ports->dpts[1] = dport ? e->rule->dport : UINT16_MAX;
 }
 
 /* In the order in which they stand in a rule. */
@@ -150,8 +144,8 @@ static const struct {
 } matchers[] = {
     {MATCH_CTSTATE_INVALID, XT_CONNTRACK_STATE_INVALID, match_ctstate},
     {MATCH_CTSTATE_EST,
-     XT_CONNTRACK_STATE_BIT(IP_CT_RELATED) | XT_CONNTRACK_STATE_BIT(IP_CT_ESTABLISHED),
-     match_ctstate},
+	XT_CONNTRACK_STATE_BIT(IP_CT_RELATED) | XT_CONNTRACK_STATE_BIT(IP_CT_ESTABLISHED),
+	match_ctstate},
     {MATCH_COMMENT, 0, match_comment},
     {MATCH_LOCAL_DST, XT_ADDRTYPE_LOCAL, match_dst_type},
     {MATCH_MARKED, false, match_mark},
@@ -206,15 +200,9 @@ static void target_masquerade(struct ipt_encoder *e)
 
 static void target_reject(struct ipt_encoder *e)
 {
-	if (e->family == FAMILY_4) {
-		struct ipt_reject_info *r = target_take(e->b, "REJECT", 0, sizeof(*r));
+	uint32_t *with = target_take(e->b, "REJECT", 0, sizeof(*with)); /* both families' data */
 
-		r->with = IPT_ICMP_PORT_UNREACHABLE;
-	} else {
-		struct ip6t_reject_info *r = target_take(e->b, "REJECT", 0, sizeof(*r));
-
-		r->with = IP6T_ICMP6_PORT_UNREACH;
-	}
+	*with = e->family == FAMILY_4 ? IPT_ICMP_PORT_UNREACHABLE : IP6T_ICMP6_PORT_UNREACH;
 }
 
 /* new mark = (mark & ~MASK) ^ the masquerade bit */
@@ -229,8 +217,8 @@ static void target_mark(struct ipt_encoder *e, uint32_t mask)
 /* A jump or a standard verdict by name; libiptc turns the name into the number. */
 static void target_standard(struct ipt_encoder *e, const char *name)
 {
-	target_take(e->b, name, 0,
-		    sizeof(struct xt_standard_target) - sizeof(struct xt_entry_target));
+	target_take(
+	    e->b, name, 0, sizeof(struct xt_standard_target) - sizeof(struct xt_entry_target));
 }
 
 void ipt_ext_target(struct ipt_encoder *e, enum ipt_verdict verdict, const char *jump)

@@ -2,8 +2,10 @@
 
 #include <errno.h>
 #include <linux/netfilter/x_tables.h>
+#include <stdio.h>
 #include <string.h>
 
+#include "applier/audit.h"
 #include "applier/ipt_backend.h"
 
 /* --- digests --- */
@@ -53,7 +55,7 @@ static uint64_t hook_digest(const struct ipt_handle *t, unsigned number)
 
 /* Bit of the hook that a rule of built-in chain NAME with DIGEST is, 0 if none. */
 static uint32_t hook_bit(const struct ipt_handle *t, const uint64_t digests[IPT_HOOK_COUNT],
-			 const char *name, uint64_t digest)
+    const char *name, uint64_t digest)
 {
 	for (unsigned i = 0; i < IPT_HOOK_COUNT; i++)
 		if (ipt_hooks[i].table == t->table && digests[i] == digest &&
@@ -64,7 +66,7 @@ static uint32_t hook_bit(const struct ipt_handle *t, const uint64_t digests[IPT_
 
 /* Feeds a chain that is not ours into S; *HOOKS gets the hooks found in it, which are ours. */
 static void feed_foreign(const struct ipt_handle *t, struct siphash *s, const char *name,
-			 const uint64_t digests[IPT_HOOK_COUNT], uint32_t *hooks)
+    const uint64_t digests[IPT_HOOK_COUNT], uint32_t *hooks)
 {
 	const struct ipt_family *x = &ipt_families[t->family];
 	bool builtin = x->builtin(name, t->h) != 0;
@@ -105,7 +107,7 @@ static uint64_t foreign_digest(const struct ipt_handle *t, uint32_t *hooks)
 }
 
 int ipt_handle_walk(struct ipt_handle *t,
-		    int (*visit)(void *arg, const struct ipt_chain *c, uint64_t digest), void *arg)
+    int (*visit)(void *arg, const struct ipt_chain *c, uint64_t digest), void *arg)
 {
 	const struct ipt_family *x = &ipt_families[t->family];
 	struct ipt_chain c = {.family = t->family, .table = t->table};
@@ -150,6 +152,28 @@ void ipt_handle_close(struct ipt_handle *t)
 	if (t->h != NULL)
 		ipt_families[t->family].free(t->h);
 	t->h = NULL;
+}
+
+int ipt_tables_read(struct ipt_handle t[IPT_TABLES], const struct policy *p, unsigned wanted,
+    char *why, size_t size)
+{
+	for (uint8_t f = 0; f < (uint8_t)FAMILY_COUNT; f++)
+		for (uint8_t n = 0; n < (uint8_t)IPT_TABLE_COUNT; n++) {
+			unsigned i = ipt_index(f, n);
+
+			if ((wanted & 1u << i) == 0 || ipt_handle_read(&t[i], p, f, n) == 0)
+				continue;
+			snprintf(why, size, "cannot read %s: %s", audit_table(f, n),
+			    ipt_families[f].strerror(errno));
+			return -1;
+		}
+	return 0;
+}
+
+void ipt_tables_close(struct ipt_handle t[IPT_TABLES])
+{
+	for (size_t i = 0; i < IPT_TABLES; i++)
+		ipt_handle_close(&t[i]);
 }
 
 int ipt_handle_commit(struct ipt_handle *t)
@@ -238,20 +262,20 @@ int ipt_chain_flush(struct ipt_handle *t, const struct ipt_chain *c)
 	const struct ipt_family *x = &ipt_families[t->family];
 	char name[CHAIN_NAME_LEN];
 
-	ipt_chain_name(c, name);
-	if (!x->is_chain(name, t->h)) {
-		errno = ENOENT;
-		return -1;
-	}
+	if (!x->is_chain(ipt_chain_name(c, name), t->h))
+		return 0;
 	t->after -= mark(t, name, chain_digest(t, name));
 	return changed(t, x->flush_entries(name, t->h));
 }
 
 int ipt_chain_delete(struct ipt_handle *t, const struct ipt_chain *c)
 {
+	const struct ipt_family *x = &ipt_families[t->family];
 	char name[CHAIN_NAME_LEN];
 
-	return changed(t, ipt_families[t->family].delete_chain(ipt_chain_name(c, name), t->h));
+	if (!x->is_chain(ipt_chain_name(c, name), t->h))
+		return 0;
+	return changed(t, x->delete_chain(name, t->h));
 }
 
 /* Deletes every rule that is exactly hook NUMBER. */

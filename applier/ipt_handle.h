@@ -6,6 +6,7 @@
 #define APPLIER_IPT_HANDLE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "applier/ipt_entry.h"
@@ -28,10 +29,25 @@ struct ipt_handle {
 /* Reads a table. 0, or -1 with errno. Close it in either case. */
 int ipt_handle_read(struct ipt_handle *t, const struct policy *p, uint8_t family, uint8_t table);
 void ipt_handle_close(struct ipt_handle *t);
+/* Tables in the order in which they are written: see ipt_apply.c. */
+#define IPT_TABLES (FAMILY_COUNT * IPT_TABLE_COUNT)
+static inline unsigned ipt_index(unsigned family, unsigned table)
+{
+	return family * IPT_TABLE_COUNT + (IPT_TABLE_COUNT - 1 - table);
+}
+
+/*
+ * Reads the tables of WANTED (bit per ipt_index()). 0, or -1 with errno and words in WHY.
+ * ipt_tables_close() in either case.
+ */
+int ipt_tables_read(struct ipt_handle t[IPT_TABLES], const struct policy *p, unsigned wanted,
+    char *why, size_t size);
+void ipt_tables_close(struct ipt_handle t[IPT_TABLES]);
+
 /* Visits each chain of ours with its digest, until the visitor returns non-zero, which it returns.
  */
 int ipt_handle_walk(struct ipt_handle *t,
-		    int (*visit)(void *arg, const struct ipt_chain *c, uint64_t digest), void *arg);
+    int (*visit)(void *arg, const struct ipt_chain *c, uint64_t digest), void *arg);
 
 /* Each changes T: 0, or -1 with errno. */
 int ipt_chain_create(struct ipt_handle *t, const struct ipt_chain *c); /* if it is missing */
@@ -39,8 +55,9 @@ int ipt_chain_create(struct ipt_handle *t, const struct ipt_chain *c); /* if it 
 int ipt_chain_prepare(struct ipt_handle *t, const struct ipt_chain *c, uint64_t digest, bool *fill);
 /* ENOENT if R jumps to a chain that is not there. */
 int ipt_rule_append(struct ipt_handle *t, const struct ipt_chain *c, const struct ipt_rule *r);
+/* Before the deletion, so that chains to be deleted do not hold each other. Absent is fine. */
 int ipt_chain_flush(struct ipt_handle *t, const struct ipt_chain *c);
-/* C must be flushed. ENOENT if it is not there, EMLINK if a rule still jumps to it. */
+/* EMLINK if a rule still jumps to C. Absent is fine. */
 int ipt_chain_delete(struct ipt_handle *t, const struct ipt_chain *c);
 int ipt_hook_set(struct ipt_handle *t, unsigned number, bool on);
 

@@ -105,37 +105,14 @@ static int add_chain(void *arg, const struct ipt_chain *c, uint64_t digest)
 	return s->snapshot.count == SNAPSHOT_PART_MAX && send_part(s, false) != NULL ? -1 : 0;
 }
 
-#define TABLES (FAMILY_COUNT * IPT_TABLE_COUNT)
-
-/* Reads every table there is. A busy lock does not stop a reader: it sees a table at one moment. */
-static const char *read_tables(struct session *s, struct ipt_handle tables[TABLES])
-{
-	const struct policy *p = s->policy;
-	bool locked = ipt_lock(p) == 0;
-	const char *why = NULL;
-
-	for (uint8_t i = 0; i < TABLES && why == NULL; i++) {
-		uint8_t family = i / IPT_TABLE_COUNT, table = i % IPT_TABLE_COUNT;
-
-		if (!p->families[family] || ipt_handle_read(&tables[i], p, family, table) == 0)
-			continue;
-		snprintf(s->why, sizeof(s->why), "cannot read %s: %s", audit_table(family, table),
-			 ipt_families[family].strerror(errno));
-		why = s->why;
-	}
-	if (locked)
-		ipt_unlock(p);
-	return why;
-}
-
 /* Sends what was read, in parts, each with all of the hooks. */
-static const char *send_snapshot(struct session *s, struct ipt_handle tables[TABLES])
+static const char *send_snapshot(struct session *s, struct ipt_handle tables[IPT_TABLES])
 {
 	s->snapshot = (struct txn_snapshot){0};
 	memcpy(s->snapshot.families, s->policy->families, sizeof(s->snapshot.families));
-	for (size_t i = 0; i < TABLES; i++)
-		s->snapshot.hooks[i / IPT_TABLE_COUNT] |= tables[i].hooks;
-	for (size_t i = 0; i < TABLES; i++)
+	for (size_t i = 0; i < IPT_TABLES; i++)
+		s->snapshot.hooks[tables[i].family] |= tables[i].hooks;
+	for (size_t i = 0; i < IPT_TABLES; i++)
 		if (tables[i].h != NULL && ipt_handle_walk(&tables[i], add_chain, s) != 0)
 			return "the planner takes no snapshot";
 	return send_part(s, true);
@@ -143,17 +120,25 @@ static const char *send_snapshot(struct session *s, struct ipt_handle tables[TAB
 
 static const char *answer_snapshot_request(struct session *s, struct cursor *c)
 {
-	struct ipt_handle tables[TABLES] = {0};
+	struct ipt_handle tables[IPT_TABLES] = {0};
 	const char *why = cursor_end(c);
+	unsigned wanted = 0;
+	bool locked;
 
 	if (why == NULL)
 		why = count_request(s);
-	if (why == NULL)
-		why = read_tables(s, tables);
+	if (why != NULL)
+		return why;
+	for (size_t i = 0; i < IPT_TABLES; i++)
+		wanted |= s->policy->families[i / IPT_TABLE_COUNT] ? 1u << i : 0;
+	locked = ipt_lock(s->policy) == 0; /* if not: each table is read at one moment anyway */
+	if (ipt_tables_read(tables, s->policy, wanted, s->why, sizeof(s->why)) != 0)
+		why = s->why;
+	if (locked)
+		ipt_unlock(s->policy);
 	if (why == NULL)
 		why = send_snapshot(s, tables);
-	for (size_t i = 0; i < TABLES; i++)
-		ipt_handle_close(&tables[i]);
+	ipt_tables_close(tables);
 	return why;
 }
 
@@ -185,19 +170,16 @@ static const char *answer_ops(struct session *s, struct cursor *c)
 	return transaction_add(&s->txn, c, s->data, s->len);
 }
 
-static const char *const code_names[] = {
-    [TXN_OK] = "ok",	 [TXN_UNCHANGED] = "unchanged", [TXN_STALE] = "stale",
-    [TXN_BUSY] = "busy", [TXN_KERNEL] = "kernel",
-};
+static const char *const code_names[] = {"ok", "unchanged", "stale", "busy", "kernel"};
 
 static void audit_result(const struct session *s, const struct txn_result *r, const char *summary)
 {
 	const struct transaction *t = &s->txn;
 
 	audit_write(s->policy,
-		    "generation %llu ops: put %u delete %u hook %u rules %u%s; result %s%s%s",
-		    (unsigned long long)r->generation, t->puts, t->deletes, t->hooks, t->rules,
-		    summary, code_names[r->code], r->detail[0] == '\0' ? "" : ": ", r->detail);
+	    "generation %llu ops: put %u delete %u hook %u rules %u%s; result %s%s%s",
+	    (unsigned long long)r->generation, t->puts, t->deletes, t->hooks, t->rules, summary,
+	    code_names[r->code], r->detail[0] == '\0' ? "" : ": ", r->detail);
 }
 
 static const char *answer_commit(struct session *s, struct cursor *c)
@@ -265,11 +247,11 @@ const char *session_frame(struct session *s, const uint8_t *data, size_t len)
 	if (why == NULL)
 		return NULL;
 	audit_write(s->policy, "refused: generation %llu, after %llu operations: %s: %s%s%s",
-		    (unsigned long long)s->generation, (unsigned long long)transaction_ops(&s->txn),
-		    type < MESSAGES && messages[type].name != NULL ? messages[type].name : "frame",
-		    why, s->txn.refused[0] == '\0' ? "" : ": ", s->txn.refused);
+	    (unsigned long long)s->generation, (unsigned long long)transaction_ops(&s->txn),
+	    type < MESSAGES && messages[type].name != NULL ? messages[type].name : "frame", why,
+	    s->txn.refused[0] == '\0' ? "" : ": ", s->txn.refused);
 	if (why != s->why)
 		snprintf(s->why, sizeof(s->why), "%s%s%s", why,
-			 s->txn.refused[0] == '\0' ? "" : ": ", s->txn.refused);
+		    s->txn.refused[0] == '\0' ? "" : ": ", s->txn.refused);
 	return s->why;
 }

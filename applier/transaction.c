@@ -5,13 +5,14 @@
 #include <sys/mman.h>
 
 #include "applier/ipt_entry.h"
+#include "applier/ipt_handle.h"
 #include "common/log.h"
 
 /* Memory that is taken when it is written to, and given back after the transaction. */
 static void *reserve(size_t size)
 {
-	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE,
-		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	void *p = mmap(
+	    NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
 	if (p == MAP_FAILED)
 		fatal(EXIT_FAILED, "%zu bytes for transactions: %s", size, strerror(errno));
@@ -32,9 +33,9 @@ void transaction_init(struct transaction *t, const struct policy *p)
 void transaction_begin(struct transaction *t, uint64_t generation)
 {
 	*t = (struct transaction){.policy = t->policy,
-				  .frames = t->frames,
-				  .chains = t->chains,
-				  .generation = generation};
+	    .frames = t->frames,
+	    .chains = t->chains,
+	    .generation = generation};
 }
 
 uint64_t transaction_ops(const struct transaction *t)
@@ -58,7 +59,7 @@ static const char *check_op(struct transaction *t, uint8_t family, uint8_t table
 		return "an address family that is not offered";
 	if (transaction_ops(t) == t->policy->max_ops)
 		return "more operations than a transaction may have";
-	t->touched[family][table] = true;
+	t->touched |= 1u << ipt_index(family, table);
 	return NULL;
 }
 
@@ -141,8 +142,8 @@ static const char *check_hook(void *arg, uint8_t family, unsigned number, bool o
 	return why;
 }
 
-static const struct txn_visitor checks = {check_chain_put, check_rule, check_chain_delete,
-					  check_hook};
+static const struct txn_visitor checks = {
+    check_chain_put, check_rule, check_chain_delete, check_hook};
 
 const char *transaction_add(struct transaction *t, struct cursor *c, const void *frame, size_t len)
 {

@@ -26,7 +26,7 @@ struct transaction {
 	struct chain_op *chains;
 	uint32_t chain_count;
 	uint32_t puts, deletes, hooks, rules;
-	bool touched[FAMILY_COUNT][IPT_TABLE_COUNT];
+	unsigned touched;	      /* bit per ipt_index() of a table */
 	bool open;		      /* the last of chains is being put: rules may follow */
 	struct siphash digest;	      /* of its rules so far */
 	char refused[AUDIT_TEXT_MAX]; /* the operation that was refused, in words; "" if none */
