@@ -435,7 +435,7 @@ class Failures(Base):
                 lines = w.said("cannot list endpointslices")
                 self.assertEqual(len(lines), 1, "said once")
                 self.assertIn(hint, lines[0])
-                self.assertEqual(len(w.said("endpointslices: list works again")), 1)
+                wait(lambda: w.said("endpointslices: list works again"), "the end of the trouble")
                 w.stop()
 
     def test_watch_refused(self):
