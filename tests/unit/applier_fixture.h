@@ -44,14 +44,14 @@ static inline struct ipt_chain chain(uint8_t family, uint8_t table, uint8_t kind
 static inline struct ipt_rule rule(uint8_t family, uint8_t template)
 {
 	struct ipt_rule r = {.template = template,
-			     .proto = IPPROTO_TCP,
-			     .dport = 443,
-			     .to_port = 8443,
-			     .probability = UINT32_C(1) << 30,
-			     .dst = addr(family == FAMILY_4 ? "10.96.0.1" : "fd00:10::1"),
-			     .to = addr(family == FAMILY_4 ? "10.0.0.1" : "fd00::a:1"),
-			     .target_kind = template == T_CLUSTER_IP ? CHAIN_SVC : CHAIN_SEP,
-			     .name = "default/kubernetes:https"};
+	    .proto = IPPROTO_TCP,
+	    .dport = 443,
+	    .to_port = 8443,
+	    .probability = UINT32_C(1) << 30,
+	    .dst = addr(family == FAMILY_4 ? "10.96.0.1" : "fd00:10::1"),
+	    .to = addr(family == FAMILY_4 ? "10.0.0.1" : "fd00::a:1"),
+	    .target_kind = template == T_CLUSTER_IP ? CHAIN_SVC : CHAIN_SEP,
+	    .name = "default/kubernetes:https"};
 
 	assert_int_equal(
 	    ip_cidr_parse(&r.src, family == FAMILY_4 ? "10.244.0.0/16" : "fd00:244::/56"), 0);
@@ -85,7 +85,7 @@ static inline void enter_namespace(void)
 		snprintf(map, sizeof(map), "0 %u 1", gid);
 		write_file("/proc/self/gid_map", map);
 	}
-	assert_int_equal(mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL), 0);
+	assert_int_equal(mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL), 0);
 	assert_int_equal(mount("kp-run", "/run", "tmpfs", 0, NULL), 0);
 }
 
@@ -109,7 +109,7 @@ static inline void saved_rules(char out[SAVED_MAX], uint8_t family, uint8_t tabl
 	FILE *f;
 
 	snprintf(command, sizeof(command), "ip%stables-legacy-save -t %s",
-		 family == FAMILY_4 ? "" : "6", ipt_table_names[table]);
+	    family == FAMILY_4 ? "" : "6", ipt_table_names[table]);
 	out[0] = '\0';
 	f = popen(command, "r");
 	assert_non_null(f);
