@@ -82,7 +82,7 @@ const char *audit_hook(char *buf, size_t size, uint8_t family, unsigned number)
 	const struct ipt_hook *h = &ipt_hooks[number];
 
 	snprintf(buf, size, "hook %u: %s %s -> %s", number, audit_table(family, h->table),
-		 h->builtin, ipt_chain_kinds[h->kind].name);
+	    h->builtin, ipt_chain_kinds[h->kind].name);
 	return buf;
 }
 

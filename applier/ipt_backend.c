@@ -38,8 +38,8 @@ const char *const ipt_table_names[IPT_TABLE_COUNT] = {"nat", "filter"};
 	{                                                                                          \
 		return prefix##_append_entry(chain, (const struct type *)e, h);                    \
 	}                                                                                          \
-	static int prefix##_insert(const char *chain, const void *e, unsigned at,                  \
-				   struct xtc_handle *h)                                           \
+	static int prefix##_insert(                                                                \
+	    const char *chain, const void *e, unsigned at, struct xtc_handle *h)                   \
 	{                                                                                          \
 		return prefix##_insert_entry(chain, (const struct type *)e, at, h);                \
 	}
@@ -101,8 +101,8 @@ static bool offered(unsigned f)
 
 		if (h == NULL) {
 			log_warn("%s: table %s: %s; this family is left alone",
-				 ipt_families[f].name, ipt_table_names[t],
-				 ipt_families[f].strerror(errno));
+			    ipt_families[f].name, ipt_table_names[t],
+			    ipt_families[f].strerror(errno));
 			return false;
 		}
 		ipt_families[f].free(h);
@@ -115,13 +115,13 @@ void ipt_backend_open(struct policy *p)
 	p->lock_fd = move_up(open(LOCK_FILE, O_RDONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600));
 	if (p->lock_fd < 0)
 		fatal(EXIT_CONFIG, LOCK_FILE ": %s; it must be a file that root may create",
-		      strerror(errno));
+		    strerror(errno));
 	for (unsigned f = 0; f < FAMILY_COUNT; f++)
 		p->families[f] = offered(f);
 	if (!p->families[FAMILY_4] && !p->families[FAMILY_6])
 		fatal(EXIT_CONFIG,
-		      "the kernel offers no legacy iptables tables; load ip_tables and "
-		      "iptable_nat (modprobe), or their ip6 counterparts");
+		    "the kernel offers no legacy iptables tables; load ip_tables and "
+		    "iptable_nat (modprobe), or their ip6 counterparts");
 }
 
 int ipt_lock(const struct policy *p)

@@ -19,23 +19,21 @@ static const struct entry_layout {
 } layouts[FAMILY_COUNT] = {
 #define IP(type, field) offsetof(struct type, field)
     [FAMILY_4] = {IP(ipt_ip, src), IP(ipt_ip, smsk), IP(ipt_ip, dst), IP(ipt_ip, dmsk),
-		  IP(ipt_ip, proto), IP(ipt_ip, flags), IP(ipt_ip, invflags), sizeof(struct ipt_ip),
-		  offsetof(struct ipt_entry, target_offset),
-		  offsetof(struct ipt_entry, next_offset), sizeof(struct ipt_entry), 0,
-		  IPT_INV_SRCIP},
+	IP(ipt_ip, proto), IP(ipt_ip, flags), IP(ipt_ip, invflags), sizeof(struct ipt_ip),
+	offsetof(struct ipt_entry, target_offset), offsetof(struct ipt_entry, next_offset),
+	sizeof(struct ipt_entry), 0, IPT_INV_SRCIP},
     [FAMILY_6] = {IP(ip6t_ip6, src), IP(ip6t_ip6, smsk), IP(ip6t_ip6, dst), IP(ip6t_ip6, dmsk),
-		  IP(ip6t_ip6, proto), IP(ip6t_ip6, flags), IP(ip6t_ip6, invflags),
-		  sizeof(struct ip6t_ip6), offsetof(struct ip6t_entry, target_offset),
-		  offsetof(struct ip6t_entry, next_offset), sizeof(struct ip6t_entry), IP6T_F_PROTO,
-		  IP6T_INV_SRCIP},
+	IP(ip6t_ip6, proto), IP(ip6t_ip6, flags), IP(ip6t_ip6, invflags), sizeof(struct ip6t_ip6),
+	offsetof(struct ip6t_entry, target_offset), offsetof(struct ip6t_entry, next_offset),
+	sizeof(struct ip6t_entry), IP6T_F_PROTO, IP6T_INV_SRCIP},
 #undef IP
 };
 
 /* --- addresses --- */
 
 /* Writes A, and the mask of its first BITS, at their offsets: raw bytes in network order. */
-static void put_addr(struct ipt_blob *b, uint32_t at, uint32_t mask_at, const struct ip_addr *a,
-		     unsigned bits)
+static void put_addr(
+    struct ipt_blob *b, uint32_t at, uint32_t mask_at, const struct ip_addr *a, unsigned bits)
 {
 	memcpy(b->bytes + at, a->b, ip_len(a->family));
 	for (unsigned i = 0; i < ip_len(a->family); i++) {
@@ -108,8 +106,8 @@ static void entry_end(struct ipt_encoder *e, enum ipt_verdict verdict, const str
 	put_u16(e->b, layouts[e->family].next_offset, e->b->len);
 }
 
-void ipt_entry_encode(struct ipt_blob *b, const struct ipt_rule *r, const struct ipt_chain *c,
-		      uint8_t masq_bit)
+void ipt_entry_encode(
+    struct ipt_blob *b, const struct ipt_rule *r, const struct ipt_chain *c, uint8_t masq_bit)
 {
 	const struct ipt_template *t = &ipt_templates[r->template];
 	struct ipt_encoder e = {b, r, t->args, c->family, t->comment, UINT32_C(1) << masq_bit};

@@ -21,8 +21,8 @@ struct ipt_blob {
 };
 
 /* Encodes R, a rule that ipt_rule_check() allows in chain C; MASQ_BIT is the policy's (0..31). */
-void ipt_entry_encode(struct ipt_blob *b, const struct ipt_rule *r, const struct ipt_chain *c,
-    uint8_t masq_bit);
+void ipt_entry_encode(
+    struct ipt_blob *b, const struct ipt_rule *r, const struct ipt_chain *c, uint8_t masq_bit);
 /* The chain that R, which may stand in C, jumps to; false if it jumps to none. */
 bool ipt_rule_target(const struct ipt_rule *r, const struct ipt_chain *c, struct ipt_chain *target);
 /* Encodes the jump of hook NUMBER for FAMILY. */

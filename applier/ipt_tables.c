@@ -22,9 +22,9 @@ const struct ipt_chain_kind ipt_chain_kinds[CHAIN_KIND_COUNT] = {
 
 const struct ipt_hook ipt_hooks[IPT_HOOK_COUNT] = {
     {IPT_FILTER, "INPUT", CHAIN_EXTERNAL_SERVICES, true,
-     "kubernetes externally-visible service portals"},
+	"kubernetes externally-visible service portals"},
     {IPT_FILTER, "FORWARD", CHAIN_EXTERNAL_SERVICES, true,
-     "kubernetes externally-visible service portals"},
+	"kubernetes externally-visible service portals"},
     {IPT_FILTER, "INPUT", CHAIN_NODEPORTS, false, "kubernetes health check service ports"},
     {IPT_FILTER, "FORWARD", CHAIN_SERVICES, true, "kubernetes service portals"},
     {IPT_FILTER, "OUTPUT", CHAIN_SERVICES, true, "kubernetes service portals"},
@@ -228,8 +228,8 @@ static const char *check_addresses(const struct ipt_rule *r, uint8_t args, uint8
 	return NULL;
 }
 
-static const char *check_target(const struct ipt_rule *r, const struct ipt_template *t,
-				const struct ipt_chain *c)
+static const char *check_target(
+    const struct ipt_rule *r, const struct ipt_template *t, const struct ipt_chain *c)
 {
 	struct ipt_chain target = {.family = c->family, .table = c->table, .kind = r->target_kind};
 

@@ -37,9 +37,9 @@ enum chain_kind {
 #define CHAIN_NAME_LEN 29 /* XT_EXTENSION_MAXNAMELEN, with the NUL */
 
 struct ipt_chain {
-	uint8_t family; /* FAMILY_4, FAMILY_6 */
-	uint8_t table;	/* enum ipt_table */
-	uint8_t kind;	/* enum chain_kind */
+	uint8_t family;		      /* FAMILY_4, FAMILY_6 */
+	uint8_t table;		      /* enum ipt_table */
+	uint8_t kind;		      /* enum chain_kind */
 	uint8_t hash[CHAIN_HASH_LEN]; /* zero for kinds without one */
 };
 
@@ -102,9 +102,9 @@ struct ipt_rule {
 
 /* Matches a rule consists of, in the order in which they stand in it. */
 enum ipt_match {
-	MATCH_SRC = 1,	      /* source is ARG_SRC */
-	MATCH_NOT_SRC = 2,    /* source is not ARG_SRC */
-	MATCH_SRC_TO = 4,     /* source is the endpoint's address */
+	MATCH_SRC = 1,	   /* source is ARG_SRC */
+	MATCH_NOT_SRC = 2, /* source is not ARG_SRC */
+	MATCH_SRC_TO = 4,  /* source is the endpoint's address */
 	MATCH_CTSTATE_INVALID = 8,
 	MATCH_CTSTATE_EST = 16, /* RELATED,ESTABLISHED */
 	MATCH_COMMENT = 32,
@@ -112,7 +112,7 @@ enum ipt_match {
 	MATCH_MARKED = 128,   /* the masquerade bit is set */
 	MATCH_UNMARKED = 256, /* ... is not set */
 	MATCH_STATISTIC = 512,
-	MATCH_PROTO = 1024,   /* -m tcp, udp, sctp, with --dport if ARG_DPORT */
+	MATCH_PROTO = 1024, /* -m tcp, udp, sctp, with --dport if ARG_DPORT */
 };
 
 enum ipt_verdict {

@@ -47,8 +47,8 @@ int capabilities_missing(char *buf, size_t size)
 void drop_bounding_set(void)
 {
 	const unsigned long bits = SECBIT_NOROOT | SECBIT_NOROOT_LOCKED | SECBIT_NO_SETUID_FIXUP |
-	    SECBIT_NO_SETUID_FIXUP_LOCKED | SECBIT_KEEP_CAPS_LOCKED | SECBIT_NO_CAP_AMBIENT_RAISE |
-	    SECBIT_NO_CAP_AMBIENT_RAISE_LOCKED;
+				   SECBIT_NO_SETUID_FIXUP_LOCKED | SECBIT_KEEP_CAPS_LOCKED |
+				   SECBIT_NO_CAP_AMBIENT_RAISE | SECBIT_NO_CAP_AMBIENT_RAISE_LOCKED;
 
 	for (cap_value_t c = 0; c < cap_max_bits(); c++)
 		if (cap_drop_bound(c) != 0 || cap_get_bound(c) != 0)
@@ -65,7 +65,8 @@ void drop_user(uid_t uid, gid_t gid)
 	uid_t r, e, s;
 	gid_t rg, eg, sg;
 
-	if (setgroups(0, NULL) != 0 || setresgid(gid, gid, gid) != 0 || setresuid(uid, uid, uid) != 0)
+	if (setgroups(0, NULL) != 0 || setresgid(gid, gid, gid) != 0 ||
+	    setresuid(uid, uid, uid) != 0)
 		fatal(EXIT_FAILED, "becoming uid %u, gid %u: %s", uid, gid, strerror(errno));
 	if (getresuid(&r, &e, &s) != 0 || r != uid || e != uid || s != uid ||
 	    getresgid(&rg, &eg, &sg) != 0 || rg != gid || eg != gid || sg != gid ||
@@ -101,9 +102,10 @@ static void try_to_regain(void)
 	cap_free(caps);
 }
 
-/* x_tables' socket options: level and names of both families (ip6_tables.h has the same numbers). */
-#define LEVEL_IP   IPPROTO_IP
-#define LEVEL_IPV6 IPPROTO_IPV6
+/* x_tables' socket options: level and names of both families (ip6_tables.h has the same numbers).
+ */
+#define LEVEL_IP	    IPPROTO_IP
+#define LEVEL_IPV6	    IPPROTO_IPV6
 #define XT_SET_REPLACE	    IPT_SO_SET_REPLACE
 #define XT_SET_ADD_COUNTERS IPT_SO_SET_ADD_COUNTERS
 #define XT_GET_INFO	    IPT_SO_GET_INFO

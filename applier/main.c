@@ -131,7 +131,8 @@ static int serve(struct session *session, const pid_t pids[USER_COUNT])
 			return all_end(pids);
 		why = session_frame(session, buf, (size_t)n);
 		if (why != NULL) {
-			log_error("the planner broke the rules: %s; every rule stays, all end", why);
+			log_error(
+			    "the planner broke the rules: %s; every rule stays, all end", why);
 			return EXIT_FAILED;
 		}
 	}
@@ -151,12 +152,15 @@ static void fall_back(struct user users[USER_COUNT], bool privileged)
 static void require_preparation(const char *missing_capabilities, int missing_users)
 {
 	if (missing_capabilities[0] != '\0')
-		fatal(EXIT_CONFIG, "missing capabilities:%s. Start kube-proxy as root or by its systemd "
-				   "unit; --help, --version and --dry-run work without", missing_capabilities);
+		fatal(EXIT_CONFIG,
+		    "missing capabilities:%s. Start kube-proxy as root or by its systemd "
+		    "unit; --help, --version and --dry-run work without",
+		    missing_capabilities);
 	if (missing_users > 0)
-		fatal(EXIT_CONFIG, "%d of the users _kproxy-a, _kproxy-p, _kproxy-w, _kproxy-l are missing; "
-				   "create them with systemd-sysusers (packaging/kube-proxy.sysusers), or: "
-				   "for u in a p w l; do useradd -r -M -s /usr/sbin/nologin _kproxy-$u; done",
+		fatal(EXIT_CONFIG,
+		    "%d of the users _kproxy-a, _kproxy-p, _kproxy-w, _kproxy-l are missing; "
+		    "create them with systemd-sysusers (packaging/kube-proxy.sysusers), or: "
+		    "for u in a p w l; do useradd -r -M -s /usr/sbin/nologin _kproxy-$u; done",
 		    missing_users);
 }
 
@@ -176,7 +180,8 @@ int main(int argc, char **argv)
 	umask(077);
 	missing_users = users_load(users);
 	memcpy(unready, users, sizeof(users));
-	fall_back(unready, capabilities_missing(missing_capabilities, sizeof(missing_capabilities)) == 0);
+	fall_back(
+	    unready, capabilities_missing(missing_capabilities, sizeof(missing_capabilities)) == 0);
 	config_fd = setup_config(&cfg, argc, argv, &unready[USER_WATCHER]);
 	if (cfg.dry_run)
 		return dry_run(&cfg, config_fd, unready);

@@ -64,7 +64,8 @@ int setup_config(struct config *cfg, int argc, char **argv, const struct user *w
 	if (waitpid(pid, &status, 0) != pid)
 		fatal(EXIT_FAILED, "waitpid: %s", strerror(errno));
 	if (!WIFEXITED(status))
-		fatal(EXIT_FAILED, "reading the configuration was ended by signal %d", WTERMSIG(status));
+		fatal(EXIT_FAILED, "reading the configuration was ended by signal %d",
+		    WTERMSIG(status));
 	if (WEXITSTATUS(status) != 0 || n <= 0)
 		exit(WEXITSTATUS(status));
 	why = config_decode(cfg, buf, (size_t)n);
@@ -99,12 +100,12 @@ int setup_children(const struct config *cfg, int config_fd, const struct user us
 	if (!cfg->dry_run) {
 		channel_pair(applier);
 		channel_pair(listener);
-		pids[USER_LISTENER] = start("kube-proxy-listener", config_fd, &users[USER_LISTENER], false,
-		    listener[1], -1, -1);
+		pids[USER_LISTENER] = start("kube-proxy-listener", config_fd, &users[USER_LISTENER],
+		    false, listener[1], -1, -1);
 		close(listener[1]);
 	}
-	pids[USER_PLANNER] = start("kube-proxy-planner", config_fd, &users[USER_PLANNER], cfg->dry_run,
-	    watcher[0], applier[1], listener[0]);
+	pids[USER_PLANNER] = start("kube-proxy-planner", config_fd, &users[USER_PLANNER],
+	    cfg->dry_run, watcher[0], applier[1], listener[0]);
 	close(watcher[0]);
 	if (!cfg->dry_run) {
 		close(applier[1]);
@@ -150,7 +151,8 @@ bool setup_audit(const struct config *cfg)
 		if (fd < 0 && !automatic)
 			fatal(EXIT_CONFIG, "--audit-log=syslog: /dev/log: %s", strerror(errno));
 	} else if (strcmp(cfg->audit_log, "stderr") != 0) {
-		fd = open(cfg->audit_log, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0640);
+		fd = open(
+		    cfg->audit_log, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0640);
 		if (fd < 0)
 			fatal(EXIT_CONFIG, "--audit-log=%s: %s", cfg->audit_log, strerror(errno));
 	}

@@ -1,4 +1,5 @@
-/* What the parent does with privilege before it locks itself down, other than the backends' part. */
+/* What the parent does with privilege before it locks itself down, other than the backends' part.
+ */
 #ifndef APPLIER_SETUP_H
 #define APPLIER_SETUP_H
 
@@ -22,7 +23,8 @@ int setup_config(struct config *cfg, int argc, char **argv, const struct user *w
 int setup_children(const struct config *cfg, int config_fd, const struct user users[USER_COUNT],
     pid_t pids[USER_COUNT]);
 
-/* Opens the audit log of CFG and puts it at APPLIER_FD_AUDIT. Returns whether it is syslog's socket. */
+/* Opens the audit log of CFG and puts it at APPLIER_FD_AUDIT. Returns whether it is syslog's
+ * socket. */
 bool setup_audit(const struct config *cfg);
 
 /* Connects to the service manager's NOTIFY_SOCKET, if set, and puts it at APPLIER_FD_NOTIFY. */
@@ -30,7 +32,8 @@ void setup_notify(void);
 /* Tells the service manager STATE ("READY=1"); nothing without one. */
 void notify(const char *state);
 
-/* Puts a signalfd for SIGCHLD, SIGTERM and SIGINT at APPLIER_FD_SIGNALS and blocks these signals. */
+/* Puts a signalfd for SIGCHLD, SIGTERM and SIGINT at APPLIER_FD_SIGNALS and blocks these signals.
+ */
 void setup_signals(void);
 
 #endif

@@ -21,8 +21,8 @@
 
 int users_load(struct user users[USER_COUNT])
 {
-	static const char *const names[USER_COUNT] = {"_kproxy-a", "_kproxy-p", "_kproxy-w",
-	    "_kproxy-l"};
+	static const char *const names[USER_COUNT] = {
+	    "_kproxy-a", "_kproxy-p", "_kproxy-w", "_kproxy-l"};
 	FILE *passwd = fopen("/etc/passwd", "re");
 	const struct passwd *pw;
 	int missing = 0;
@@ -31,7 +31,8 @@ int users_load(struct user users[USER_COUNT])
 		users[i] = (struct user){.name = names[i]};
 	while (passwd != NULL && (pw = fgetpwent(passwd)) != NULL)
 		for (int i = 0; i < USER_COUNT; i++)
-			if (strcmp(pw->pw_name, users[i].name) == 0 && pw->pw_uid != 0 && pw->pw_gid != 0) {
+			if (strcmp(pw->pw_name, users[i].name) == 0 && pw->pw_uid != 0 &&
+			    pw->pw_gid != 0) {
 				users[i].uid = pw->pw_uid;
 				users[i].gid = pw->pw_gid;
 				users[i].known = true;
@@ -118,7 +119,8 @@ static void die_with_parent(pid_t parent)
 
 static _Noreturn void child_main(const struct child *c, int life, pid_t parent)
 {
-	static const char *const kept[] = {"TZ", "KUBERNETES_SERVICE_HOST", "KUBERNETES_SERVICE_PORT"};
+	static const char *const kept[] = {
+	    "TZ", "KUBERNETES_SERVICE_HOST", "KUBERNETES_SERVICE_PORT"};
 	char *env[sizeof(kept) / sizeof(kept[0]) + 1];
 	char path[PATH_MAX];
 	sigset_t none;
@@ -151,7 +153,8 @@ static _Noreturn void child_main(const struct child *c, int life, pid_t parent)
 pid_t child_spawn(const struct child *c)
 {
 	pid_t parent = getpid(), pid;
-	int life[2]; /* a pipe of its own: owner and signal belong to the open file, not the process */
+	int life[2]; /* a pipe of its own: owner and signal belong to the open file, not the process
+		      */
 
 	if (pipe2(life, O_CLOEXEC) != 0)
 		fatal(EXIT_FAILED, "pipe: %s", strerror(errno));

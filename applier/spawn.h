@@ -26,11 +26,11 @@ int users_load(struct user users[USER_COUNT]);
 #define CHILD_FDS_MAX 4
 
 struct child {
-	const char *program;  /* file name: kube-proxy-planner ... */
-	char *const *argv;    /* NULL-terminated, with argv[0] */
-	const struct user *user; /* NULL: keep the own (started without privilege) */
-	bool keep_stdout;     /* else /dev/null */
-	int config_fd;	      /* becomes FD_CONFIG */
+	const char *program;	     /* file name: kube-proxy-planner ... */
+	char *const *argv;	     /* NULL-terminated, with argv[0] */
+	const struct user *user;     /* NULL: keep the own (started without privilege) */
+	bool keep_stdout;	     /* else /dev/null */
+	int config_fd;		     /* becomes FD_CONFIG */
 	int channels[CHILD_FDS_MAX]; /* become FD_FIRST_CHANNEL and on; -1 ends */
 };
 

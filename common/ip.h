@@ -28,7 +28,8 @@ uint8_t ip_len(uint8_t family);
 /* Bits of an address of a family: 32 or 128. */
 uint8_t ip_bits(uint8_t family);
 
-/* Strict textual form (inet_pton); an IPv4-mapped IPv6 address becomes IPv4. 0, or -1 if TEXT is no address. */
+/* Strict textual form (inet_pton); an IPv4-mapped IPv6 address becomes IPv4. 0, or -1 if TEXT is no
+ * address. */
 int ip_parse(struct ip_addr *a, const char *text);
 /* Writes the canonical text of A into BUF (IP_STRLEN bytes) and returns BUF. */
 const char *ip_format(const struct ip_addr *a, char buf[IP_STRLEN]);

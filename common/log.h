@@ -15,9 +15,9 @@ void log_debug(int level, const char *fmt, ...) __attribute__((format(printf, 2,
 /* Exit codes of sysexits(3) that have a meaning here. */
 enum {
 	EXIT_OK = 0,
-	EXIT_FAILED = 1,   /* something broke at run time; the service manager may restart us */
-	EXIT_USAGE = 2,	   /* a wrong flag */
-	EXIT_CONFIG = 78,  /* a wrong file or a machine not prepared: restarting does not help */
+	EXIT_FAILED = 1,  /* something broke at run time; the service manager may restart us */
+	EXIT_USAGE = 2,	  /* a wrong flag */
+	EXIT_CONFIG = 78, /* a wrong file or a machine not prepared: restarting does not help */
 };
 
 /* Logs the line, then exits with CODE. For set-up only: later, return and let the caller decide. */

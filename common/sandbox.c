@@ -57,11 +57,13 @@ static void allow_reading(int ruleset, const char *path, uint64_t handled)
 		fatal(EXIT_FAILED, "Landlock: %s: %s", path, strerror(errno));
 	}
 	below.parent_fd = fd;
-	below.allowed_access = (LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR) & handled;
+	below.allowed_access =
+	    (LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR) & handled;
 	if (syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &below, 0) != 0) {
 		/* A file takes no directory right. */
 		below.allowed_access = LANDLOCK_ACCESS_FS_READ_FILE;
-		if (syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &below, 0) != 0)
+		if (syscall(
+			SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &below, 0) != 0)
 			fatal(EXIT_FAILED, "Landlock: %s: %s", path, strerror(errno));
 	}
 	close(fd);
@@ -82,7 +84,8 @@ void sandbox_landlock(const char *const read[], int network)
 	if (abi < 4)
 		size = sizeof(attr.handled_access_fs);
 	else if (!network)
-		attr.handled_access_net = LANDLOCK_ACCESS_NET_BIND_TCP | LANDLOCK_ACCESS_NET_CONNECT_TCP;
+		attr.handled_access_net =
+		    LANDLOCK_ACCESS_NET_BIND_TCP | LANDLOCK_ACCESS_NET_CONNECT_TCP;
 	ruleset = (int)syscall(SYS_landlock_create_ruleset, &attr, size, 0);
 	if (ruleset < 0)
 		fatal(EXIT_FAILED, "Landlock: %s", strerror(errno));
@@ -145,12 +148,14 @@ static void add_rules(scmp_filter_ctx ctx, const struct sandbox_rule *rules, siz
 
 		for (int j = 0; j < 2; j++)
 			if (r->arg[j] >= 0)
-				cmp[n++] = (struct scmp_arg_cmp){(unsigned)r->arg[j], SCMP_CMP_MASKED_EQ,
-				    r->mask[j], r->value[j]};
+				cmp[n++] = (struct scmp_arg_cmp){(unsigned)r->arg[j],
+				    SCMP_CMP_MASKED_EQ, r->mask[j], r->value[j]};
 		rc = seccomp_rule_add_array(ctx,
-		    r->error != 0 ? SCMP_ACT_ERRNO((uint32_t)r->error) : SCMP_ACT_ALLOW, r->syscall, n, cmp);
+		    r->error != 0 ? SCMP_ACT_ERRNO((uint32_t)r->error) : SCMP_ACT_ALLOW, r->syscall,
+		    n, cmp);
 		if (rc != 0 && rc != -EDOM) /* EDOM: this architecture has no such call */
-			fatal(EXIT_FAILED, "seccomp rule for system call %d: %s", r->syscall, strerror(-rc));
+			fatal(EXIT_FAILED, "seccomp rule for system call %d: %s", r->syscall,
+			    strerror(-rc));
 	}
 }
 

@@ -105,8 +105,8 @@ static void on_writable(evutil_socket_t fd, short what, void *arg)
 	event_del(ch->writable);
 }
 
-struct channel *channel_new(struct event_base *base, int fd, const char *peer,
-    channel_handler handler, void *arg)
+struct channel *channel_new(
+    struct event_base *base, int fd, const char *peer, channel_handler handler, void *arg)
 {
 	struct channel *ch = calloc(1, sizeof(*ch));
 

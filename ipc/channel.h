@@ -18,8 +18,8 @@ struct channel;
 typedef const char *(*channel_handler)(void *arg, unsigned type, struct cursor *c);
 
 /* Takes over FD (made non-blocking). PEER names the other side in log lines. */
-struct channel *channel_new(struct event_base *base, int fd, const char *peer,
-    channel_handler handler, void *arg);
+struct channel *channel_new(
+    struct event_base *base, int fd, const char *peer, channel_handler handler, void *arg);
 void channel_free(struct channel *ch);
 
 /*

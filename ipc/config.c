@@ -86,8 +86,9 @@ void config_load(struct config *c, int fd)
 	const char *why;
 
 	if (n <= 0)
-		fatal(EXIT_FAILED, "no configuration on descriptor %d: %s (this program is started by "
-				   "kube-proxy, not by hand)",
+		fatal(EXIT_FAILED,
+		    "no configuration on descriptor %d: %s (this program is started by "
+		    "kube-proxy, not by hand)",
 		    fd, n < 0 ? strerror(errno) : "empty");
 	why = config_decode(c, buf, (size_t)n);
 	if (why != NULL)

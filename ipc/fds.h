@@ -3,8 +3,9 @@
 #define IPC_FDS_H
 
 enum {
-	FD_CONFIG = 3, /* sealed memfd with the CONFIG message (the one-shot: the channel to send it) */
-	FD_LIFE = 4,   /* read end of a pipe that only the parent holds: hang-up means it is gone */
+	FD_CONFIG =
+	    3, /* sealed memfd with the CONFIG message (the one-shot: the channel to send it) */
+	FD_LIFE = 4, /* read end of a pipe that only the parent holds: hang-up means it is gone */
 	FD_FIRST_CHANNEL = 5,
 
 	/* kube-proxy-watcher */

@@ -156,8 +156,8 @@ const char *frame_precheck(const uint8_t *data, size_t len)
 
 /* --- reading --- */
 
-const char *frame_open(struct frame_reader *r, const void *data, size_t len, unsigned *type,
-    struct cursor *c)
+const char *frame_open(
+    struct frame_reader *r, const void *data, size_t len, unsigned *type, struct cursor *c)
 {
 	const char *why;
 	size_t off = 0;

@@ -34,7 +34,7 @@ void frame_str(struct frame *f, const char *s);
 void frame_bin(struct frame *f, const void *p, size_t len);
 /* An array of N elements, which the caller writes next. */
 void frame_array(struct frame *f, uint32_t n);
-void frame_ip(struct frame *f, const struct ip_addr *a);	/* bin of 4 or 16 bytes */
+void frame_ip(struct frame *f, const struct ip_addr *a);   /* bin of 4 or 16 bytes */
 void frame_cidr(struct frame *f, const struct ip_cidr *c); /* [address, bits] */
 
 /* --- reading --- */
@@ -55,8 +55,8 @@ struct cursor {
  * field. The cursor and every string it gives live until frame_close(); strings point into DATA.
  * Returns NULL, or what is wrong with the frame in words (nothing to close then).
  */
-const char *frame_open(struct frame_reader *r, const void *data, size_t len, unsigned *type,
-    struct cursor *c);
+const char *frame_open(
+    struct frame_reader *r, const void *data, size_t len, unsigned *type, struct cursor *c);
 void frame_close(struct frame_reader *r);
 
 /* Each returns the next element; 0, false or "" after an error. */

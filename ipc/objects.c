@@ -88,7 +88,8 @@ static void encode_endpoint(struct frame *f, const struct endpoint *e)
 uint32_t objects_encode_slice(struct frame *f, const struct slice *s, uint32_t first, uint32_t part)
 {
 	/* As many as surely fit, were all of them of the longest form. */
-	uint32_t room = (FRAME_MAX - 1024 - s->port_count * (NAME_MAX_LABEL + 16)) / ENDPOINT_WIRE_MAX;
+	uint32_t room =
+	    (FRAME_MAX - 1024 - s->port_count * (NAME_MAX_LABEL + 16)) / ENDPOINT_WIRE_MAX;
 	uint32_t n = s->endpoint_count - first;
 	bool last = n <= room;
 
@@ -159,8 +160,8 @@ static uint16_t decode_port(struct cursor *c)
 	return port;
 }
 
-static void decode_ips(struct cursor *c, uint32_t max, struct ip_addr *fixed, struct ip_addr **list,
-    uint32_t *count)
+static void decode_ips(
+    struct cursor *c, uint32_t max, struct ip_addr *fixed, struct ip_addr **list, uint32_t *count)
 {
 	struct cursor in = cursor_array(c, max);
 	struct ip_addr *to = fixed;
@@ -172,8 +173,8 @@ static void decode_ips(struct cursor *c, uint32_t max, struct ip_addr *fixed, st
 	cursor_leave(c, &in);
 }
 
-static void decode_cidrs(struct cursor *c, uint32_t max, struct ip_cidr *fixed,
-    struct ip_cidr **list, uint32_t *count)
+static void decode_cidrs(
+    struct cursor *c, uint32_t max, struct ip_cidr *fixed, struct ip_cidr **list, uint32_t *count)
 {
 	struct cursor in = cursor_array(c, max);
 	struct ip_cidr *to = fixed;
@@ -228,8 +229,8 @@ const char *objects_decode_service(struct cursor *c, struct service *s)
 	return cursor_end(c);
 }
 
-const char *objects_decode_del(struct cursor *c, char ns[NAME_MAX_LABEL],
-    char name[NAME_MAX_SUBDOMAIN])
+const char *objects_decode_del(
+    struct cursor *c, char ns[NAME_MAX_LABEL], char name[NAME_MAX_SUBDOMAIN])
 {
 	cursor_str(c, ns, NAME_MAX_LABEL);
 	cursor_str(c, name, NAME_MAX_SUBDOMAIN);

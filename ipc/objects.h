@@ -25,15 +25,15 @@ enum object_kind { KIND_SERVICE = 1, KIND_SLICE };
 /* IANA protocol numbers. */
 enum { PROTO_TCP = 6, PROTO_UDP = 17, PROTO_SCTP = 132 };
 
-#define NAME_MAX_LABEL	  64  /* DNS label and NUL: namespace, service, port name */
+#define NAME_MAX_LABEL	   64  /* DNS label and NUL: namespace, service, port name */
 #define NAME_MAX_SUBDOMAIN 254 /* DNS subdomain and NUL: slice, node, zone */
 
 /* Bounds that keep every message within a frame; the watcher names the object that exceeds one. */
-#define SERVICE_PORTS_MAX 1000
-#define SERVICE_IPS_MAX	  256 /* external, load-balancer addresses, source ranges: of each */
-#define SLICE_PORTS_MAX	  100  /* the API's own limit */
+#define SERVICE_PORTS_MAX   1000
+#define SERVICE_IPS_MAX	    256	 /* external, load-balancer addresses, source ranges: of each */
+#define SLICE_PORTS_MAX	    100	 /* the API's own limit */
 #define SLICE_ENDPOINTS_MAX 1000 /* the API's own limit */
-#define ZONE_HINTS_MAX	  8    /* the API's own limit */
+#define ZONE_HINTS_MAX	    8	 /* the API's own limit */
 
 struct service_port {
 	char name[NAME_MAX_LABEL]; /* "" if unnamed */
@@ -65,7 +65,7 @@ enum endpoint_flag {
 	EP_READY = 1, /* the watcher has applied the defaults of unset conditions */
 	EP_SERVING = 2,
 	EP_TERMINATING = 4,
-	EP_NODE_HINTS = 8,	 /* carries hints.forNodes ... */
+	EP_NODE_HINTS = 8,	/* carries hints.forNodes ... */
 	EP_NODE_HINT_OURS = 16, /* ... and our node is among them */
 };
 
@@ -118,7 +118,8 @@ void objects_encode_del(struct frame *f, enum object_message del, const char *ns
  * Encodes the part of S that begins at endpoint FIRST. Returns the endpoint at which the next part
  * begins; equal to endpoint_count when this was the last one.
  */
-uint32_t objects_encode_slice(struct frame *f, const struct slice *s, uint32_t first, uint32_t part);
+uint32_t objects_encode_slice(
+    struct frame *f, const struct slice *s, uint32_t first, uint32_t part);
 void objects_encode_node(struct frame *f, const struct node *n);
 void objects_encode_node_del(struct frame *f);
 
@@ -128,8 +129,8 @@ void objects_encode_node_del(struct frame *f);
  */
 const char *objects_decode_list(struct cursor *c, enum object_kind *k);
 const char *objects_decode_service(struct cursor *c, struct service *s);
-const char *objects_decode_del(struct cursor *c, char ns[NAME_MAX_LABEL],
-    char name[NAME_MAX_SUBDOMAIN]);
+const char *objects_decode_del(
+    struct cursor *c, char ns[NAME_MAX_LABEL], char name[NAME_MAX_SUBDOMAIN]);
 const char *objects_decode_slice(struct cursor *c, struct slice *s);
 const char *objects_decode_node(struct cursor *c, struct node *n);
 

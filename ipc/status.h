@@ -1,4 +1,5 @@
-/* planner -> listener: what the health endpoints tell. The listener has the clock, the planner not. */
+/* planner -> listener: what the health endpoints tell. The listener has the clock, the planner not.
+ */
 #ifndef IPC_STATUS_H
 #define IPC_STATUS_H
 

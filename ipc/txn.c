@@ -248,8 +248,8 @@ static void visit_rules(struct cursor *op, const struct txn_visitor *v, void *ar
 	cursor_leave(op, &rules);
 }
 
-static void visit_chain(struct cursor *op, const char *(*visit)(void *, const struct ipt_chain *),
-    void *arg)
+static void visit_chain(
+    struct cursor *op, const char *(*visit)(void *, const struct ipt_chain *), void *arg)
 {
 	struct ipt_chain chain;
 	const char *why;

@@ -21,10 +21,11 @@ enum txn_message {
 };
 
 enum txn_op {
-	OP_CHAIN_PUT = 1, /* [op, family, table, kind, hash, [rule, ...]]: the chain's whole content */
-	OP_CHAIN_MORE,	  /* [op, [rule, ...]]: goes on with the chain put last */
-	OP_CHAIN_DELETE,  /* [op, family, table, kind, hash] */
-	OP_HOOK,	  /* [op, family, number, on] */
+	OP_CHAIN_PUT =
+	    1,	       /* [op, family, table, kind, hash, [rule, ...]]: the chain's whole content */
+	OP_CHAIN_MORE, /* [op, [rule, ...]]: goes on with the chain put last */
+	OP_CHAIN_DELETE, /* [op, family, table, kind, hash] */
+	OP_HOOK,	 /* [op, family, number, on] */
 };
 
 /* --- planner's side: writing a transaction --- */
@@ -36,9 +37,9 @@ struct txn_writer {
 	txn_sink sink;
 	void *arg;
 	uint64_t generation;
-	uint64_t ops;	   /* operations so far (OP_CHAIN_MORE is none) */
-	uint32_t in_frame; /* operations in the frame being filled */
-	uint32_t rules;	   /* rules in the open chain operation */
+	uint64_t ops;		     /* operations so far (OP_CHAIN_MORE is none) */
+	uint32_t in_frame;	     /* operations in the frame being filled */
+	uint32_t rules;		     /* rules in the open chain operation */
 	size_t ops_mark, rules_mark; /* where the counts stand in the frame */
 	bool chain_open;
 	struct frame frame;
@@ -64,7 +65,8 @@ struct txn_visitor {
 };
 
 const char *txn_decode_begin(struct cursor *c, uint64_t *generation, uint64_t *base);
-/* Decodes and visits. Shapes, numbers and table indices are checked here, arguments by the visitor. */
+/* Decodes and visits. Shapes, numbers and table indices are checked here, arguments by the visitor.
+ */
 const char *txn_decode_ops(struct cursor *c, const struct txn_visitor *v, void *arg);
 const char *txn_decode_commit(struct cursor *c, uint64_t *generation, uint64_t *ops);
 
@@ -78,7 +80,7 @@ struct txn_chain_digest {
 };
 
 struct txn_snapshot {
-	bool families[FAMILY_COUNT]; /* which the kernel offers and the policy allows */
+	bool families[FAMILY_COUNT];  /* which the kernel offers and the policy allows */
 	uint32_t hooks[FAMILY_COUNT]; /* bit per hook that is on */
 	uint32_t count;
 	struct txn_chain_digest chains[SNAPSHOT_PART_MAX];
@@ -88,16 +90,16 @@ struct txn_snapshot {
 enum txn_code {
 	TXN_OK = 0,
 	TXN_UNCHANGED, /* everything was so already; nothing was written */
-	TXN_STALE,     /* a chain jumped to or deleted is not as the planner thought: ask a snapshot */
-	TXN_BUSY,      /* other writers won every race: try again */
-	TXN_KERNEL,    /* the kernel refused: errno and words */
+	TXN_STALE,  /* a chain jumped to or deleted is not as the planner thought: ask a snapshot */
+	TXN_BUSY,   /* other writers won every race: try again */
+	TXN_KERNEL, /* the kernel refused: errno and words */
 };
 
 struct txn_result {
 	uint64_t generation;
-	uint8_t code;	   /* enum txn_code */
-	int32_t error;	   /* errno, 0 if none */
-	uint64_t writes;   /* commits to the kernel since start */
+	uint8_t code;	  /* enum txn_code */
+	int32_t error;	  /* errno, 0 if none */
+	uint64_t writes;  /* commits to the kernel since start */
 	char detail[256]; /* which family, table, chain; in words */
 };
 

@@ -57,8 +57,8 @@ static const char *go_time(const struct timespec *t, char buf[GO_TIME_MAX])
 	return buf;
 }
 
-void health_body(const struct health *h, const struct health_time *now, bool with_node, char *buf,
-		 size_t size)
+void health_body(
+    const struct health *h, const struct health_time *now, bool with_node, char *buf, size_t size)
 {
 	char current[GO_TIME_MAX], last[GO_TIME_MAX];
 	const char *current_text = go_time(&now->wall, current);
@@ -72,5 +72,5 @@ void health_body(const struct health *h, const struct health_time *now, bool wit
 	if (with_node)
 		node = h->node_eligible ? ", \"nodeEligible\": true" : ", \"nodeEligible\": false";
 	snprintf(buf, size, "{\"lastUpdated\": \"%s\",\"currentTime\": \"%s\"%s}", last_text,
-		 current_text, node);
+	    current_text, node);
 }

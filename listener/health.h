@@ -46,7 +46,7 @@ bool health_is_live(const struct health *h, const struct health_time *now);
  * programmed (Go's zero time if none was).
  */
 #define HEALTH_BODY_MAX 256
-void health_body(const struct health *h, const struct health_time *now, bool with_node, char *buf,
-		 size_t size);
+void health_body(
+    const struct health *h, const struct health_time *now, bool with_node, char *buf, size_t size);
 
 #endif

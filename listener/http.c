@@ -74,15 +74,15 @@ static void write_reply(struct connection *c, const struct http_reply *reply, bo
 	size_t len = strlen(reply->body);
 
 	evbuffer_add_printf(out,
-			    "HTTP/1.1 %d %s\r\n"
-			    "Content-Type: %s\r\n"
-			    "X-Content-Type-Options: nosniff\r\n"
-			    "%s"
-			    "Content-Length: %zu\r\n"
-			    "Connection: close\r\n"
-			    "\r\n",
-			    reply->status, reason_of(reply->status), reply->content_type,
-			    reply->status == 405 ? "Allow: GET, HEAD\r\n" : "", len);
+	    "HTTP/1.1 %d %s\r\n"
+	    "Content-Type: %s\r\n"
+	    "X-Content-Type-Options: nosniff\r\n"
+	    "%s"
+	    "Content-Length: %zu\r\n"
+	    "Connection: close\r\n"
+	    "\r\n",
+	    reply->status, reason_of(reply->status), reply->content_type,
+	    reply->status == 405 ? "Allow: GET, HEAD\r\n" : "", len);
 	if (!head)
 		evbuffer_add(out, reply->body, len);
 	c->answered = true;
@@ -153,8 +153,8 @@ static void on_deadline(evutil_socket_t fd, short what, void *arg)
 	connection_free(arg);
 }
 
-static void on_accept(struct evconnlistener *l, evutil_socket_t fd, struct sockaddr *peer, int len,
-		      void *arg)
+static void on_accept(
+    struct evconnlistener *l, evutil_socket_t fd, struct sockaddr *peer, int len, void *arg)
 {
 	const struct timeval deadline = {HTTP_DEADLINE_SECONDS, 0};
 	struct http_server *s = arg;
@@ -213,7 +213,7 @@ static int listen_on(const struct sockaddr *sa, socklen_t len, bool both_familie
 		return -1;
 	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) == 0 &&
 	    (sa->sa_family != AF_INET6 ||
-	     setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &v6only, sizeof(v6only)) == 0) &&
+		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &v6only, sizeof(v6only)) == 0) &&
 	    bind(fd, sa, len) == 0 && listen(fd, HTTP_CONNECTIONS_MAX) == 0)
 		return fd;
 	saved = errno;
@@ -287,7 +287,7 @@ static void on_retry(evutil_socket_t fd, short what, void *arg)
 }
 
 struct http_server *http_server_new(struct event_base *base, const struct ip_addr *addr,
-				    uint16_t port, http_handler handler, void *arg)
+    uint16_t port, http_handler handler, void *arg)
 {
 	struct http_server *s = calloc(1, sizeof(*s));
 

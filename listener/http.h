@@ -56,7 +56,7 @@ struct http_server;
  * HTTP_BIND_RETRY_SECONDS. NULL only without memory.
  */
 struct http_server *http_server_new(struct event_base *base, const struct ip_addr *addr,
-				    uint16_t port, http_handler handler, void *arg);
+    uint16_t port, http_handler handler, void *arg);
 /* Closes everything. NULL is allowed. */
 void http_server_free(struct http_server *s);
 

@@ -39,7 +39,7 @@ static void print_chain_name(unsigned kind, int width)
 	char name[CHAIN_NAME_LEN + 8];
 
 	snprintf(name, sizeof(name), "%s%s", ipt_chain_kinds[kind].name,
-		 ipt_chain_kinds[kind].hashed ? "<hash>" : "");
+	    ipt_chain_kinds[kind].hashed ? "<hash>" : "");
 	printf("%-*s", width, name);
 }
 
@@ -63,7 +63,7 @@ static void print_hooks(void)
 		const struct ipt_hook *h = &ipt_hooks[i];
 
 		printf("  %2u  %-6s  %-11s -> %-22s %s\n", i, tables[h->table], h->builtin,
-		       ipt_chain_kinds[h->kind].name, h->only_new ? "state NEW" : "");
+		    ipt_chain_kinds[h->kind].name, h->only_new ? "state NEW" : "");
 	}
 }
 

@@ -33,8 +33,8 @@ static uint32_t strings_add(struct strings *s, const char *text, size_t len)
 /* --- services --- */
 
 /* NULL, or why the applier would refuse a rule for this address and port. */
-static const char *frontend_refusal(const struct service *in, const struct service_port *p,
-				    const struct ip_addr *ip)
+static const char *frontend_refusal(
+    const struct service *in, const struct service_port *p, const struct ip_addr *ip)
 {
 	struct ipt_chain chain = {ip->family, IPT_NAT, CHAIN_SERVICES, {0}};
 	struct ipt_rule r = {.template = T_CLUSTER_IP, .target_kind = CHAIN_SVC};
@@ -144,20 +144,20 @@ void compact_service_explain(const struct service *in, const struct service_spec
 		why = ip_refusal(in, &in->cluster_ips[i]);
 		if (why != NULL)
 			log_warn("service %s/%s: clusterIP %s is left out: %s", in->namespace,
-				 in->name, ip_format(&in->cluster_ips[i], ip), why);
+			    in->name, ip_format(&in->cluster_ips[i], ip), why);
 	}
 	for (uint32_t i = 0; i < in->port_count; i++) {
 		why = port_refusal(in, &in->ports[i]);
 		good += why == NULL;
 		if (why != NULL)
 			log_warn("service %s/%s: port %u \"%s\" is left out: %s", in->namespace,
-				 in->name, in->ports[i].port, in->ports[i].name, why);
+			    in->name, in->ports[i].port, in->ports[i].name, why);
 	}
 	if (good > spec->port_count)
 		log_warn("service %s/%s: %u ports share name and protocol with another and are "
 			 "left out; "
 			 "give each port a name of its own",
-			 in->namespace, in->name, good - spec->port_count);
+		    in->namespace, in->name, good - spec->port_count);
 }
 
 /* --- slices --- */
@@ -174,7 +174,7 @@ static bool port_good(const struct slice_port *p)
 
 /* Adds the zones of E as "a\0b\0\0", or finds the same ones among the COUNT endpoints before it. */
 static uint32_t add_zones(struct strings *s, const struct endpoint *e,
-			  const struct stored_endpoint *before, uint32_t count)
+    const struct stored_endpoint *before, uint32_t count)
 {
 	char set[ZONE_HINTS_MAX * NAME_MAX_LABEL + 1];
 	size_t len = 0;
@@ -197,8 +197,8 @@ static uint32_t add_zones(struct strings *s, const struct endpoint *e,
 	return strings_add(s, set, len);
 }
 
-static uint32_t compact_endpoints(const struct slice *in, struct stored_endpoint *to,
-				  struct strings *s)
+static uint32_t compact_endpoints(
+    const struct slice *in, struct stored_endpoint *to, struct strings *s)
 {
 	uint32_t n = 0;
 
@@ -277,10 +277,10 @@ void compact_slice_explain(const struct slice *in)
 	for (uint32_t i = 0; i < in->endpoint_count; i++)
 		if (!endpoint_good(in, &in->endpoints[i]))
 			log_warn("slice %s/%s: endpoint %s is left out: %s", in->namespace,
-				 in->name, ip_format(&in->endpoints[i].addr, ip),
-				 in->endpoints[i].addr.family != in->family
-				     ? "not of the slice's address type"
-				     : "not a unicast address that packets may be sent on to");
+			    in->name, ip_format(&in->endpoints[i].addr, ip),
+			    in->endpoints[i].addr.family != in->family
+				? "not of the slice's address type"
+				: "not a unicast address that packets may be sent on to");
 	for (uint32_t i = 0; i < in->port_count; i++)
 		if (!port_good(&in->ports[i]))
 			log_warn(

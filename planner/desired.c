@@ -58,8 +58,8 @@ static void digest_rule(void *arg, const struct ipt_rule *r)
 	g->any = true;
 }
 
-static struct rule_sink digest_begin(struct digester *g, const struct desired *d,
-				     const struct ipt_chain *c)
+static struct rule_sink digest_begin(
+    struct digester *g, const struct desired *d, const struct ipt_chain *c)
 {
 	siphash_init(&g->hash, &d->cfg->key);
 	g->chain = *c;
@@ -70,8 +70,8 @@ static struct rule_sink digest_begin(struct digester *g, const struct desired *d
 
 /* --- the chains of a service --- */
 
-static struct desired_chain *add_chain(struct desired *d, uint8_t family, uint8_t kind,
-				       uint32_t index)
+static struct desired_chain *add_chain(
+    struct desired *d, uint8_t family, uint8_t kind, uint32_t index)
 {
 	struct desired_chain *w;
 
@@ -85,7 +85,7 @@ static struct desired_chain *add_chain(struct desired *d, uint8_t family, uint8_
 }
 
 static void add_endpoint(struct desired *d, const struct stored_service *v, uint32_t index,
-			 const char *name, const struct chosen_endpoint *e)
+    const char *name, const struct chosen_endpoint *e)
 {
 	struct desired_chain *w = add_chain(d, e->addr.family, CHAIN_SEP, index);
 	struct ipt_chain chain;
@@ -101,8 +101,8 @@ static void add_endpoint(struct desired *d, const struct stored_service *v, uint
 	w->c.digest = siphash_final(&g.hash);
 }
 
-static void add_port(struct desired *d, const struct stored_service *v, uint32_t index,
-		     uint8_t family)
+static void add_port(
+    struct desired *d, const struct stored_service *v, uint32_t index, uint8_t family)
 {
 	const struct stored_port *port = &v->spec->ports[index];
 	char name[SVCPORT_NAME_LEN];
@@ -146,8 +146,8 @@ void desired_service(struct desired *d, struct stored_service *v)
 
 /* --- the content of chains --- */
 
-uint64_t desired_frontends(const struct desired *d, const struct stored_service *v, uint8_t family,
-			   uint8_t table)
+uint64_t desired_frontends(
+    const struct desired *d, const struct stored_service *v, uint8_t family, uint8_t table)
 {
 	struct ipt_chain c = {.family = family, .table = table, .kind = CHAIN_SERVICES};
 	struct digester g;
@@ -157,8 +157,8 @@ uint64_t desired_frontends(const struct desired *d, const struct stored_service 
 	return g.any ? siphash_final(&g.hash) : 0;
 }
 
-static void static_rules(const struct desired *d, const struct ipt_chain *c,
-			 const struct rule_sink *to)
+static void static_rules(
+    const struct desired *d, const struct ipt_chain *c, const struct rule_sink *to)
 {
 	struct stored_service *v;
 

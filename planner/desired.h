@@ -38,8 +38,8 @@ void desired_clear(struct desired *d);
 void desired_service(struct desired *d, struct stored_service *v);
 /* The digest of V's rules in KUBE-SERVICES of a table; 0 if it has none. After desired_service().
  */
-uint64_t desired_frontends(const struct desired *d, const struct stored_service *v, uint8_t family,
-			   uint8_t table);
+uint64_t desired_frontends(
+    const struct desired *d, const struct stored_service *v, uint8_t family, uint8_t table);
 /* The digest of a chain whose kind has no hash; of KUBE-SERVICES after every desired_service(). */
 uint64_t desired_static(const struct desired *d, const struct ipt_chain *c);
 

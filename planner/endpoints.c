@@ -16,8 +16,8 @@ static bool zone_in_set(const char *set, const char *zone)
 	return false;
 }
 
-static uint8_t flags_of(const struct stored_slice *s, const struct stored_endpoint *e,
-			const char *zone)
+static uint8_t flags_of(
+    const struct stored_slice *s, const struct stored_endpoint *e, const char *zone)
 {
 	uint8_t flags = e->flags;
 
@@ -30,7 +30,7 @@ static uint8_t flags_of(const struct stored_slice *s, const struct stored_endpoi
 }
 
 static void append(struct chosen_endpoints *out, const struct stored_slice *s,
-		   const struct stored_endpoint *e, uint16_t port, const char *zone)
+    const struct stored_endpoint *e, uint16_t port, const char *zone)
 {
 	struct chosen_endpoint *c;
 
@@ -44,7 +44,7 @@ static void append(struct chosen_endpoints *out, const struct stored_slice *s,
 }
 
 static void collect(struct chosen_endpoints *out, const struct stored_service *v, uint32_t index,
-		    uint8_t family, const char *zone)
+    uint8_t family, const char *zone)
 {
 	const struct stored_port *want = &v->spec->ports[index];
 	const char *name = v->spec->strings + want->name;
@@ -138,7 +138,7 @@ static void keep_hinted(struct chosen_endpoints *out)
 }
 
 void endpoints_choose(struct chosen_endpoints *out, const struct stored_service *v, uint32_t index,
-		      uint8_t family, const char *zone)
+    uint8_t family, const char *zone)
 {
 	collect(out, v, index, family, zone);
 	if (out->count == 0)

@@ -27,7 +27,7 @@ struct chosen_endpoints {
  * The same whatever the order in which slices came. V must have a specification.
  */
 void endpoints_choose(struct chosen_endpoints *out, const struct stored_service *v, uint32_t index,
-		      uint8_t family, const char *zone);
+    uint8_t family, const char *zone);
 void endpoints_clear(struct chosen_endpoints *out);
 
 #endif

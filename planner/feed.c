@@ -67,12 +67,11 @@ static const char *join(struct slice *to, const struct slice *part)
 		return "a part that does not follow the one before";
 	if (part->endpoint_count > SLICE_ENDPOINTS_MAX - to->endpoint_count)
 		return "a slice with too many endpoints";
-	to->endpoints =
-	    memory_grow(to->endpoints, &room, (size_t)to->endpoint_count + part->endpoint_count,
-			sizeof(*to->endpoints));
+	to->endpoints = memory_grow(to->endpoints, &room,
+	    (size_t)to->endpoint_count + part->endpoint_count, sizeof(*to->endpoints));
 	if (part->endpoint_count > 0)
 		memcpy(to->endpoints + to->endpoint_count, part->endpoints,
-		       part->endpoint_count * sizeof(*to->endpoints));
+		    part->endpoint_count * sizeof(*to->endpoints));
 	to->endpoint_count += part->endpoint_count;
 	to->part = part->part;
 	return NULL;
@@ -137,10 +136,14 @@ static const char *on_node_del(struct feed *f, struct cursor *c)
 }
 
 static const char *(*const handlers[])(struct feed *, struct cursor *) = {
-    [OBJ_LIST_BEGIN] = on_list_begin,	[OBJ_LIST_END] = on_list_end,
-    [OBJ_SERVICE_PUT] = on_service_put, [OBJ_SERVICE_DEL] = on_service_del,
-    [OBJ_SLICE_PUT] = on_slice_put,	[OBJ_SLICE_DEL] = on_slice_del,
-    [OBJ_NODE_PUT] = on_node_put,	[OBJ_NODE_DEL] = on_node_del,
+    [OBJ_LIST_BEGIN] = on_list_begin,
+    [OBJ_LIST_END] = on_list_end,
+    [OBJ_SERVICE_PUT] = on_service_put,
+    [OBJ_SERVICE_DEL] = on_service_del,
+    [OBJ_SLICE_PUT] = on_slice_put,
+    [OBJ_SLICE_DEL] = on_slice_del,
+    [OBJ_NODE_PUT] = on_node_put,
+    [OBJ_NODE_DEL] = on_node_del,
 };
 
 const char *feed_message(void *arg, unsigned type, struct cursor *c)

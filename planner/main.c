@@ -35,10 +35,10 @@
 #define SYNC_PERIOD_MIN_MS 10
 
 static const struct sandbox_rule system_calls[] = {
-    ALLOW(read),	ALLOW(write),	  ALLOW(epoll_wait),
-    ALLOW(epoll_pwait), ALLOW(epoll_ctl), ALLOW(poll), /* channel_send_wait */
-    ALLOW(ppoll),	ALLOW(sysinfo), /* qsort(3) asks how much memory there is before it takes
-					   some */
+    ALLOW(read), ALLOW(write), ALLOW(epoll_wait), ALLOW(epoll_pwait), ALLOW(epoll_ctl),
+    ALLOW(poll),		  /* channel_send_wait */
+    ALLOW(ppoll), ALLOW(sysinfo), /* qsort(3) asks how much memory there is before it takes
+				     some */
 };
 
 struct planner {
@@ -70,8 +70,8 @@ static uint64_t now_ms(void)
 
 static void start_timer(struct event *timer, uint64_t ms)
 {
-	struct timeval tv = {.tv_sec = (time_t)(ms / 1000),
-			     .tv_usec = (suseconds_t)(ms % 1000 * 1000)};
+	struct timeval tv = {
+	    .tv_sec = (time_t)(ms / 1000), .tv_usec = (suseconds_t)(ms % 1000 * 1000)};
 
 	if (event_add(timer, &tv) != 0)
 		fatal(EXIT_FAILED, "out of memory for a timer");
@@ -126,9 +126,8 @@ static void finished(struct planner *p)
 {
 	if (!p->synced)
 		log_info("%llu services, %llu endpoints programmed%s",
-			 (unsigned long long)p->counts.services,
-			 (unsigned long long)p->counts.endpoints,
-			 p->apply.generation == 0 ? "; the kernel had everything already" : "");
+		    (unsigned long long)p->counts.services, (unsigned long long)p->counts.endpoints,
+		    p->apply.generation == 0 ? "; the kernel had everything already" : "");
 	p->synced = true;
 	if (plan_waiting(p->plan))
 		schedule(p);
@@ -171,13 +170,13 @@ static void on_retry(evutil_socket_t fd, short what, void *arg)
 static void failed(struct planner *p, const struct txn_result *r)
 {
 	static const char *const codes[] = {[TXN_STALE] = "the kernel is not as expected",
-					    [TXN_BUSY] = "other writers were faster",
-					    [TXN_KERNEL] = "the kernel refused"};
+	    [TXN_BUSY] = "other writers were faster",
+	    [TXN_KERNEL] = "the kernel refused"};
 
 	log_error("generation %llu is not programmed: %s%s%s%s%s; trying again in %llu ms",
-		  (unsigned long long)r->generation, codes[r->code],
-		  r->detail[0] != '\0' ? ": " : "", r->detail, r->error != 0 ? ": " : "",
-		  r->error != 0 ? strerror(r->error) : "", (unsigned long long)p->backoff_ms);
+	    (unsigned long long)r->generation, codes[r->code], r->detail[0] != '\0' ? ": " : "",
+	    r->detail, r->error != 0 ? ": " : "", r->error != 0 ? strerror(r->error) : "",
+	    (unsigned long long)p->backoff_ms);
 	plan_forget(p->plan);
 	start_timer(p->retry_timer, p->backoff_ms);
 	p->backoff_ms = p->backoff_ms < BACKOFF_MAX_MS / 2 ? p->backoff_ms * 2 : BACKOFF_MAX_MS;
@@ -199,9 +198,8 @@ static const char *on_result(struct planner *p, struct cursor *c)
 	}
 	p->backoff_ms = BACKOFF_MIN_MS;
 	log_debug(2, "synced: generation %llu, +%llu chains put, -%llu deleted, %llu ms",
-		  (unsigned long long)r.generation, (unsigned long long)p->counts.puts,
-		  (unsigned long long)p->counts.deletes,
-		  (unsigned long long)(now_ms() - p->started_ms));
+	    (unsigned long long)r.generation, (unsigned long long)p->counts.puts,
+	    (unsigned long long)p->counts.deletes, (unsigned long long)(now_ms() - p->started_ms));
 	finished(p);
 	return NULL;
 }
@@ -329,9 +327,9 @@ static void connect_peers(struct planner *p, struct event_base *base)
 	p->listener = channel_new(base, PLANNER_FD_LISTENER, "the listener", on_listener, p);
 	apply_init(&p->apply, send_to_applier, p);
 	pace_init(&p->pace,
-		  p->cfg.min_sync_period_ms > SYNC_PERIOD_MIN_MS ? p->cfg.min_sync_period_ms
-								 : SYNC_PERIOD_MIN_MS,
-		  now_ms());
+	    p->cfg.min_sync_period_ms > SYNC_PERIOD_MIN_MS ? p->cfg.min_sync_period_ms
+							   : SYNC_PERIOD_MIN_MS,
+	    now_ms());
 	p->sync_timer = evtimer_new(base, on_sync, p);
 	p->retry_timer = evtimer_new(base, on_retry, p);
 	if (p->sync_timer == NULL || p->retry_timer == NULL)

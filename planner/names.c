@@ -6,8 +6,8 @@
 
 #include "ipc/objects.h"
 
-const char *names_service_port(char buf[SVCPORT_NAME_LEN], const char *ns, const char *name,
-			       const char *port)
+const char *names_service_port(
+    char buf[SVCPORT_NAME_LEN], const char *ns, const char *name, const char *port)
 {
 	snprintf(buf, SVCPORT_NAME_LEN, "%s/%s%s%s", ns, name, port[0] == '\0' ? "" : ":", port);
 	return buf;
@@ -53,8 +53,8 @@ void names_svc_hash(uint8_t hash[CHAIN_HASH_LEN], const char *service_port, uint
 	hash_texts(hash, service_port, names_proto(proto), "");
 }
 
-void names_sep_hash(uint8_t hash[CHAIN_HASH_LEN], const char *service_port, uint8_t proto,
-		    const char *endpoint)
+void names_sep_hash(
+    uint8_t hash[CHAIN_HASH_LEN], const char *service_port, uint8_t proto, const char *endpoint)
 {
 	hash_texts(hash, service_port, names_proto(proto), endpoint);
 }

@@ -14,8 +14,8 @@
 #define ENDPOINT_STRLEN (IP_STRLEN + 8) /* "[", "]", ":65535" */
 
 /* Writes "namespace/name:port", or "namespace/name" if PORT is "", into BUF and returns BUF. */
-const char *names_service_port(char buf[SVCPORT_NAME_LEN], const char *ns, const char *name,
-			       const char *port);
+const char *names_service_port(
+    char buf[SVCPORT_NAME_LEN], const char *ns, const char *name, const char *port);
 
 /* Writes "10.0.0.1:80" or "[fd00::1]:80" (Go's net.JoinHostPort) into BUF and returns BUF. */
 const char *names_endpoint(char buf[ENDPOINT_STRLEN], const struct ip_addr *addr, uint16_t port);
@@ -27,8 +27,8 @@ const char *names_proto(uint8_t proto);
 void names_svc_hash(uint8_t hash[CHAIN_HASH_LEN], const char *service_port, uint8_t proto);
 
 /* The hash in KUBE-SEP-<hash>: of both and the endpoint as text. */
-void names_sep_hash(uint8_t hash[CHAIN_HASH_LEN], const char *service_port, uint8_t proto,
-		    const char *endpoint);
+void names_sep_hash(
+    uint8_t hash[CHAIN_HASH_LEN], const char *service_port, uint8_t proto, const char *endpoint);
 
 /*
  * A key that orders hashes as their base32 text does: strcmp(3) of the names is memcmp(3) of the

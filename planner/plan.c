@@ -101,8 +101,8 @@ bool plan_ready(const struct plan *p)
  * C should be in the kernel with this digest and, as far as the planner wrote it, is not. If there
  * is a snapshot, it may be all the same. NULL if nothing has to be written.
  */
-static struct change *need_put(struct plan *p, const struct ipt_chain *c, uint64_t digest,
-			       bool fresh)
+static struct change *need_put(
+    struct plan *p, const struct ipt_chain *c, uint64_t digest, bool fresh)
 {
 	struct change *put;
 
@@ -120,8 +120,8 @@ static struct change *need_put(struct plan *p, const struct ipt_chain *c, uint64
 	return put;
 }
 
-static void put_desired(struct plan *p, const struct stored_service *v,
-			const struct desired_chain *w, bool fresh)
+static void put_desired(
+    struct plan *p, const struct stored_service *v, const struct desired_chain *w, bool fresh)
 {
 	struct ipt_chain c = owned_chain_name(&w->c);
 	struct change *put = need_put(p, &c, w->c.digest, fresh);

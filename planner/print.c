@@ -18,8 +18,8 @@ struct line {
 	uint32_t mark;
 };
 
-static void print_address(const struct line *l, const char *option, const struct ip_addr *a,
-			  unsigned bits)
+static void print_address(
+    const struct line *l, const char *option, const struct ip_addr *a, unsigned bits)
 {
 	char ip[IP_STRLEN];
 
@@ -71,7 +71,7 @@ static void print_match(const struct line *l, enum ipt_match match)
 		break;
 	case MATCH_STATISTIC: /* a probability counts in parts of 2^31 */
 		fprintf(l->out, " -m statistic --mode random --probability %.11f",
-			r->probability / 2147483648.0);
+		    r->probability / 2147483648.0);
 		break;
 	case MATCH_PROTO:
 		fprintf(l->out, " -m %s", names_proto(r->proto));
@@ -113,7 +113,7 @@ static void print_verdict(const struct line *l, const struct ipt_chain *c)
 		break;
 	case VERDICT_DNAT:
 		fprintf(l->out, " -j DNAT --to-destination %s\n",
-			names_endpoint(text, &l->rule->to, l->rule->to_port));
+		    names_endpoint(text, &l->rule->to, l->rule->to_port));
 		break;
 	case VERDICT_SET_MARK:
 		fprintf(l->out, " -j MARK --set-xmark 0x%x/0x%x\n", l->mark, l->mark);
@@ -126,7 +126,7 @@ static void print_verdict(const struct line *l, const struct ipt_chain *c)
 		break;
 	case VERDICT_REJECT:
 		fprintf(l->out, " -j REJECT --reject-with %s\n",
-			l->family == FAMILY_4 ? "icmp-port-unreachable" : "icmp6-port-unreachable");
+		    l->family == FAMILY_4 ? "icmp-port-unreachable" : "icmp6-port-unreachable");
 		break;
 	case VERDICT_ACCEPT:
 		fputs(" -j ACCEPT\n", l->out);
@@ -140,8 +140,8 @@ static void print_verdict(const struct line *l, const struct ipt_chain *c)
 	}
 }
 
-void print_rule(FILE *out, const struct ipt_rule *r, const struct ipt_chain *c,
-		uint8_t masquerade_bit)
+void print_rule(
+    FILE *out, const struct ipt_rule *r, const struct ipt_chain *c, uint8_t masquerade_bit)
 {
 	struct line l = {out, r, &ipt_templates[r->template], c->family, 1u << masquerade_bit};
 	char name[CHAIN_NAME_LEN];
@@ -250,8 +250,8 @@ static int printed_chain_cmp(const void *a, const void *b)
 }
 
 /* Each hook is prepended when it is made: the last of a built-in chain comes first. */
-static void write_hooks(const struct printer *p, FILE *out, uint8_t family, uint8_t table,
-			const char *builtin)
+static void write_hooks(
+    const struct printer *p, FILE *out, uint8_t family, uint8_t table, const char *builtin)
 {
 	for (unsigned i = IPT_HOOK_COUNT; i-- > 0;) {
 		const struct ipt_hook *h = &ipt_hooks[i];
@@ -260,8 +260,8 @@ static void write_hooks(const struct printer *p, FILE *out, uint8_t family, uint
 		    strcmp(h->builtin, builtin) != 0)
 			continue;
 		fprintf(out, "-A %s%s -m comment --comment \"%s\" -j %s\n", builtin,
-			h->only_new ? " -m conntrack --ctstate NEW" : "", h->comment,
-			ipt_chain_kinds[h->kind].name);
+		    h->only_new ? " -m conntrack --ctstate NEW" : "", h->comment,
+		    ipt_chain_kinds[h->kind].name);
 	}
 }
 

@@ -24,7 +24,7 @@ extern const struct txn_visitor printer_operations;
 void printer_write(struct printer *p, FILE *out);
 
 /* Writes one rule of chain C as an "-A" line. */
-void print_rule(FILE *out, const struct ipt_rule *r, const struct ipt_chain *c,
-		uint8_t masquerade_bit);
+void print_rule(
+    FILE *out, const struct ipt_rule *r, const struct ipt_chain *c, uint8_t masquerade_bit);
 
 #endif

@@ -20,7 +20,7 @@ static const struct {
 };
 
 static void start(struct ipt_rule *r, enum ipt_template_id t, const struct stored_service *v,
-		  const struct stored_port *p)
+    const struct stored_port *p)
 {
 	memset(r, 0, sizeof(*r));
 	r->template = (uint8_t)t;
@@ -44,8 +44,8 @@ void rules_static(const struct rule_sink *to, const struct ipt_chain *c)
 	}
 }
 
-void rules_frontends(const struct rule_sink *to, const struct stored_service *v, uint8_t table,
-		     uint8_t family)
+void rules_frontends(
+    const struct rule_sink *to, const struct stored_service *v, uint8_t table, uint8_t family)
 {
 	const struct service_spec *spec = v->spec;
 	struct ipt_rule r;
@@ -71,7 +71,7 @@ void rules_frontends(const struct rule_sink *to, const struct stored_service *v,
 
 /* What of the traffic to the cluster IPs is masqueraded, before an endpoint is chosen. */
 static void masquerade(const struct rule_sink *to, const struct config *cfg,
-		       const struct stored_service *v, uint32_t index, uint8_t family)
+    const struct stored_service *v, uint32_t index, uint8_t family)
 {
 	const struct ip_cidr *pods = NULL;
 	struct ipt_rule r;
@@ -82,7 +82,7 @@ static void masquerade(const struct rule_sink *to, const struct config *cfg,
 	if (!cfg->masquerade_all && pods == NULL)
 		return;
 	start(&r, cfg->masquerade_all ? T_CLUSTER_IP_MASQ_ALL : T_CLUSTER_IP_MASQ_OUTSIDE, v,
-	      &v->spec->ports[index]);
+	    &v->spec->ports[index]);
 	if (!cfg->masquerade_all)
 		r.src = *pods;
 	for (uint32_t k = 0; k < v->spec->ip_count; k++) {
@@ -94,8 +94,8 @@ static void masquerade(const struct rule_sink *to, const struct config *cfg,
 }
 
 void rules_service(const struct rule_sink *to, const struct config *cfg,
-		   const struct stored_service *v, uint32_t index, uint8_t family,
-		   const struct chosen_endpoints *endpoints)
+    const struct stored_service *v, uint32_t index, uint8_t family,
+    const struct chosen_endpoints *endpoints)
 {
 	const struct stored_port *p = &v->spec->ports[index];
 	struct ipt_rule r;
@@ -118,7 +118,7 @@ void rules_service(const struct rule_sink *to, const struct config *cfg,
 }
 
 void rules_endpoint(const struct rule_sink *to, const struct stored_service *v, uint32_t index,
-		    const struct ip_addr *addr, uint16_t port)
+    const struct ip_addr *addr, uint16_t port)
 {
 	struct ipt_rule r;
 

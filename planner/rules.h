@@ -23,16 +23,16 @@ void rules_static(const struct rule_sink *to, const struct ipt_chain *c);
  * V's rules in KUBE-SERVICES: in nat for its ports with endpoints (spec->live), in filter for those
  * without. Nothing if V has no specification.
  */
-void rules_frontends(const struct rule_sink *to, const struct stored_service *v, uint8_t table,
-		     uint8_t family);
+void rules_frontends(
+    const struct rule_sink *to, const struct stored_service *v, uint8_t table, uint8_t family);
 
 /* KUBE-SVC- of V's port INDEX, whose ENDPOINTS are at least one. */
 void rules_service(const struct rule_sink *to, const struct config *cfg,
-		   const struct stored_service *v, uint32_t index, uint8_t family,
-		   const struct chosen_endpoints *endpoints);
+    const struct stored_service *v, uint32_t index, uint8_t family,
+    const struct chosen_endpoints *endpoints);
 
 /* KUBE-SEP- of one endpoint of V's port INDEX. */
 void rules_endpoint(const struct rule_sink *to, const struct stored_service *v, uint32_t index,
-		    const struct ip_addr *addr, uint16_t port);
+    const struct ip_addr *addr, uint16_t port);
 
 #endif

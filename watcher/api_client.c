@@ -18,10 +18,10 @@ static const struct {
 } hints[] = {
     {CURLE_COULDNT_RESOLVE_HOST, "check the server's name in the kubeconfig, and the resolver"},
     {CURLE_PEER_FAILED_VERIFICATION,
-     "check certificate-authority and server (or tls-server-name) in the kubeconfig"},
+	"check certificate-authority and server (or tls-server-name) in the kubeconfig"},
     {CURLE_SSL_CACERT_BADFILE, "certificate-authority(-data) is not a PEM certificate"},
     {CURLE_SSL_CERTPROBLEM,
-     "client-certificate(-data) and client-key(-data) must be a matching PEM pair"},
+	"client-certificate(-data) and client-key(-data) must be a matching PEM pair"},
 };
 
 static void request_free(struct api_request *r)
@@ -55,7 +55,7 @@ static void describe_status(struct api_result *res, const struct api_request *r)
 
 	api_status_message(r->body, r->body_len, message, sizeof(message));
 	snprintf(res->error, sizeof(res->error), "HTTP %ld%s%s", r->status,
-		 message[0] != '\0' ? ": " : "", message);
+	    message[0] != '\0' ? ": " : "", message);
 	if (curl_easy_getinfo(r->easy, CURLINFO_RETRY_AFTER, &wait) == CURLE_OK && wait > 0)
 		res->retry_after = wait < 3600 ? (unsigned)wait : 3600;
 }
@@ -103,7 +103,7 @@ static void on_stall(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	snprintf(r->curl_error, sizeof(r->curl_error), "the server said nothing for %d s",
-		 API_STALL_SECONDS);
+	    API_STALL_SECONDS);
 	finish(r, CURLE_OPERATION_TIMEDOUT);
 }
 
@@ -183,7 +183,7 @@ static int request_start(struct api_request *r, const char *url, unsigned deadli
 }
 
 int api_get(struct api_client *c, const char *path, unsigned deadline,
-	    const struct api_handler *handler, void *arg)
+    const struct api_handler *handler, void *arg)
 {
 	struct api_request *r = calloc(1, sizeof(*r));
 	char *url = NULL;

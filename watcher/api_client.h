@@ -48,6 +48,6 @@ struct api_client *api_client_new(struct event_base *base, const struct api_acce
  * callback is made.
  */
 int api_get(struct api_client *c, const char *path, unsigned deadline,
-	    const struct api_handler *handler, void *arg);
+    const struct api_handler *handler, void *arg);
 
 #endif

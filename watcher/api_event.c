@@ -7,8 +7,11 @@ static const struct {
 	const char *name;
 	enum api_event_type type;
 } types[] = {
-    {"ADDED", EVENT_PUT},	  {"MODIFIED", EVENT_PUT}, {"DELETED", EVENT_DELETED},
-    {"BOOKMARK", EVENT_BOOKMARK}, {"ERROR", EVENT_ERROR},
+    {"ADDED", EVENT_PUT},
+    {"MODIFIED", EVENT_PUT},
+    {"DELETED", EVENT_DELETED},
+    {"BOOKMARK", EVENT_BOOKMARK},
+    {"ERROR", EVENT_ERROR},
 };
 
 static enum api_event_type type_of(const char *name)
@@ -60,7 +63,7 @@ const char *api_event_parse(struct api_event *e, const char *line, size_t len)
 	e->root = json_loadb(line, len, JSON_ALLOW_NUL, &error);
 	if (e->root == NULL) {
 		snprintf(e->message, sizeof(e->message), "an event of %zu bytes is no JSON: %s",
-			 len, error.text);
+		    len, error.text);
 		return e->message;
 	}
 	why = read_event(e);

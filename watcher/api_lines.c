@@ -2,8 +2,8 @@
 
 #include <string.h>
 
-const char *api_lines_feed(struct api_lines *l, const char *bytes, size_t len, api_line_fn fn,
-			   void *arg)
+const char *api_lines_feed(
+    struct api_lines *l, const char *bytes, size_t len, api_line_fn fn, void *arg)
 {
 	const char *end = bytes + len;
 	const char *error;

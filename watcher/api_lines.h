@@ -18,7 +18,7 @@ struct api_lines {
  * Takes LEN bytes and calls FN with each line they complete. NULL, or what FN returned (the rest is
  * then dropped), or that a line is beyond API_OBJECT_MAX.
  */
-const char *api_lines_feed(struct api_lines *l, const char *bytes, size_t len, api_line_fn fn,
-			   void *arg);
+const char *api_lines_feed(
+    struct api_lines *l, const char *bytes, size_t len, api_line_fn fn, void *arg);
 
 #endif

@@ -48,7 +48,7 @@ static bool is_space(char c)
 static const char *unexpected(struct api_list *l, char c)
 {
 	snprintf(l->why, sizeof(l->why), "not a list of objects: byte %zu is 0x%02x instead of %s",
-		 l->offset, (unsigned)(unsigned char)c, expected[l->state]);
+	    l->offset, (unsigned)(unsigned char)c, expected[l->state]);
 	return l->why;
 }
 
@@ -76,7 +76,7 @@ static const char *metadata_done(struct api_list *l, const json_t *metadata)
 	const char *token = json_string_value(json_object_get(metadata, "continue"));
 
 	if (version != NULL && (size_t)snprintf(l->resource_version, sizeof(l->resource_version),
-						"%s", version) >= sizeof(l->resource_version))
+				   "%s", version) >= sizeof(l->resource_version))
 		return "its resourceVersion is too long";
 	free(l->continue_token);
 	l->continue_token = NULL;
@@ -97,7 +97,7 @@ static const char *member_done(struct api_list *l)
 
 	if (value == NULL) {
 		snprintf(l->why, sizeof(l->why), "\"%s\" before byte %zu is no JSON: %s", l->key,
-			 l->offset, error.text);
+		    l->offset, error.text);
 		return l->why;
 	}
 	if (strcmp(l->key, "metadata") == 0)
@@ -116,7 +116,7 @@ static const char *item_done(struct api_list *l)
 	if (item == NULL) {
 		log_warn("an object of the list, the %zu bytes before byte %zu, is no JSON: %s; "
 			 "left out",
-			 l->value.len, l->offset, error.text);
+		    l->value.len, l->offset, error.text);
 		l->bad_items++;
 		return NULL;
 	}
@@ -160,10 +160,14 @@ static const char *shape(struct api_list *l, char c, bool *taken)
 		char c;
 		int next;
 	} steps[] = {
-	    {BEFORE, '{', KEY_OR_END}, {KEY_OR_END, '}', AFTER},
-	    {COLON, ':', VALUE},       {AFTER_VALUE, ',', KEY},
-	    {AFTER_VALUE, '}', AFTER}, {ITEM_OR_END, ']', AFTER_VALUE},
-	    {AFTER_ITEM, ',', ITEM},   {AFTER_ITEM, ']', AFTER_VALUE},
+	    {BEFORE, '{', KEY_OR_END},
+	    {KEY_OR_END, '}', AFTER},
+	    {COLON, ':', VALUE},
+	    {AFTER_VALUE, ',', KEY},
+	    {AFTER_VALUE, '}', AFTER},
+	    {ITEM_OR_END, ']', AFTER_VALUE},
+	    {AFTER_ITEM, ',', ITEM},
+	    {AFTER_ITEM, ']', AFTER_VALUE},
 	};
 
 	*taken = true;
@@ -260,7 +264,7 @@ const char *api_list_end(struct api_list *l)
 {
 	if (l->state != AFTER) {
 		snprintf(l->why, sizeof(l->why), "the list ends in the middle, after %zu bytes",
-			 l->offset);
+		    l->offset);
 		return l->why;
 	}
 	if (l->resource_version[0] == '\0')

@@ -59,7 +59,7 @@ static void report_problem(struct api_reflector *r, const char *verb, const stru
 		if (s->down_since == 0)
 			log_warn("apiserver %s does not answer: %s; what is programmed stays, "
 				 "trying again",
-				 s->url, res->error);
+			    s->url, res->error);
 		else
 			log_debug(2, "%s: apiserver still down: %s", r->resource->name, res->error);
 		if (s->down_since == 0)
@@ -76,7 +76,7 @@ static void report_problem(struct api_reflector *r, const char *verb, const stru
 		if (hints[i].status == res->status)
 			hint = hints[i].hint;
 	log_error("cannot %s %s: %s%s%s; trying again", verb, r->resource->name, res->error,
-		  hint != NULL ? "; " : "", hint != NULL ? hint : "");
+	    hint != NULL ? "; " : "", hint != NULL ? hint : "");
 }
 
 static void server_answers(struct api_server *s)
@@ -84,7 +84,7 @@ static void server_answers(struct api_server *s)
 	if (s->down_since == 0)
 		return;
 	log_info("apiserver %s answers again after %.1f s", s->url,
-		 (double)(now_ms() - s->down_since) / 1000);
+	    (double)(now_ms() - s->down_since) / 1000);
 	s->down_since = 0;
 }
 
@@ -168,7 +168,7 @@ static void list_complete(struct api_reflector *r)
 		feed_node_deleted(r->feed);
 	problem_over(r, LIST);
 	log_info("%s: %zu listed in %llu ms, watching from %s", r->resource->name, r->listed,
-		 (unsigned long long)(now_ms() - r->started_ms), r->version);
+	    (unsigned long long)(now_ms() - r->started_ms), r->version);
 	if (r->listed >= BIG_LIST)
 		malloc_trim(0);
 	list_forget(r);
@@ -180,7 +180,7 @@ static void list_failed(struct api_reflector *r, const struct api_result *res)
 {
 	if (res->status == HTTP_GONE && r->continue_token != NULL)
 		log_info("%s: the list took longer than the apiserver remembers; beginning anew",
-			 r->resource->name);
+		    r->resource->name);
 	else
 		report_problem(r, LIST, res);
 	list_forget(r);
@@ -317,14 +317,14 @@ static void on_watch_done(void *arg, const struct api_result *res)
 	api_buffer_clear(&r->lines.part);
 	if (expired) {
 		log_info("%s: the apiserver no longer remembers our version; listing anew",
-			 r->resource->name);
+		    r->resource->name);
 		r->version[0] = '\0';
 	} else if (res->status != OK_STATUS || r->why[0] != '\0') {
 		report_problem(r, WATCH, res);
 	} else {
 		/* Its time was up, or the connection broke: the next try tells if that matters. */
 		log_debug(2, "%s: the watch ended: %s", r->resource->name,
-			  res->complete ? "its time was up" : res->error);
+		    res->complete ? "its time was up" : res->error);
 	}
 	if (worked) {
 		backoff_reset(&r->backoff);

@@ -144,8 +144,8 @@ int api_request_options(const struct api_client *c, CURL *easy, const char *url,
 }
 
 /* Appends FORMAT's text to a list; 0, or -1 without memory. */
-__attribute__((format(printf, 2, 3))) static int append(struct curl_slist **list,
-							const char *format, ...)
+__attribute__((format(printf, 2, 3))) static int append(
+    struct curl_slist **list, const char *format, ...)
 {
 	struct curl_slist *longer = NULL;
 	char *text = NULL;
@@ -184,7 +184,7 @@ static int set_tls_name(struct api_client *c, CURLU *u)
 		else
 			log_error("tls-server-name \"%s\" is no host name; correct it in the "
 				  "kubeconfig",
-				  name);
+			    name);
 	}
 	curl_free(host);
 	curl_free(port);
@@ -203,15 +203,15 @@ static int prepare_url(struct api_client *c, CURLU *u)
 	    (strcmp(scheme, "https") != 0 && strcmp(scheme, "http") != 0)) {
 		log_error("apiserver URL \"%s\": not of the form https://HOST[:PORT][/PATH]; "
 			  "correct server in the kubeconfig, or --master",
-			  a->server);
+		    a->server);
 		curl_free(scheme);
 		return -1;
 	}
 	c->tls = strcmp(scheme, "https") == 0;
 	curl_free(scheme);
 	if (!c->tls && (a->token != NULL || a->token_file != NULL))
-		log_warn("apiserver %s is without TLS: the token is not sent; use https",
-			 a->server);
+		log_warn(
+		    "apiserver %s is without TLS: the token is not sent; use https", a->server);
 	if (!c->tls || a->tls_server_name == NULL || set_tls_name(c, u) == 0)
 		rc = curl_url_get(u, CURLUPART_URL, &url, 0) == CURLUE_OK ? 0 : -1;
 	if (rc == 0) {

@@ -41,7 +41,7 @@ static struct {
 } source;
 
 int api_source_start(struct event_base *base, const struct config *cfg,
-		     const struct api_access *access, struct feed *feed)
+    const struct api_access *access, struct feed *feed)
 {
 	/*
 	 * Names are looked up in /etc/hosts and DNS, which are libc's own. nsswitch.conf may name
@@ -52,8 +52,8 @@ int api_source_start(struct event_base *base, const struct config *cfg,
 	if (source.client == NULL)
 		return -1;
 	source.server.url = access->server;
-	snprintf(source.node_selector, sizeof(source.node_selector), "metadata.name=%s",
-		 cfg->node_name);
+	snprintf(
+	    source.node_selector, sizeof(source.node_selector), "metadata.name=%s", cfg->node_name);
 	for (int i = 0; i < RESOURCE_COUNT; i++) {
 		struct api_reflector *r = &source.reflectors[i];
 

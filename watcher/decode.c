@@ -24,8 +24,8 @@ static bool not_ours(struct fields *f, const json_t *object, const json_t *spec)
 	return cluster_ip[0] == '\0' || strcmp(cluster_ip, "None") == 0;
 }
 
-static void add_cluster_ip(const struct fields *f, struct service *s, const char *text,
-			   const char *path)
+static void add_cluster_ip(
+    const struct fields *f, struct service *s, const char *text, const char *path)
 {
 	struct ip_addr a;
 
@@ -73,8 +73,8 @@ static bool decode_port(struct fields *f, const json_t *json, size_t i, struct s
 	}
 	name = field_string(f, json, path, "name");
 	if (name[0] != '\0' && !is_dns_label(name))
-		field_bad(f, "%s.name: \"%.80s\" is no DNS label; this port is left out", path,
-			  name);
+		field_bad(
+		    f, "%s.name: \"%.80s\" is no DNS label; this port is left out", path, name);
 	else
 		memcpy(p->name, name, strlen(name) + 1);
 	p->proto = decode_protocol(f, field_string(f, json, path, "protocol"), path);
@@ -223,7 +223,7 @@ static void decode_affinity(struct fields *f, const json_t *spec, struct service
 		return;
 	s->affinity_seconds =
 	    (uint32_t)field_number(f, client, "spec.sessionAffinityConfig.clientIP",
-				   "timeoutSeconds", 1, AFFINITY_MAX, AFFINITY_DEFAULT);
+		"timeoutSeconds", 1, AFFINITY_MAX, AFFINITY_DEFAULT);
 }
 
 enum decode_result decode_service(const json_t *object, struct service *s)
@@ -233,7 +233,7 @@ enum decode_result decode_service(const json_t *object, struct service *s)
 
 	memset(s, 0, sizeof(*s));
 	if (!meta_open(&f, "Service", object, s->namespace, sizeof(s->namespace), s->name,
-		       sizeof(s->name)))
+		sizeof(s->name)))
 		return DECODE_BAD;
 	spec = field_object(&f, object, "", "spec");
 	if (!f.bad && not_ours(&f, object, spec) && !f.bad)

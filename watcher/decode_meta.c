@@ -5,19 +5,19 @@
 #include "ipc/objects.h"
 
 static bool copy_name(struct fields *f, char *to, size_t size, const char *name, const char *what,
-		      bool (*valid)(const char *))
+    bool (*valid)(const char *))
 {
 	if (valid(name) && strlen(name) < size) {
 		memcpy(to, name, strlen(name) + 1);
 		return true;
 	}
 	field_bad(f, "metadata.%s: %s", what,
-		  name[0] == '\0' ? "is missing" : "is no valid name (a-z, 0-9, \"-\")");
+	    name[0] == '\0' ? "is missing" : "is no valid name (a-z, 0-9, \"-\")");
 	return false;
 }
 
 bool meta_open(struct fields *f, const char *kind, const json_t *object, char *ns, size_t ns_size,
-	       char *name, size_t name_size)
+    char *name, size_t name_size)
 {
 	const json_t *meta;
 	bool good;
@@ -30,7 +30,7 @@ bool meta_open(struct fields *f, const char *kind, const json_t *object, char *n
 	if (f->bad)
 		return false;
 	good = copy_name(f, name, name_size, f->name, "name",
-			 name_size > NAME_MAX_LABEL ? is_dns_subdomain : is_dns_label);
+	    name_size > NAME_MAX_LABEL ? is_dns_subdomain : is_dns_label);
 	if (ns != NULL && !copy_name(f, ns, ns_size, f->namespace, "namespace", is_dns_label))
 		good = false;
 	return good;

@@ -15,7 +15,7 @@
  * kinds without namespaces). False after logging what is wrong with them.
  */
 bool meta_open(struct fields *f, const char *kind, const json_t *object, char *ns, size_t ns_size,
-	       char *name, size_t name_size);
+    char *name, size_t name_size);
 
 /* The label KEY, or NULL. */
 const char *meta_label(const json_t *object, const char *key);

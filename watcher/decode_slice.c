@@ -26,8 +26,8 @@ static bool decode_port(struct fields *f, const json_t *json, size_t i, struct s
 		return false;
 	name = field_string(f, json, path, "name");
 	if (name[0] != '\0' && !is_dns_label(name))
-		field_bad(f, "%s.name: \"%.80s\" is no DNS label; this port is left out", path,
-			  name);
+		field_bad(
+		    f, "%s.name: \"%.80s\" is no DNS label; this port is left out", path, name);
 	else
 		memcpy(p->name, name, strlen(name) + 1);
 	p->proto = decode_protocol(f, field_string(f, json, path, "protocol"), path);
@@ -73,8 +73,8 @@ static uint8_t decode_conditions(struct fields *f, const json_t *json, const cha
 	return flags;
 }
 
-static void decode_zone_hints(struct fields *f, const json_t *hints, const char *path,
-			      struct endpoint *e)
+static void decode_zone_hints(
+    struct fields *f, const json_t *hints, const char *path, struct endpoint *e)
 {
 	const json_t *zones = field_array(f, hints, path, "forZones");
 	size_t i;
@@ -88,15 +88,15 @@ static void decode_zone_hints(struct fields *f, const json_t *hints, const char 
 		if (e->zone_hint_count == ZONE_HINTS_MAX)
 			return;
 		if (strlen(name) >= NAME_MAX_LABEL)
-			field_bad(f, "%s.hints.forZones[%zu]: longer than a label's value", path,
-				  i);
+			field_bad(
+			    f, "%s.hints.forZones[%zu]: longer than a label's value", path, i);
 		else
 			strlcpy(e->zone_hints[e->zone_hint_count++], name, NAME_MAX_LABEL);
 	}
 }
 
-static uint8_t decode_node_hints(struct fields *f, const json_t *hints, const char *path,
-				 const char *node_name)
+static uint8_t decode_node_hints(
+    struct fields *f, const json_t *hints, const char *path, const char *node_name)
 {
 	const json_t *nodes = field_array(f, hints, path, "forNodes");
 	uint8_t flags = json_array_size(nodes) > 0 ? EP_NODE_HINTS : 0;
@@ -112,7 +112,7 @@ static uint8_t decode_node_hints(struct fields *f, const json_t *hints, const ch
 
 /* One endpoint; false after logging if it is to be left out. */
 static bool decode_endpoint(struct fields *f, const json_t *json, size_t i, const char *node_name,
-			    uint8_t family, struct endpoint *e)
+    uint8_t family, struct endpoint *e)
 {
 	const json_t *addresses, *hints;
 	char path[PATH_LEN];
@@ -146,8 +146,8 @@ static bool decode_endpoint(struct fields *f, const json_t *json, size_t i, cons
 	return !f->bad;
 }
 
-static void decode_endpoints(struct fields *f, const json_t *object, const char *node_name,
-			     struct slice *s)
+static void decode_endpoints(
+    struct fields *f, const json_t *object, const char *node_name, struct slice *s)
 {
 	const json_t *endpoints = field_array(f, object, "", "endpoints");
 	size_t n = json_array_size(endpoints), i;
@@ -180,7 +180,7 @@ enum decode_result decode_slice(const json_t *object, const char *node_name, str
 
 	memset(s, 0, sizeof(*s));
 	if (!meta_open(&f, "EndpointSlice", object, s->namespace, sizeof(s->namespace), s->name,
-		       sizeof(s->name)))
+		sizeof(s->name)))
 		return DECODE_BAD;
 	service = meta_label(object, LABEL_SERVICE);
 	type = field_string(&f, object, "", "addressType");

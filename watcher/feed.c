@@ -94,13 +94,13 @@ static const char *name_of(const json_t *object, const char *key, size_t size)
 void feed_service_deleted(struct feed *f, const json_t *object)
 {
 	send_del(f, OBJ_SERVICE_DEL, name_of(object, "namespace", NAME_MAX_LABEL),
-		 name_of(object, "name", NAME_MAX_LABEL));
+	    name_of(object, "name", NAME_MAX_LABEL));
 }
 
 void feed_slice_deleted(struct feed *f, const json_t *object)
 {
 	send_del(f, OBJ_SLICE_DEL, name_of(object, "namespace", NAME_MAX_LABEL),
-		 name_of(object, "name", NAME_MAX_SUBDOMAIN));
+	    name_of(object, "name", NAME_MAX_SUBDOMAIN));
 }
 
 void feed_node_deleted(struct feed *f)

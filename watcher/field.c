@@ -9,8 +9,7 @@
 static void subject(const struct fields *f, char *buf, size_t size)
 {
 	snprintf(buf, size, "%s %.253s%s%.253s", f->kind, f->namespace,
-		 f->namespace[0] != '\0' ? "/" : "",
-		 f->name[0] != '\0' ? f->name : "(without a name)");
+	    f->namespace[0] != '\0' ? "/" : "", f->name[0] != '\0' ? f->name : "(without a name)");
 }
 
 void field_bad(struct fields *f, const char *fmt, ...)
@@ -50,8 +49,8 @@ static void wrong(struct fields *f, const char *path, const char *key, const cha
 	field_bad(f, "%s%s%s: must be %s", path, path[0] != '\0' ? "." : "", key, must_be);
 }
 
-const json_t *field_object(struct fields *f, const json_t *object, const char *path,
-			   const char *key)
+const json_t *field_object(
+    struct fields *f, const json_t *object, const char *path, const char *key)
 {
 	const json_t *v = member(object, key);
 
@@ -83,8 +82,8 @@ const char *field_string(struct fields *f, const json_t *object, const char *pat
 	return "";
 }
 
-bool field_bool(struct fields *f, const json_t *object, const char *path, const char *key,
-		bool absent)
+bool field_bool(
+    struct fields *f, const json_t *object, const char *path, const char *key, bool absent)
 {
 	const json_t *v = member(object, key);
 
@@ -96,7 +95,7 @@ bool field_bool(struct fields *f, const json_t *object, const char *path, const 
 }
 
 uint64_t field_number(struct fields *f, const json_t *object, const char *path, const char *key,
-		      uint64_t low, uint64_t high, uint64_t absent)
+    uint64_t low, uint64_t high, uint64_t absent)
 {
 	const json_t *v = member(object, key);
 	json_int_t n = json_integer_value(v);
@@ -107,7 +106,7 @@ uint64_t field_number(struct fields *f, const json_t *object, const char *path, 
 	if (json_is_integer(v) && n >= 0 && (uint64_t)n >= low && (uint64_t)n <= high)
 		return (uint64_t)n;
 	snprintf(must_be, sizeof(must_be), "a whole number from %ju to %ju", (uintmax_t)low,
-		 (uintmax_t)high);
+	    (uintmax_t)high);
 	wrong(f, path, key, must_be);
 	return absent;
 }

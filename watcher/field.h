@@ -24,17 +24,17 @@ void field_bad(struct fields *f, const char *fmt, ...) __attribute__((format(pri
 void field_warn(const struct fields *f, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /* The member KEY of OBJECT (may be NULL); PATH leads to OBJECT and is for the log line. */
-const json_t *field_object(struct fields *f, const json_t *object, const char *path,
-			   const char *key);
-const json_t *field_array(struct fields *f, const json_t *object, const char *path,
-			  const char *key);
+const json_t *field_object(
+    struct fields *f, const json_t *object, const char *path, const char *key);
+const json_t *field_array(
+    struct fields *f, const json_t *object, const char *path, const char *key);
 /* Absent: "". */
 const char *field_string(struct fields *f, const json_t *object, const char *path, const char *key);
-bool field_bool(struct fields *f, const json_t *object, const char *path, const char *key,
-		bool absent);
+bool field_bool(
+    struct fields *f, const json_t *object, const char *path, const char *key, bool absent);
 /* In LOW..HIGH, else bad. */
 uint64_t field_number(struct fields *f, const json_t *object, const char *path, const char *key,
-		      uint64_t low, uint64_t high, uint64_t absent);
+    uint64_t low, uint64_t high, uint64_t absent);
 
 /* A DNS label (RFC 1123: a-z 0-9 -, ends alphanumeric, at most 63). */
 bool is_dns_label(const char *text);

@@ -191,38 +191,38 @@ static const char *set_verbosity(struct flag_state *s, const char *value)
 
 const struct flag flag_table[] = {
     {"kubeconfig", 0, GROUP_SOURCE, "FILE", set_kubeconfig,
-     "How to reach the apiserver and with which credentials.\n"
-     "Without it, in a pod: the pod's service account."},
+	"How to reach the apiserver and with which credentials.\n"
+	"Without it, in a pod: the pod's service account."},
     {"master", 0, GROUP_SOURCE, "URL", set_master,
-     "The apiserver; overrides the kubeconfig's server."},
+	"The apiserver; overrides the kubeconfig's server."},
     {"manifest-path", 0, GROUP_SOURCE, "PATH", set_manifest_path,
-     "Instead of an apiserver: a file, or a directory's *.yaml,\n"
-     "*.yml and *.json, with Services, EndpointSlices and the Node.\n"
-     "Read again whenever something there changes."},
+	"Instead of an apiserver: a file, or a directory's *.yaml,\n"
+	"*.yml and *.json, with Services, EndpointSlices and the Node.\n"
+	"Read again whenever something there changes."},
     {"hostname-override", 0, GROUP_NODE, "NAME", set_hostname,
-     "This node's name (default: the host name in lower case)."},
+	"This node's name (default: the host name in lower case)."},
     {"cluster-cidr", 0, GROUP_NODE, "CIDR[,CIDR]", set_cluster_cidr,
-     "The pods' addresses, one prefix of a family: what comes from\n"
-     "elsewhere to a ClusterIP is masqueraded."},
+	"The pods' addresses, one prefix of a family: what comes from\n"
+	"elsewhere to a ClusterIP is masqueraded."},
     {"proxy-mode", 0, GROUP_RULES, "MODE", set_mode, "iptables (default)."},
     {"masquerade-all", 0, GROUP_RULES, NULL, set_masquerade_all,
-     "Masquerade everything that goes to a ClusterIP."},
+	"Masquerade everything that goes to a ClusterIP."},
     {"iptables-masquerade-bit", 0, GROUP_RULES, "N", set_masquerade_bit,
-     "The packet mark's bit for masquerading, 0..31 (default 14)."},
+	"The packet mark's bit for masquerading, 0..31 (default 14)."},
     {"iptables-sync-period", 0, GROUP_RULES, "DURATION", set_sync_period,
-     "The longest that the rules go unchecked (default 30s)."},
+	"The longest that the rules go unchecked (default 30s)."},
     {"iptables-min-sync-period", 0, GROUP_RULES, "DURATION", set_min_sync_period,
-     "The shortest between two changes of the rules (default 1s)."},
+	"The shortest between two changes of the rules (default 1s)."},
     {"dry-run", 0, GROUP_RULES, NULL, set_dry_run,
-     "Print the rules, change nothing, and exit. Needs no privilege."},
+	"Print the rules, change nothing, and exit. Needs no privilege."},
     {"healthz-bind-address", 0, GROUP_HEALTH, "IP[:PORT]", set_healthz_bind_address,
-     "Where /healthz is answered (default 0.0.0.0:10256).\n"
-     "Empty: nowhere."},
+	"Where /healthz is answered (default 0.0.0.0:10256).\n"
+	"Empty: nowhere."},
     {"healthz-port", 0, GROUP_HEALTH, "PORT", set_healthz_port,
-     "The port, if the address above names none. 0: no health."},
+	"The port, if the address above names none. 0: no health."},
     {"audit-log", 0, GROUP_LOG, "WHERE", set_audit_log,
-     "Where each change of the kernel's rules is recorded: a path,\n"
-     "syslog, stderr or auto (default)."},
+	"Where each change of the kernel's rules is recorded: a path,\n"
+	"syslog, stderr or auto (default)."},
     {"v", 'v', GROUP_LOG, "LEVEL", set_verbosity, "How much to log (default 0)."},
     {"help", 'h', GROUP_LOG, NULL, set_help, "Print this and exit."},
     {"version", 0, GROUP_LOG, NULL, set_version, "Print the version and exit."},
@@ -255,12 +255,12 @@ static void print_flag(const struct flag *f)
 	const char *line = f->help;
 
 	snprintf(left, sizeof(left), "  %c%c%c --%s%s%s", f->letter ? '-' : ' ',
-		 f->letter ? f->letter : ' ', f->letter ? ',' : ' ', f->name,
-		 f->argument ? " " : "", f->argument ? f->argument : "");
+	    f->letter ? f->letter : ' ', f->letter ? ',' : ' ', f->name, f->argument ? " " : "",
+	    f->argument ? f->argument : "");
 	for (const char *next; line != NULL; line = next) {
 		next = strchr(line, '\n');
 		printf("%-41s%.*s\n", line == f->help ? left : "",
-		       next == NULL ? (int)strlen(line) : (int)(next - line), line);
+		    next == NULL ? (int)strlen(line) : (int)(next - line), line);
 		if (next != NULL)
 			next++;
 	}

@@ -9,9 +9,18 @@ int value_bool(bool *out, const char *text)
 		const char *text;
 		bool value;
 	} words[] = {
-	    {"1", true},    {"t", true},      {"T", true},	{"true", true},
-	    {"True", true}, {"TRUE", true},   {"0", false},	{"f", false},
-	    {"F", false},   {"false", false}, {"False", false}, {"FALSE", false},
+	    {"1", true},
+	    {"t", true},
+	    {"T", true},
+	    {"true", true},
+	    {"True", true},
+	    {"TRUE", true},
+	    {"0", false},
+	    {"f", false},
+	    {"F", false},
+	    {"false", false},
+	    {"False", false},
+	    {"FALSE", false},
 	};
 
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
@@ -45,9 +54,14 @@ static const struct {
 	uint64_t ns;
 } units[] = {
     /* Longer names before those that they begin with. */
-    {"ns", 1},		 {"us", 1000},	    {"\xc2\xb5s", 1000}, /* micro sign */
-    {"\xce\xbcs", 1000},					 /* Greek mu */
-    {"ms", 1000000},	 {"s", 1000000000}, {"m", 60000000000},	 {"h", 3600000000000},
+    {"ns", 1},
+    {"us", 1000},
+    {"\xc2\xb5s", 1000}, /* micro sign */
+    {"\xce\xbcs", 1000}, /* Greek mu */
+    {"ms", 1000000},
+    {"s", 1000000000},
+    {"m", 60000000000},
+    {"h", 3600000000000},
 };
 
 /* One "12.5h". *TEXT moves behind it; its nanoseconds are added to *NS. */

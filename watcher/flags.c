@@ -61,9 +61,8 @@ static size_t distance(const char *name, const char *text, size_t len)
 		for (size_t j = 1; j <= n; j++) {
 			size_t above = row[j];
 
-			row[j] =
-			    min3(above + 1, row[j - 1] + 1,
-				 diagonal + (tolower((unsigned char)text[i - 1]) != name[j - 1]));
+			row[j] = min3(above + 1, row[j - 1] + 1,
+			    diagonal + (tolower((unsigned char)text[i - 1]) != name[j - 1]));
 			diagonal = above;
 		}
 	}
@@ -85,15 +84,15 @@ static enum flags_result unknown(const char *text, size_t len)
 	}
 	if (nearest != NULL && least <= len / 3)
 		log_error("unknown flag --%.*s; did you mean --%s? " SEE_HELP, (int)len, text,
-			  nearest->name);
+		    nearest->name);
 	else
 		log_error("unknown flag --%.*s; " SEE_HELP, (int)len, text);
 	return FLAGS_BAD;
 }
 
 /* VALUE is NULL if the flag had none with it; then the next argument is taken if it needs one. */
-static enum flags_result take(struct flag_state *s, const struct flag *f, const char *value,
-			      int *at, int argc, char **argv)
+static enum flags_result take(
+    struct flag_state *s, const struct flag *f, const char *value, int *at, int argc, char **argv)
 {
 	const char *expected;
 
@@ -102,7 +101,7 @@ static enum flags_result take(struct flag_state *s, const struct flag *f, const 
 	if (value == NULL) {
 		if (*at + 1 >= argc) {
 			log_error("--%s needs a value: --%s=%s; " SEE_HELP, f->name, f->name,
-				  f->argument);
+			    f->argument);
 			return FLAGS_BAD;
 		}
 		value = argv[++*at];
@@ -142,7 +141,7 @@ static enum flags_result take_all(struct flag_state *s, int argc, char **argv)
 				break;
 			log_error("\"%s\": only flags are expected (a switch takes its value as "
 				  "--dry-run=false); " SEE_HELP,
-				  arg);
+			    arg);
 			return FLAGS_BAD;
 		}
 		if (arg[1] != '-') {
@@ -184,7 +183,7 @@ static int make_absolute(const char *name, char path[CONFIG_PATH_MAX])
 	if (getcwd(cwd, sizeof(cwd)) == NULL) {
 		log_error("--%s \"%s\": the working directory cannot be found (%s); give an "
 			  "absolute path",
-			  name, path, strerror(errno));
+		    name, path, strerror(errno));
 		return -1;
 	}
 	snprintf(whole, sizeof(whole), "%s/%s", strcmp(cwd, "/") == 0 ? "" : cwd, path);
@@ -224,11 +223,11 @@ static int in_cluster_master(struct config *cfg)
 	}
 	v6 = strchr(host, ':') != NULL;
 	n = snprintf(cfg->master, sizeof(cfg->master), "https://%s%s%s:%s", v6 ? "[" : "", host,
-		     v6 ? "]" : "", port);
+	    v6 ? "]" : "", port);
 	if (n < 0 || n >= (int)sizeof(cfg->master) || api_url_check(cfg->master) != NULL) {
 		log_error("KUBERNETES_SERVICE_HOST \"%s\" and KUBERNETES_SERVICE_PORT \"%s\" make "
 			  "no URL",
-			  host, port);
+		    host, port);
 		return -1;
 	}
 	cfg->in_cluster = true;
@@ -250,13 +249,13 @@ static enum flags_result settle_source(struct config *cfg)
 		if (cfg->kubeconfig[0] != '\0' || cfg->master[0] != '\0') {
 			log_error("--manifest-path stands instead of an apiserver: it cannot be "
 				  "given with --%s; " SEE_HELP,
-				  cfg->kubeconfig[0] != '\0' ? "kubeconfig" : "master");
+			    cfg->kubeconfig[0] != '\0' ? "kubeconfig" : "master");
 			return FLAGS_BAD;
 		}
 		if (access(cfg->manifest_path, R_OK) == 0)
 			return FLAGS_RUN;
 		log_error("--manifest-path \"%s\": cannot be read: %s%s", cfg->manifest_path,
-			  strerror(errno), errno == EACCES ? " (by the user _kproxy-w)" : "");
+		    strerror(errno), errno == EACCES ? " (by the user _kproxy-w)" : "");
 		return FLAGS_CONFIG;
 	}
 	if (cfg->kubeconfig[0] == '\0' && cfg->master[0] == '\0' && in_cluster_master(cfg) != 0)
@@ -274,8 +273,7 @@ static enum flags_result settle(struct flag_state *s)
 	if (cfg->min_sync_period_ms > cfg->sync_period_ms) {
 		log_error("--iptables-min-sync-period (%.3gs) must not be longer than "
 			  "--iptables-sync-period (%.3gs); " SEE_HELP,
-			  (double)cfg->min_sync_period_ms / 1000,
-			  (double)cfg->sync_period_ms / 1000);
+		    (double)cfg->min_sync_period_ms / 1000, (double)cfg->sync_period_ms / 1000);
 		return FLAGS_BAD;
 	}
 	settle_healthz(s);

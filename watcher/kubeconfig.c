@@ -22,8 +22,8 @@ struct kubeconfig {
 };
 
 /* Logs "PATH:LINE: text"; AT is the value that is wrong or lacks something. Returns -1. */
-__attribute__((format(printf, 3, 4))) static int bad(const struct kubeconfig *k, const json_t *at,
-						     const char *fmt, ...)
+__attribute__((format(printf, 3, 4))) static int bad(
+    const struct kubeconfig *k, const json_t *at, const char *fmt, ...)
 {
 	char text[1024];
 	unsigned line = yaml_line(k->y, at);
@@ -134,7 +134,7 @@ static const struct value cluster_values[] = {
     {"certificate-authority-data", VALUE_PEM, offsetof(struct api_access, ca_data), NULL},
     {"tls-server-name", VALUE_TEXT, offsetof(struct api_access, tls_server_name), NULL},
     {"insecure-skip-tls-verify", VALUE_BOOL, offsetof(struct api_access, insecure_skip_tls_verify),
-     NULL},
+	NULL},
     {"proxy-url", VALUE_REFUSED, 0, "give a server that can be reached without a proxy"},
     {NULL, VALUE_TEXT, 0, NULL},
 };
@@ -156,21 +156,21 @@ static const struct value user_values[] = {
     {NULL, VALUE_TEXT, 0, NULL},
 };
 
-static int check_readable(const struct kubeconfig *k, const json_t *at, const char *key,
-			  const char *path)
+static int check_readable(
+    const struct kubeconfig *k, const json_t *at, const char *key, const char *path)
 {
 	if (access(path, R_OK) == 0)
 		return 0;
 	if (errno == EACCES)
 		return bad(k, at,
-			   "%s: no permission to read %s: it must be readable by the "
-			   "watcher's user _kproxy-w",
-			   key, path);
+		    "%s: no permission to read %s: it must be readable by the "
+		    "watcher's user _kproxy-w",
+		    key, path);
 	return bad(k, at, "%s: cannot read %s: %s", key, path, strerror(errno));
 }
 
-static int take_string(const struct kubeconfig *k, const struct value *v, const json_t *json,
-		       char **out)
+static int take_string(
+    const struct kubeconfig *k, const struct value *v, const json_t *json, char **out)
 {
 	const char *text = json_string_value(json);
 
@@ -184,7 +184,7 @@ static int take_string(const struct kubeconfig *k, const struct value *v, const 
 		*out = v->kind == VALUE_PEM ? base64_decode(text) : strdup(text);
 	if (*out == NULL)
 		return bad(k, json, "%s: %s", v->key,
-			   v->kind == VALUE_PEM ? "is not base64" : "not enough memory");
+		    v->kind == VALUE_PEM ? "is not base64" : "not enough memory");
 	if (v->kind == VALUE_PEM && strstr(*out, "-----BEGIN ") == NULL)
 		return bad(k, json, "%s: is no PEM text (\"-----BEGIN ...\") in base64", v->key);
 	return v->kind == VALUE_FILE ? check_readable(k, json, v->key, *out) : 0;
@@ -192,7 +192,7 @@ static int take_string(const struct kubeconfig *k, const struct value *v, const 
 
 /* Fills A with what TABLE knows of OBJECT; other keys are none of ours. */
 static int take_values(const struct kubeconfig *k, struct api_access *a, const struct value *table,
-		       const json_t *object)
+    const json_t *object)
 {
 	for (const struct value *v = table; v->key != NULL; v++) {
 		const json_t *json = json_object_get(object, v->key);
@@ -202,7 +202,7 @@ static int take_values(const struct kubeconfig *k, struct api_access *a, const s
 			continue;
 		if (v->kind == VALUE_REFUSED)
 			return bad(k, yaml_line(k->y, json) != 0 ? json : object,
-				   "%s is not supported: %s", v->key, v->instead);
+			    "%s is not supported: %s", v->key, v->instead);
 		if (v->kind == VALUE_BOOL) {
 			if (!json_is_boolean(json))
 				return bad(k, json, "%s: must be true or false", v->key);
@@ -216,8 +216,8 @@ static int take_values(const struct kubeconfig *k, struct api_access *a, const s
 /* --- the document --- */
 
 /* The entry called NAME of the list LIST, its member MEMBER. NULL after logging. */
-static const json_t *named(const struct kubeconfig *k, const char *list, const char *member,
-			   const char *name)
+static const json_t *named(
+    const struct kubeconfig *k, const char *list, const char *member, const char *name)
 {
 	const json_t *array = json_object_get(k->root, list), *object;
 	size_t i;
@@ -243,7 +243,7 @@ static const json_t *named(const struct kubeconfig *k, const char *list, const c
 }
 
 static int check_access(const struct kubeconfig *k, const struct api_access *a,
-			const json_t *cluster, const json_t *user)
+    const json_t *cluster, const json_t *user)
 {
 	bool cert = a->cert_file != NULL || a->cert_data != NULL;
 	bool key = a->key_file != NULL || a->key_data != NULL;
@@ -256,11 +256,11 @@ static int check_access(const struct kubeconfig *k, const struct api_access *a,
 		return bad(k, cluster, "server \"%s\": %s", a->server, why);
 	if (a->insecure_skip_tls_verify && (a->ca_file != NULL || a->ca_data != NULL))
 		return bad(k, cluster,
-			   "insecure-skip-tls-verify: cannot stand beside a certificate "
-			   "authority; remove one of them");
+		    "insecure-skip-tls-verify: cannot stand beside a certificate "
+		    "authority; remove one of them");
 	if (cert != key)
 		return bad(k, user, "client-%s: is missing beside client-%s",
-			   cert ? "key" : "certificate", cert ? "certificate" : "key");
+		    cert ? "key" : "certificate", cert ? "certificate" : "key");
 	return 0;
 }
 
@@ -279,7 +279,7 @@ static int take_context(const struct kubeconfig *k, struct api_access *a, const 
 	user_name = json_string_value(json_object_get(context, "user"));
 	if (cluster_name == NULL)
 		return bad(k, context, "cluster: the context \"%s\" must name one",
-			   json_string_value(current));
+		    json_string_value(current));
 	cluster = named(k, "clusters", "cluster", cluster_name);
 	if (cluster == NULL || take_values(k, a, cluster_values, cluster) != 0)
 		return -1;
@@ -316,7 +316,7 @@ static int load_kubeconfig(struct api_access *a, const struct config *cfg)
 		log_error("kubeconfig %s:%u: %s", k.path, err.line != 0 ? err.line : 1, err.text);
 	else if (y.count != 1 || !json_is_object(y.documents[0]))
 		r = bad(&k, NULL, "must be one document of kind Config, and has %zu documents",
-			y.count);
+		    y.count);
 	else {
 		k.root = y.documents[0];
 		r = take_context(&k, a, cfg->master);
@@ -335,7 +335,7 @@ static int load_service_account(struct api_access *a, const struct config *cfg)
 			continue;
 		log_error("%s: %s; a pod's service account must be mounted there and readable by "
 			  "the user _kproxy-w, or give --kubeconfig",
-			  files[i], strerror(errno));
+		    files[i], strerror(errno));
 		return -1;
 	}
 	a->server = strdup(cfg->master);

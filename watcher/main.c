@@ -34,9 +34,9 @@
 
 /* The one-shot reads files and writes to what it was given. No socket, no process, no event. */
 static const struct sandbox_rule oneshot_rules[] = {
-    ALLOW_OPEN_TO_READ, ALLOW(read),   ALLOW(newfstatat), ALLOW(fstat),
-    ALLOW(lseek),	ALLOW(access), ALLOW(faccessat),  ALLOW(faccessat2),
-    ALLOW(write),	ALLOW(getcwd), ALLOW(uname), /* gethostname(3) */
+    ALLOW_OPEN_TO_READ, ALLOW(read), ALLOW(newfstatat), ALLOW(fstat), ALLOW(lseek), ALLOW(access),
+    ALLOW(faccessat), ALLOW(faccessat2), ALLOW(write), ALLOW(getcwd),
+    ALLOW(uname), /* gethostname(3) */
 };
 
 /* Manifests: files, inotify, the channel. No socket of its own. */
@@ -72,7 +72,7 @@ static int send_config(const struct config *cfg)
 	if (!f.overflow && write(FD_CONFIG, f.buf, f.len) == (ssize_t)f.len)
 		return EXIT_OK;
 	log_error("the configuration cannot be handed over (%s): -C is for kube-proxy to start",
-		  f.overflow ? "too long" : strerror(errno));
+	    f.overflow ? "too long" : strerror(errno));
 	return EXIT_FAILED;
 }
 

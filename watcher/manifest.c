@@ -20,7 +20,7 @@
 #define SETTLE_MS	  50 /* editors and mounts change things in several steps */
 #define WATCH_EVENTS                                                                               \
 	(IN_CREATE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_CLOSE_WRITE | IN_ATTRIB |        \
-	 IN_DELETE_SELF | IN_MOVE_SELF)
+	    IN_DELETE_SELF | IN_MOVE_SELF)
 
 struct manifest_file {
 	char *name;
@@ -166,7 +166,7 @@ static bool read_directory(const char *path)
 
 	if (n < 0) {
 		log_error("%s: cannot be read: %s%s", path, strerror(errno),
-			  source.sent ? "; what it said before stays" : "");
+		    source.sent ? "; what it said before stays" : "");
 		return false;
 	}
 	changed = read_files(path, names, (size_t)n);
@@ -191,7 +191,7 @@ static bool read_single(const char *path)
 
 /* Warns if another file has the object already: the one in the later file wins. */
 static void note_owner(json_t *owners, const struct manifest_file *f, const char *kind,
-		       const char *ns, const char *name)
+    const char *ns, const char *name)
 {
 	char key[NAME_MAX_LABEL + NAME_MAX_SUBDOMAIN + 20];
 	const char *before;
@@ -200,7 +200,7 @@ static void note_owner(json_t *owners, const struct manifest_file *f, const char
 	before = json_string_value(json_object_get(owners, key));
 	if (before != NULL)
 		log_warn("%s: is in %s and in %s; the latter counts", key, before,
-			 f->name != NULL ? f->name : "the same file");
+		    f->name != NULL ? f->name : "the same file");
 	json_object_set_new(owners, key, json_string(f->name != NULL ? f->name : "the file"));
 }
 
@@ -266,7 +266,7 @@ static void send_all(void)
 		slices += source.files[i].content.slice_count;
 	}
 	log_info("manifests: %zu Services and %zu EndpointSlices of %zu file%s", services, slices,
-		 source.file_count, source.file_count == 1 ? "" : "s");
+	    source.file_count, source.file_count == 1 ? "" : "s");
 }
 
 /* --- watching --- */
@@ -313,7 +313,7 @@ static void watch(const char *path)
 			source.watches[source.watch_count++] = w;
 		else
 			log_error("%s: changes cannot be noticed: %s; restart after changing it",
-				  dirs[i], strerror(errno));
+			    dirs[i], strerror(errno));
 	}
 	for (size_t i = 0; i < count; i++) {
 		bool kept = false;

@@ -105,8 +105,8 @@ static void default_namespace(const json_t *object)
 		json_object_set_new(metadata, "namespace", json_string("default"));
 }
 
-static void take_as(struct parse *p, const struct kind *k, const char *api_version,
-		    const json_t *object)
+static void take_as(
+    struct parse *p, const struct kind *k, const char *api_version, const json_t *object)
 {
 	if (strcmp(api_version, k->api_version) != 0) {
 		log_error(
@@ -164,13 +164,13 @@ static void take_object(struct parse *p, const json_t *object, const struct kind
 		take_items(p, object, &any_kind);
 	else if (kind[0] == '\0')
 		log_error("%s:%u: no object: it must have kind and apiVersion; it is left out",
-			  p->path, line(p));
+		    p->path, line(p));
 	else
 		log_debug(2, "%s:%u: %s passed over", p->path, line(p), kind);
 }
 
-int manifest_parse(struct manifest *m, const char *path, const char *text, size_t len,
-		   const char *node_name)
+int manifest_parse(
+    struct manifest *m, const char *path, const char *text, size_t len, const char *node_name)
 {
 	struct parse p = {.m = m, .path = path, .node_name = node_name};
 	struct yaml_error err;

@@ -23,8 +23,8 @@ struct manifest {
  * object that is wrong is logged with its line and left out.
  * 0, or -1 after logging the line at which the text is no YAML.
  */
-int manifest_parse(struct manifest *m, const char *path, const char *text, size_t len,
-		   const char *node_name);
+int manifest_parse(
+    struct manifest *m, const char *path, const char *text, size_t len, const char *node_name);
 void manifest_clear(struct manifest *m);
 
 #endif

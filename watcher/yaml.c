@@ -45,8 +45,8 @@ static int parse_json(struct yaml *y, const char *text, size_t len)
 		return -1;
 	while (at < len) {
 		json_error_t err;
-		json_t *value = json_loadb(text + at, len - at,
-					   JSON_REJECT_DUPLICATES | JSON_DISABLE_EOF_CHECK, &err);
+		json_t *value = json_loadb(
+		    text + at, len - at, JSON_REJECT_DUPLICATES | JSON_DISABLE_EOF_CHECK, &err);
 
 		if (value == NULL || yaml_add_document(y, value) != 0)
 			return -1;

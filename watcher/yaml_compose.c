@@ -26,8 +26,8 @@ struct composer {
 
 static json_t *compose(struct composer *c, yaml_event_t *ev, unsigned depth);
 
-__attribute__((format(printf, 3, 4))) static int fail(struct composer *c, size_t line,
-						      const char *fmt, ...)
+__attribute__((format(printf, 3, 4))) static int fail(
+    struct composer *c, size_t line, const char *fmt, ...)
 {
 	va_list ap;
 
@@ -62,13 +62,11 @@ static int next_event(struct composer *c, yaml_event_t *ev)
 		return 0;
 	if (p->error == YAML_READER_ERROR)
 		return fail(c,
-			    line_at((const char *)p->input.string.start,
-				    (size_t)(p->input.string.end - p->input.string.start),
-				    p->problem_offset),
-			    "%s", p->problem);
+		    line_at((const char *)p->input.string.start,
+			(size_t)(p->input.string.end - p->input.string.start), p->problem_offset),
+		    "%s", p->problem);
 	return fail(c, p->problem_mark.line + 1, "%s%s%s", p->context != NULL ? p->context : "",
-		    p->context != NULL ? ": " : "",
-		    p->problem != NULL ? p->problem : "not enough memory");
+	    p->context != NULL ? ": " : "", p->problem != NULL ? p->problem : "not enough memory");
 }
 
 static int remember_line(struct composer *c, const json_t *value, unsigned line)
@@ -144,8 +142,8 @@ static json_t *scalar_value(struct composer *c, const yaml_event_t *ev)
 {
 	const char *why;
 	json_t *v = yaml_scalar((const char *)ev->data.scalar.value, ev->data.scalar.length,
-				(const char *)ev->data.scalar.tag,
-				ev->data.scalar.style != YAML_PLAIN_SCALAR_STYLE, &why);
+	    (const char *)ev->data.scalar.tag, ev->data.scalar.style != YAML_PLAIN_SCALAR_STYLE,
+	    &why);
 
 	if (v == NULL)
 		fail(c, line_of(ev), "%s", why);
@@ -182,8 +180,8 @@ static int merge(struct composer *c, json_t *object, json_t *merged, size_t line
 	if (json_is_object(merged)) {
 		c->aliased += json_object_size(merged);
 		if (c->aliased > YAML_ALIASED_MAX)
-			return fail(c, line, "merge keys stand for more than %d values",
-				    YAML_ALIASED_MAX);
+			return fail(
+			    c, line, "merge keys stand for more than %d values", YAML_ALIASED_MAX);
 		return json_object_update_missing(object, merged) == 0
 			   ? 0
 			   : fail(c, line, "not enough memory");
@@ -214,8 +212,8 @@ static json_t *compose_next(struct composer *c, unsigned depth)
 
 /* One key and its value. Merge keys are collected: the mapping's own keys win wherever they stand.
  */
-static int compose_member(struct composer *c, json_t *object, json_t *merges,
-			  const yaml_event_t *key_ev, unsigned depth)
+static int compose_member(
+    struct composer *c, json_t *object, json_t *merges, const yaml_event_t *key_ev, unsigned depth)
 {
 	char buf[32];
 	const char *key;

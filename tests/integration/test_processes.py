@@ -1,4 +1,5 @@
 """The four processes: who they are, what they may, how they end, what a restart does."""
+import fcntl
 import os
 import pwd
 import re
@@ -173,6 +174,43 @@ class Processes(unittest.TestCase):
         after = n.save().splitlines()
         for line in foreign:
             self.assertIn(line, after)
+
+    def test_a_foreign_jump_to_a_stale_chain_stops_nothing(self):
+        """What another proxy left still jumps to a chain of ours: it is emptied, not fought over."""
+        n = self.n
+        stale = "KUBE-SVC-AAAAAAAAAAAAAAAA"
+        inside = ["ip", "netns", "exec", n.node, "iptables-legacy", "-t", "nat"]
+        for rule in (["-N", stale], ["-A", stale, "-d", "192.0.2.3", "-j", "RETURN"],
+                     ["-N", "KUBE-EXT-OTHERS"], ["-A", "KUBE-EXT-OTHERS", "-j", stale]):
+            sh(*inside, *rule)
+        self.start()
+        self.assertTrue(n.ask(n.client, VIP, 80).startswith("pod1"))
+        self.assertIn("-A KUBE-EXT-OTHERS -j " + stale, n.save())
+        self.assertNotIn("-A " + stale, n.save())
+        n.stop()
+        audited = n.audited()
+        self.start()  # it is empty already: nothing to write
+        self.assertNotIn("result ok", n.audited()[len(audited):])
+        n.stop()
+        sh(*inside, "-F", "KUBE-EXT-OTHERS")
+        self.start()
+        self.assertNotIn(stale + "\n", n.save())
+        sh(*inside, "-X", "KUBE-EXT-OTHERS")
+
+    def test_a_held_lock_delays_and_no_more(self):
+        """Another program holds the xtables lock longer than the applier waits."""
+        n = self.n
+        self.start("--iptables-min-sync-period=0s")
+        with open("/run/xtables.lock") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            n.write("objects.json", [])
+            n.wait("the complaint", lambda: "xtables.lock" in n.logged(), 20)
+            self.assertIn(VIP, n.save())
+            fcntl.flock(lock, fcntl.LOCK_UN)
+        n.wait("the change", lambda: VIP not in n.save())
+        n.write("objects.json", objects(n))
+        n.wait("the service", lambda: VIP in n.save())
+        self.assertEqual(n.stop(), 0)
 
     def test_the_systemd_way_ambient_capabilities(self):
         """As the unit does it: a user of its own with four ambient capabilities, never root."""

@@ -87,15 +87,15 @@ static void put(uint8_t table, uint8_t kind, uint8_t hash)
 static struct ipt_rule rule(uint8_t template)
 {
 	struct ipt_rule r = {.template = template,
-			     .proto = IPPROTO_TCP,
-			     .dport = 80,
-			     .to_port = 8080,
-			     .probability = 1,
-			     .src = {{.b = {10, 244}}, 16},
-			     .dst = {.b = {10, 96, 0, 1}},
-			     .to = {.b = {10, 244, 1, 10}},
-			     .target_kind = template == T_CLUSTER_IP ? CHAIN_SVC : CHAIN_SEP,
-			     .name = "default/web"};
+	    .proto = IPPROTO_TCP,
+	    .dport = 80,
+	    .to_port = 8080,
+	    .probability = 1,
+	    .src = {{.b = {10, 244}}, 16},
+	    .dst = {.b = {10, 96, 0, 1}},
+	    .to = {.b = {10, 244, 1, 10}},
+	    .target_kind = template == T_CLUSTER_IP ? CHAIN_SVC : CHAIN_SEP,
+	    .name = "default/web"};
 
 	memset(r.target_hash, template == T_CLUSTER_IP ? 1 : 2, sizeof(r.target_hash));
 	return r;

@@ -18,63 +18,63 @@ struct expectation {
 
 static const struct expectation expectations[] = {
     {T_CLUSTER_IP, IPPROTO_TCP,
-     "-d 10.96.0.1/32 -p tcp " COMMENT "\"" NAME " cluster IP\" -m tcp --dport 443 -j " SVC,
-     "-d fd00:10::1/128 -p tcp " COMMENT "\"" NAME " cluster IP\" -m tcp --dport 443 -j " SVC},
+	"-d 10.96.0.1/32 -p tcp " COMMENT "\"" NAME " cluster IP\" -m tcp --dport 443 -j " SVC,
+	"-d fd00:10::1/128 -p tcp " COMMENT "\"" NAME " cluster IP\" -m tcp --dport 443 -j " SVC},
     {T_CLUSTER_IP, IPPROTO_UDP,
-     "-d 10.96.0.1/32 -p udp " COMMENT "\"" NAME " cluster IP\" -m udp --dport 443 -j " SVC,
-     "-d fd00:10::1/128 -p udp " COMMENT "\"" NAME " cluster IP\" -m udp --dport 443 -j " SVC},
+	"-d 10.96.0.1/32 -p udp " COMMENT "\"" NAME " cluster IP\" -m udp --dport 443 -j " SVC,
+	"-d fd00:10::1/128 -p udp " COMMENT "\"" NAME " cluster IP\" -m udp --dport 443 -j " SVC},
     {T_CLUSTER_IP, IPPROTO_SCTP,
-     "-d 10.96.0.1/32 -p sctp " COMMENT "\"" NAME " cluster IP\" -m sctp --dport 443 -j " SVC,
-     "-d fd00:10::1/128 -p sctp " COMMENT "\"" NAME " cluster IP\" -m sctp --dport 443 -j " SVC},
+	"-d 10.96.0.1/32 -p sctp " COMMENT "\"" NAME " cluster IP\" -m sctp --dport 443 -j " SVC,
+	"-d fd00:10::1/128 -p sctp " COMMENT "\"" NAME " cluster IP\" -m sctp --dport 443 -j " SVC},
     {T_NODEPORTS_LAST, 0,
-     COMMENT "\"kubernetes service nodeports; NOTE: this must be the last rule in this chain\" "
-	     "-m addrtype --dst-type LOCAL -j KUBE-NODEPORTS",
-     NULL},
+	COMMENT "\"kubernetes service nodeports; NOTE: this must be the last rule in this chain\" "
+		"-m addrtype --dst-type LOCAL -j KUBE-NODEPORTS",
+	NULL},
     {T_CLUSTER_IP_MASQ_OUTSIDE, IPPROTO_TCP,
-     "! -s 10.244.0.0/16 -d 10.96.0.1/32 -p tcp " COMMENT "\"" NAME
-     " cluster IP\" -m tcp --dport 443 -j KUBE-MARK-MASQ",
-     "! -s fd00:244::/56 -d fd00:10::1/128 -p tcp " COMMENT "\"" NAME
-     " cluster IP\" -m tcp --dport 443 -j KUBE-MARK-MASQ"},
+	"! -s 10.244.0.0/16 -d 10.96.0.1/32 -p tcp " COMMENT "\"" NAME
+	" cluster IP\" -m tcp --dport 443 -j KUBE-MARK-MASQ",
+	"! -s fd00:244::/56 -d fd00:10::1/128 -p tcp " COMMENT "\"" NAME
+	" cluster IP\" -m tcp --dport 443 -j KUBE-MARK-MASQ"},
     {T_CLUSTER_IP_MASQ_ALL, IPPROTO_TCP,
-     "-d 10.96.0.1/32 -p tcp " COMMENT "\"" NAME
-     " cluster IP\" -m tcp --dport 443 -j KUBE-MARK-MASQ",
-     "-d fd00:10::1/128 -p tcp " COMMENT "\"" NAME
-     " cluster IP\" -m tcp --dport 443 -j KUBE-MARK-MASQ"},
+	"-d 10.96.0.1/32 -p tcp " COMMENT "\"" NAME
+	" cluster IP\" -m tcp --dport 443 -j KUBE-MARK-MASQ",
+	"-d fd00:10::1/128 -p tcp " COMMENT "\"" NAME
+	" cluster IP\" -m tcp --dport 443 -j KUBE-MARK-MASQ"},
     {T_ENDPOINT_RANDOM, 0,
-     COMMENT "\"" NAME " -> 10.0.0.1:8443\" -m statistic --mode random --probability "
-	     "0.50000000000 -j " SEP,
-     COMMENT "\"" NAME " -> [fd00::a:1]:8443\" -m statistic --mode random --probability "
-	     "0.50000000000 -j " SEP},
+	COMMENT "\"" NAME " -> 10.0.0.1:8443\" -m statistic --mode random --probability "
+		"0.50000000000 -j " SEP,
+	COMMENT "\"" NAME " -> [fd00::a:1]:8443\" -m statistic --mode random --probability "
+		"0.50000000000 -j " SEP},
     {T_ENDPOINT_LAST, 0, COMMENT "\"" NAME " -> 10.0.0.1:8443\" -j " SEP,
-     COMMENT "\"" NAME " -> [fd00::a:1]:8443\" -j " SEP},
+	COMMENT "\"" NAME " -> [fd00::a:1]:8443\" -j " SEP},
     {T_HAIRPIN_MARK, 0, "-s 10.0.0.1/32 " COMMENT "\"" NAME "\" -j KUBE-MARK-MASQ",
-     "-s fd00::a:1/128 " COMMENT "\"" NAME "\" -j KUBE-MARK-MASQ"},
+	"-s fd00::a:1/128 " COMMENT "\"" NAME "\" -j KUBE-MARK-MASQ"},
     {T_ENDPOINT_DNAT, IPPROTO_TCP,
-     "-p tcp " COMMENT "\"" NAME "\" -m tcp -j DNAT --to-destination 10.0.0.1:8443",
-     "-p tcp " COMMENT "\"" NAME "\" -m tcp -j DNAT --to-destination [fd00::a:1]:8443"},
+	"-p tcp " COMMENT "\"" NAME "\" -m tcp -j DNAT --to-destination 10.0.0.1:8443",
+	"-p tcp " COMMENT "\"" NAME "\" -m tcp -j DNAT --to-destination [fd00::a:1]:8443"},
     {T_ENDPOINT_DNAT, IPPROTO_UDP,
-     "-p udp " COMMENT "\"" NAME "\" -m udp -j DNAT --to-destination 10.0.0.1:8443",
-     "-p udp " COMMENT "\"" NAME "\" -m udp -j DNAT --to-destination [fd00::a:1]:8443"},
+	"-p udp " COMMENT "\"" NAME "\" -m udp -j DNAT --to-destination 10.0.0.1:8443",
+	"-p udp " COMMENT "\"" NAME "\" -m udp -j DNAT --to-destination [fd00::a:1]:8443"},
     {T_ENDPOINT_DNAT, IPPROTO_SCTP,
-     "-p sctp " COMMENT "\"" NAME "\" -m sctp -j DNAT --to-destination 10.0.0.1:8443",
-     "-p sctp " COMMENT "\"" NAME "\" -m sctp -j DNAT --to-destination [fd00::a:1]:8443"},
+	"-p sctp " COMMENT "\"" NAME "\" -m sctp -j DNAT --to-destination 10.0.0.1:8443",
+	"-p sctp " COMMENT "\"" NAME "\" -m sctp -j DNAT --to-destination [fd00::a:1]:8443"},
     {T_MARK_MASQ, 0, "-j MARK --set-xmark 0x4000/0x4000", NULL},
     {T_POSTROUTING_UNMARKED, 0, "-m mark ! --mark 0x4000/0x4000 -j RETURN", NULL},
     {T_POSTROUTING_CLEAR, 0, "-j MARK --set-xmark 0x4000/0x0", NULL},
     {T_POSTROUTING_MASQUERADE, 0,
-     COMMENT "\"kubernetes service traffic requiring SNAT\" -j MASQUERADE --random-fully", NULL},
+	COMMENT "\"kubernetes service traffic requiring SNAT\" -j MASQUERADE --random-fully", NULL},
     {T_NO_ENDPOINTS_REJECT, IPPROTO_TCP,
-     "-d 10.96.0.1/32 -p tcp " COMMENT "\"" NAME
-     " has no endpoints\" -m tcp --dport 443 -j REJECT --reject-with icmp-port-unreachable",
-     "-d fd00:10::1/128 -p tcp " COMMENT "\"" NAME
-     " has no endpoints\" -m tcp --dport 443 -j REJECT --reject-with icmp6-port-unreachable"},
+	"-d 10.96.0.1/32 -p tcp " COMMENT "\"" NAME
+	" has no endpoints\" -m tcp --dport 443 -j REJECT --reject-with icmp-port-unreachable",
+	"-d fd00:10::1/128 -p tcp " COMMENT "\"" NAME
+	" has no endpoints\" -m tcp --dport 443 -j REJECT --reject-with icmp6-port-unreachable"},
     {T_FORWARD_INVALID, 0, "-m conntrack --ctstate INVALID -j DROP", NULL},
     {T_FORWARD_MARKED, 0,
-     COMMENT "\"kubernetes forwarding rules\" -m mark --mark 0x4000/0x4000 -j ACCEPT", NULL},
+	COMMENT "\"kubernetes forwarding rules\" -m mark --mark 0x4000/0x4000 -j ACCEPT", NULL},
     {T_FORWARD_ESTABLISHED, 0,
-     "-m conntrack --ctstate RELATED,ESTABLISHED " COMMENT
-     "\"kubernetes forwarding conntrack rule\" -j ACCEPT",
-     NULL},
+	"-m conntrack --ctstate RELATED,ESTABLISHED " COMMENT
+	"\"kubernetes forwarding conntrack rule\" -j ACCEPT",
+	NULL},
 };
 
 static const struct ipt_chain *chains_of(uint8_t family, uint8_t table, size_t *count)
@@ -167,7 +167,7 @@ static void check_one(const struct expectation *x, uint8_t family)
 	assert_string_equal(saved, line);
 	/* iptables makes the same bytes of this text: people can check and delete our rules. */
 	snprintf(line, sizeof(line), "ip%stables-legacy -t %s -C %s %s",
-		 family == FAMILY_4 ? "" : "6", ipt_table_names[w.chain.table], name, text);
+	    family == FAMILY_4 ? "" : "6", ipt_table_names[w.chain.table], name, text);
 	run(line);
 	assert_int_equal(ipt_handle_read(&t, policy, family, w.chain.table), 0);
 	assert_int_equal(ipt_handle_walk(&t, find_wanted, &w), 0);
@@ -275,9 +275,9 @@ static void hooks_leave_others_alone(void **state)
 	set_hooks(FAMILY_4, IPT_NAT, false);
 	saved_rules(saved, FAMILY_4, IPT_NAT);
 	assert_string_equal(saved,
-			    "-A PREROUTING -s 192.0.2.1/32 -j ACCEPT\n"
-			    "-A PREROUTING -m comment --comment \"kubernetes service portal\" -j "
-			    "KUBE-SERVICES\n");
+	    "-A PREROUTING -s 192.0.2.1/32 -j ACCEPT\n"
+	    "-A PREROUTING -m comment --comment \"kubernetes service portal\" -j "
+	    "KUBE-SERVICES\n");
 	run("iptables-legacy -t nat -F PREROUTING");
 }
 
@@ -315,8 +315,10 @@ static int setup(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(every_template_ipv4), cmocka_unit_test(every_template_ipv6),
-	    cmocka_unit_test(hooks_on_and_off),	   cmocka_unit_test(hooks_leave_others_alone),
+	    cmocka_unit_test(every_template_ipv4),
+	    cmocka_unit_test(every_template_ipv6),
+	    cmocka_unit_test(hooks_on_and_off),
+	    cmocka_unit_test(hooks_leave_others_alone),
 	    cmocka_unit_test(longest_comment),
 	};
 

@@ -26,8 +26,7 @@ static void hash_is_base32(void **state)
 {
 	/* The first ten bytes of SHA-256("default/kubernetes:httpstcp"): a name seen in every
 	 * cluster. */
-	const struct ipt_chain c = {
-	    .table = IPT_NAT,
+	const struct ipt_chain c = {.table = IPT_NAT,
 	    .kind = CHAIN_SVC,
 	    .hash = {0x6b, 0xef, 0xcf, 0x33, 0x8f, 0x9b, 0x26, 0xa8, 0xb7, 0xd8}};
 	char name[CHAIN_NAME_LEN];
@@ -38,9 +37,9 @@ static void hash_is_base32(void **state)
 
 static void foreign_names_are_not_ours(void **state)
 {
-	static const char *const names[] = {
-	    "", "INPUT", "PREROUTING", "DOCKER", "KUBE-", "KUBE-SVC-", "KUBE-SVC-AAAAAAAAAAAAAAA",
-	    "KUBE-SVC-AAAAAAAAAAAAAAAAA", "KUBE-SVC-AAAAAAAAAAAAAAA1", "KUBE-SVC-aaaaaaaaaaaaaaaa",
+	static const char *const names[] = {"", "INPUT", "PREROUTING", "DOCKER", "KUBE-",
+	    "KUBE-SVC-", "KUBE-SVC-AAAAAAAAAAAAAAA", "KUBE-SVC-AAAAAAAAAAAAAAAAA",
+	    "KUBE-SVC-AAAAAAAAAAAAAAA1", "KUBE-SVC-aaaaaaaaaaaaaaaa",
 	    "KUBE-SVC-AAAAAAAAAAAAAAA=", "KUBE-SERVICE", "KUBE-SERVICES2", "kube-services",
 	    "KUBE-FIREWALL", "KUBE-KUBELET-CANARY",
 	    /* of the other table */
@@ -215,8 +214,7 @@ static const struct refusal {
     {FAMILY_4, T_CLUSTER_IP, set_number, "p=1", "protocol"},
     {FAMILY_4, T_CLUSTER_IP, set_number, "p=255", "protocol"},
     {FAMILY_4, T_CLUSTER_IP, set_number, "d=0", "port 0"},
-    {FAMILY_4, T_CLUSTER_IP, set_name, "", "name"},
-    {FAMILY_4, T_CLUSTER_IP, set_name, "a", "name"},
+    {FAMILY_4, T_CLUSTER_IP, set_name, "", "name"}, {FAMILY_4, T_CLUSTER_IP, set_name, "a", "name"},
     {FAMILY_4, T_CLUSTER_IP, set_name, "a/", "name"},
     {FAMILY_4, T_CLUSTER_IP, set_name, "/a", "name"},
     {FAMILY_4, T_CLUSTER_IP, set_name, "a/b:", "name"},
@@ -252,13 +250,13 @@ static void bad_rules_are_refused(void **state)
 
 		r = rule(x->family, x->template);
 		c = chain(x->family, ipt_templates[x->template].table,
-			  ipt_templates[x->template].chain, 1);
+		    ipt_templates[x->template].chain, 1);
 		assert_null(ipt_rule_check(&r, &c));
 		x->spoil(x->text);
 		why = ipt_rule_check(&r, &c);
 		if (why == NULL || strstr(why, x->why) == NULL)
 			fail_msg("%s with %s: %s", ipt_templates[x->template].name, x->text,
-				 why == NULL ? "allowed" : why);
+			    why == NULL ? "allowed" : why);
 	}
 }
 

@@ -65,11 +65,11 @@ static void prefixes(void **state)
 
 static void endpoints(void **state)
 {
-	static const char *const good[] = {"10.0.0.1", "192.0.2.255", "223.255.255.254", "fd00::1",
-	    "2001:db8::"};
-	static const char *const bad[] = {"0.0.0.0", "0.1.2.3", "127.0.0.1", "127.9.9.9", "169.254.1.1",
-	    "224.0.0.1", "255.255.255.255", "::", "::1", "fe80::1", "febf::1", "ff02::1",
-	    "::ffff:127.0.0.1"};
+	static const char *const good[] = {
+	    "10.0.0.1", "192.0.2.255", "223.255.255.254", "fd00::1", "2001:db8::"};
+	static const char *const bad[] = {"0.0.0.0", "0.1.2.3", "127.0.0.1", "127.9.9.9",
+	    "169.254.1.1", "224.0.0.1", "255.255.255.255", "::", "::1", "fe80::1", "febf::1",
+	    "ff02::1", "::ffff:127.0.0.1"};
 	struct ip_addr a;
 
 	(void)state;
@@ -83,7 +83,8 @@ static void endpoints(void **state)
 	}
 }
 
-/* The vectors of the SipHash paper's appendix and reference code: key 00..0f, input 00..0e, 00..07, "". */
+/* The vectors of the SipHash paper's appendix and reference code: key 00..0f, input 00..0e, 00..07,
+ * "". */
 static void siphash_vectors(void **state)
 {
 	const struct siphash_key key = {0x0706050403020100ULL, 0x0f0e0d0c0b0a0908ULL};

@@ -37,8 +37,8 @@ static void refuses_what_the_protocol_does_not_use(void **state)
 	for (size_t i = 0; i < sizeof(others); i++) {
 		uint8_t frame[32] = {0x91, others[i]};
 
-		assert_string_equal(frame_precheck(frame, sizeof(frame)),
-		    "a type the protocol does not use");
+		assert_string_equal(
+		    frame_precheck(frame, sizeof(frame)), "a type the protocol does not use");
 	}
 }
 
@@ -222,8 +222,8 @@ static void says_what_is_wrong(void **state)
 	assert_string_equal(error_of(write_long, read_string, 1), "a string too long");
 	assert_string_equal(error_of(write_nul, read_string, 1), "a string with a NUL byte");
 	assert_string_equal(error_of(write_host_bits, read_cidr, 1), "a prefix with host bits set");
-	assert_string_equal(error_of(write_five_bytes, read_ip, 1),
-	    "an address that is not 4 or 16 bytes");
+	assert_string_equal(
+	    error_of(write_five_bytes, read_ip, 1), "an address that is not 4 or 16 bytes");
 	assert_string_equal(error_of(write_array, read_array_of_one, 1), "too many elements");
 	assert_string_equal(error_of(write_array, read_half_array, 1), "too many fields");
 }

@@ -183,8 +183,8 @@ static void the_longest_fit(void **state)
 		assert_int_equal(part.last_part, next == sl.endpoint_count);
 		assert_int_equal(part.port_count, SLICE_PORTS_MAX);
 		for (uint32_t i = 0; i < part.endpoint_count; i++)
-			assert_memory_equal(&part.endpoints[i], &sl.endpoints[seen + i],
-			    sizeof(struct endpoint));
+			assert_memory_equal(
+			    &part.endpoints[i], &sl.endpoints[seen + i], sizeof(struct endpoint));
 		seen += part.endpoint_count;
 		parts++;
 		slice_clear(&part);
@@ -423,7 +423,8 @@ static void answers_round_trip(void **state)
 	a.hooks[0] = (1u << IPT_HOOK_COUNT) - 1;
 	a.count = SNAPSHOT_PART_MAX;
 	for (uint32_t i = 0; i < a.count; i++) {
-		a.chains[i].chain = (struct ipt_chain){FAMILY_4, IPT_NAT, CHAIN_SEP, {(uint8_t)i, 1}};
+		a.chains[i].chain =
+		    (struct ipt_chain){FAMILY_4, IPT_NAT, CHAIN_SEP, {(uint8_t)i, 1}};
 		a.chains[i].digest = UINT64_MAX - i;
 	}
 	a.last = true;
@@ -438,7 +439,7 @@ static void answers_round_trip(void **state)
 	assert_null(txn_decode_result(&c, &s));
 	frame_close(&reader);
 	assert_true(r.generation == s.generation && r.code == s.code && r.error == s.error &&
-	    r.writes == s.writes);
+		    r.writes == s.writes);
 	assert_string_equal(r.detail, s.detail);
 }
 

@@ -14,8 +14,7 @@
 static struct health_time at(uint64_t ms)
 {
 	/* 2026-11-22 08:11:58 UTC at millisecond 0. */
-	return (struct health_time){
-	    .mono_ms = 1000000 + ms,
+	return (struct health_time){.mono_ms = 1000000 + ms,
 	    .wall = {.tv_sec = (time_t)(1795335118 + ms / 1000), .tv_nsec = 123456789}};
 }
 
@@ -36,17 +35,12 @@ static const struct {
     {"nothing has changed for a year", {{APPLIED, 0}}, 31536000000, true, true},
     {"a change waits, in time", {{APPLIED, 0}, {PENDING, 5}}, 5 + 2 * SYNC_MS - 1, true, true},
     {"a change waits, late", {{APPLIED, 0}, {PENDING, 5}}, 5 + 2 * SYNC_MS, false, false},
-    {"the oldest change counts",
-     {{APPLIED, 0}, {PENDING, 5}, {PENDING, 50000}},
-     5 + 2 * SYNC_MS,
-     false,
-     false},
+    {"the oldest change counts", {{APPLIED, 0}, {PENDING, 5}, {PENDING, 50000}}, 5 + 2 * SYNC_MS,
+	false, false},
     {"late, then programmed", {{APPLIED, 0}, {PENDING, 5}, {APPLIED, 90000}}, 90001, true, true},
     {"the next one counts from its own time",
-     {{APPLIED, 0}, {PENDING, 5}, {APPLIED, 6}, {PENDING, 70000}},
-     70000 + 2 * SYNC_MS - 1,
-     true,
-     true},
+	{{APPLIED, 0}, {PENDING, 5}, {APPLIED, 6}, {PENDING, 70000}}, 70000 + 2 * SYNC_MS - 1, true,
+	true},
     {"the node is going", {{APPLIED, 0}, {NODE_BAD, 1}}, 2, false, true},
     {"the node stays after all", {{APPLIED, 0}, {NODE_BAD, 1}, {NODE_GOOD, 2}}, 3, true, true},
     {"a good node does not stand in for rules", {{NODE_GOOD, 1}}, 3, false, true},
@@ -81,7 +75,7 @@ static void test_decision(void **state)
 		if (health_is_ready(&h, &now) != cases[i].ready ||
 		    health_is_live(&h, &now) != cases[i].live)
 			fail_msg("%s: ready %d live %d", cases[i].what, health_is_ready(&h, &now),
-				 health_is_live(&h, &now));
+			    health_is_live(&h, &now));
 	}
 }
 
@@ -102,20 +96,20 @@ static void test_body(void **state)
 	(void)state;
 	health_init(&h, SYNC_MS);
 	expect_body(&h, 0, true,
-		    "{\"lastUpdated\": \"0001-01-01 00:00:00 +0000 UTC\","
-		    "\"currentTime\": \"2026-11-22 08:11:58.123456789 +0000 UTC\", "
-		    "\"nodeEligible\": true}");
+	    "{\"lastUpdated\": \"0001-01-01 00:00:00 +0000 UTC\","
+	    "\"currentTime\": \"2026-11-22 08:11:58.123456789 +0000 UTC\", "
+	    "\"nodeEligible\": true}");
 	health_applied(&h, &start);
 	health_node(&h, false);
 	/* Nothing is late: "recent", as upstream keeps it for old readers. */
 	expect_body(&h, 2000, true,
-		    "{\"lastUpdated\": \"2026-11-22 08:12:00.123456789 +0000 UTC\","
-		    "\"currentTime\": \"2026-11-22 08:12:00.123456789 +0000 UTC\", "
-		    "\"nodeEligible\": false}");
+	    "{\"lastUpdated\": \"2026-11-22 08:12:00.123456789 +0000 UTC\","
+	    "\"currentTime\": \"2026-11-22 08:12:00.123456789 +0000 UTC\", "
+	    "\"nodeEligible\": false}");
 	health_pending(&h, &change);
 	expect_body(&h, 62000, false,
-		    "{\"lastUpdated\": \"2026-11-22 08:11:58.123456789 +0000 UTC\","
-		    "\"currentTime\": \"2026-11-22 08:13:00.123456789 +0000 UTC\"}");
+	    "{\"lastUpdated\": \"2026-11-22 08:11:58.123456789 +0000 UTC\","
+	    "\"currentTime\": \"2026-11-22 08:13:00.123456789 +0000 UTC\"}");
 }
 
 static void test_longest_body_fits(void **state)

@@ -196,14 +196,14 @@ static int dial(const char *address, uint16_t port, int limit_ms)
 	}
 	for (int waited = 0;; waited += 20) {
 		const struct timespec pause = {0, 20000000};
-		const struct sockaddr_in other = {.sin_family = AF_INET,
-						  .sin_addr = {htonl(INADDR_LOOPBACK + 1)}};
+		const struct sockaddr_in other = {
+		    .sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK + 1)}};
 		int fd = tcp_socket(sa.ss_family);
 
 		/* From 127.0.0.2, or a try at a free port might connect to itself. */
 		if (sa.ss_family == AF_INET)
-			assert_int_equal(bind(fd, (const struct sockaddr *)&other, sizeof(other)),
-					 0);
+			assert_int_equal(
+			    bind(fd, (const struct sockaddr *)&other, sizeof(other)), 0);
 		if (connect(fd, (struct sockaddr *)&sa, len) == 0)
 			return fd;
 		close(fd);

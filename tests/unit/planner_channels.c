@@ -30,10 +30,10 @@ static void test_slice_in_parts(void **state)
 	struct world *w = world_new();
 	struct frame *fr = malloc(sizeof(*fr));
 	struct slice s = {.namespace = "a",
-			  .name = "web-1",
-			  .service = "web",
-			  .port_count = 1,
-			  .endpoint_count = SLICE_ENDPOINTS_MAX};
+	    .name = "web-1",
+	    .service = "web",
+	    .port_count = 1,
+	    .endpoint_count = SLICE_ENDPOINTS_MAX};
 	struct feed f;
 	uint32_t at = 0, parts = 0;
 
@@ -93,11 +93,11 @@ static void test_every_message(void **state)
 	struct frame *fr = malloc(sizeof(*fr));
 	struct service_port port = {"http", PROTO_TCP, 80, 0};
 	struct service s = {.namespace = "a",
-			    .name = "web",
-			    .cluster_ip_count = 1,
-			    .port_count = 1,
-			    .ports = &port,
-			    .cluster_ips = {{FAMILY_4, {10, 0, 0, 1}}}};
+	    .name = "web",
+	    .cluster_ip_count = 1,
+	    .port_count = 1,
+	    .ports = &port,
+	    .cluster_ips = {{FAMILY_4, {10, 0, 0, 1}}}};
 	struct node n = {.name = "me", .zone = "z"};
 	struct feed f;
 

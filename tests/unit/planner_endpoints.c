@@ -23,7 +23,7 @@ static const char *chosen(struct world *w, uint32_t index, uint8_t family, const
 	text[0] = '\0';
 	for (size_t i = 0; i < out.count; i++)
 		snprintf(text + strlen(text), sizeof(text) - strlen(text), "%s%s", i > 0 ? " " : "",
-			 out.e[i].text);
+		    out.e[i].text);
 	endpoints_clear(&out);
 	return text;
 }

@@ -36,7 +36,7 @@ static void test_order_of_puts(void **state)
 
 	(void)state;
 	put_slice(w, "a/web-1", "web", "http:8080/tcp",
-		  "10.1.0.2=r 10.1.0.3=r 10.1.0.4=r 10.1.0.5=r 10.1.0.6=r 10.1.0.7=r 10.1.0.8=r");
+	    "10.1.0.2=r 10.1.0.3=r 10.1.0.4=r 10.1.0.5=r 10.1.0.6=r 10.1.0.7=r 10.1.0.8=r");
 	assert_true(world_sync(w));
 	assert_int_equal(w->puts, 7);
 	for (int i = 0; i < 6; i++) {
@@ -109,8 +109,7 @@ static void test_first_and_last_endpoint(void **state)
 	assert_string_equal(w->put, "KUBE-SERVICES f:KUBE-SERVICES ");
 	assert_int_equal(w->deletes, 3);
 	assert_no_chain(w, svc("a/web:http"));
-	assert_rules(
-	    w, "f:KUBE-SERVICES",
+	assert_rules(w, "f:KUBE-SERVICES",
 	    "-A KUBE-SERVICES -d 10.0.0.2/32 -p udp -m comment --comment \"a/empty has no "
 	    "endpoints\" -m udp --dport 53 -j REJECT --reject-with icmp-port-unreachable\n"
 	    "-A KUBE-SERVICES -d 10.0.0.1/32 -p tcp -m comment --comment \"a/web:http has no "
@@ -247,8 +246,7 @@ static void test_stable_order(void **state)
 			snprintf(name, sizeof(name), "n%d/s%d", i % 3, i);
 			snprintf(ip, sizeof(ip), "10.0.1.%d", i + 1);
 			put_service(w, name, ip,
-				    turn % 2 ? "http:80/tcp :1/tcp z:2/tcp"
-					     : "z:2/tcp :1/tcp http:80/tcp");
+			    turn % 2 ? "http:80/tcp :1/tcp z:2/tcp" : "z:2/tcp :1/tcp http:80/tcp");
 			snprintf(slice, sizeof(slice), "n%d/x%d", i % 3, i);
 			put_slice(w, slice, name + 3, "http:80/tcp", "10.2.0.1=r 10.2.0.2=st");
 			snprintf(slice, sizeof(slice), "n%d/y%d", i % 3, i);

@@ -24,7 +24,7 @@ static void dry_run(FILE *out, bool masquerade_all)
 	put_service(w, "a/web", "10.0.0.1 fd00::1", "http:80/tcp dns:53/udp m3:2905/sctp");
 	put_service(w, "b/empty", "10.0.0.2 fd00::2", ":80/tcp u:80/udp s:80/sctp");
 	put_slice(w, "a/4", "web", "http:8080/tcp dns:53/udp m3:2905/sctp",
-		  "10.1.0.1=r 10.1.0.2=r 10.1.0.3=r 10.1.0.4=r 10.1.0.5=r 10.1.0.6=r 10.1.0.7=r");
+	    "10.1.0.1=r 10.1.0.2=r 10.1.0.3=r 10.1.0.4=r 10.1.0.5=r 10.1.0.6=r 10.1.0.7=r");
 	put_slice(w, "a/6", "web", "http:8080/tcp dns:53/udp m3:2905/sctp", "fd01::1=r fd01::2=r");
 	world_snapshot(w);
 	plan_sync(w->plan, &printer_operations, pr, &w->counts);
@@ -59,10 +59,10 @@ static void round_trip(const char *dir, const char *prefix, const char *text, si
 	run(command);
 	/* But for comments, counters of and policies of the built-in chains. */
 	snprintf(command, sizeof(command),
-		 "(%s-legacy-save -t nat; %s-legacy-save -t filter) | grep -v -e '^#' -e '^:[A-Z]* "
-		 "ACCEPT' "
-		 "> %s/out",
-		 prefix, prefix, dir);
+	    "(%s-legacy-save -t nat; %s-legacy-save -t filter) | grep -v -e '^#' -e '^:[A-Z]* "
+	    "ACCEPT' "
+	    "> %s/out",
+	    prefix, prefix, dir);
 	run(command);
 	snprintf(command, sizeof(command), "grep -v '^#' %s/in | diff - %s/out", dir, dir);
 	run(command);

@@ -140,12 +140,12 @@ static void tell_slice(struct process *p, uint8_t endpoints)
 	struct slice_port port = {"", PROTO_TCP, 8080};
 	struct endpoint *e = calloc(endpoints, sizeof(*e));
 	struct slice s = {.namespace = "a",
-			  .name = "web-1",
-			  .service = "web",
-			  .port_count = 1,
-			  .ports = &port,
-			  .endpoint_count = endpoints,
-			  .endpoints = e};
+	    .name = "web-1",
+	    .service = "web",
+	    .port_count = 1,
+	    .ports = &port,
+	    .endpoint_count = endpoints,
+	    .endpoints = e};
 
 	assert_non_null(e);
 	for (uint8_t i = 0; i < endpoints; i++) {
@@ -161,11 +161,11 @@ static void tell_lists(struct process *p)
 {
 	struct service_port port = {"", PROTO_TCP, 80, 0};
 	struct service s = {.namespace = "a",
-			    .name = "web",
-			    .cluster_ip_count = 1,
-			    .port_count = 1,
-			    .ports = &port,
-			    .cluster_ips = {{FAMILY_4, {10, 0, 0, 1}}}};
+	    .name = "web",
+	    .cluster_ip_count = 1,
+	    .port_count = 1,
+	    .ports = &port,
+	    .cluster_ips = {{FAMILY_4, {10, 0, 0, 1}}}};
 
 	objects_encode_list(&p->f, OBJ_LIST_BEGIN, KIND_SERVICE);
 	tell(p, WATCHER);

@@ -7,20 +7,17 @@ static void test_rules(void **state)
 	char text[1024];
 
 	(void)state;
-	snprintf(
-	    text, sizeof(text),
+	snprintf(text, sizeof(text),
 	    "-A KUBE-SERVICES -d 10.0.0.1/32 -p tcp -m comment --comment \"a/web:http cluster IP\" "
 	    "-m tcp --dport 80 -j %s\n"
 	    "-A KUBE-SERVICES -m comment --comment \"kubernetes service nodeports; NOTE: this must "
 	    "be the last rule in this chain\" -m addrtype --dst-type LOCAL -j KUBE-NODEPORTS\n",
 	    svc("a/web:http"));
 	assert_rules(w, "KUBE-SERVICES", text);
-	assert_rules(
-	    w, "f:KUBE-SERVICES",
+	assert_rules(w, "f:KUBE-SERVICES",
 	    "-A KUBE-SERVICES -d 10.0.0.2/32 -p udp -m comment --comment \"a/empty has no "
 	    "endpoints\" -m udp --dport 53 -j REJECT --reject-with icmp-port-unreachable\n");
-	snprintf(
-	    text, sizeof(text),
+	snprintf(text, sizeof(text),
 	    "-A %s -m comment --comment \"a/web:http -> 10.1.0.1:8080\" -m statistic --mode random "
 	    "--probability 0.50000000000 -j %s\n"
 	    "-A %s -m comment --comment \"a/web:http -> 10.1.0.2:8080\" -j %s\n",
@@ -28,10 +25,10 @@ static void test_rules(void **state)
 	    sep("a/web:http", "10.1.0.2:8080"));
 	assert_rules(w, svc("a/web:http"), text);
 	snprintf(text, sizeof(text),
-		 "-A %s -s 10.1.0.2/32 -m comment --comment \"a/web:http\" -j KUBE-MARK-MASQ\n"
-		 "-A %s -p tcp -m comment --comment \"a/web:http\" -m tcp -j DNAT --to-destination "
-		 "10.1.0.2:8080\n",
-		 sep("a/web:http", "10.1.0.2:8080"), sep("a/web:http", "10.1.0.2:8080"));
+	    "-A %s -s 10.1.0.2/32 -m comment --comment \"a/web:http\" -j KUBE-MARK-MASQ\n"
+	    "-A %s -p tcp -m comment --comment \"a/web:http\" -m tcp -j DNAT --to-destination "
+	    "10.1.0.2:8080\n",
+	    sep("a/web:http", "10.1.0.2:8080"), sep("a/web:http", "10.1.0.2:8080"));
 	assert_rules(w, sep("a/web:http", "10.1.0.2:8080"), text);
 	world_free(w);
 }
@@ -43,13 +40,12 @@ static void test_static_chains(void **state)
 	(void)state;
 	assert_rules(w, "KUBE-MARK-MASQ", "-A KUBE-MARK-MASQ -j MARK --set-xmark 0x4000/0x4000\n");
 	assert_rules(w, "6:KUBE-POSTROUTING",
-		     "-A KUBE-POSTROUTING -m mark ! --mark 0x4000/0x4000 -j RETURN\n"
-		     "-A KUBE-POSTROUTING -j MARK --set-xmark 0x4000/0x0\n"
-		     "-A KUBE-POSTROUTING -m comment --comment \"kubernetes service traffic "
-		     "requiring SNAT\" "
-		     "-j MASQUERADE --random-fully\n");
-	assert_rules(
-	    w, "f:KUBE-FORWARD",
+	    "-A KUBE-POSTROUTING -m mark ! --mark 0x4000/0x4000 -j RETURN\n"
+	    "-A KUBE-POSTROUTING -j MARK --set-xmark 0x4000/0x0\n"
+	    "-A KUBE-POSTROUTING -m comment --comment \"kubernetes service traffic "
+	    "requiring SNAT\" "
+	    "-j MASQUERADE --random-fully\n");
+	assert_rules(w, "f:KUBE-FORWARD",
 	    "-A KUBE-FORWARD -m conntrack --ctstate INVALID -j DROP\n"
 	    "-A KUBE-FORWARD -m comment --comment \"kubernetes forwarding rules\" -m mark --mark "
 	    "0x4000/0x4000 -j ACCEPT\n"
@@ -86,16 +82,16 @@ static void test_masquerade(void **state)
 	assert_true(world_sync(w));
 	rules = rules_of(w, svc("a/web"));
 	snprintf(text, sizeof(text),
-		 "-A %s ! -s 10.1.0.0/16 -d 10.0.0.1/32 -p tcp -m comment --comment \"a/web "
-		 "cluster IP\" "
-		 "-m tcp --dport 80 -j KUBE-MARK-MASQ\n",
-		 svc("a/web"));
+	    "-A %s ! -s 10.1.0.0/16 -d 10.0.0.1/32 -p tcp -m comment --comment \"a/web "
+	    "cluster IP\" "
+	    "-m tcp --dport 80 -j KUBE-MARK-MASQ\n",
+	    svc("a/web"));
 	assert_non_null(rules);
 	assert_memory_equal(rules, text, strlen(text));
 	free(rules);
 	/* No CIDR of this family: no masquerade rule. */
 	snprintf(text, sizeof(text), "-A %s -m comment --comment \"a/web -> [fd01::1]:80\" -j %s\n",
-		 svc("a/web"), sep("a/web", "[fd01::1]:80"));
+	    svc("a/web"), sep("a/web", "[fd01::1]:80"));
 	rules = malloc(64);
 	snprintf(rules, 64, "6:%s", svc("a/web"));
 	assert_rules(w, rules, text);
@@ -107,9 +103,9 @@ static void test_masquerade(void **state)
 	assert_int_equal(w->puts, 2); /* both KUBE-SVC-, nothing else */
 	rules = rules_of(w, svc("a/web"));
 	snprintf(text, sizeof(text),
-		 "-A %s -d 10.0.0.1/32 -p tcp -m comment --comment \"a/web cluster IP\" "
-		 "-m tcp --dport 80 -j KUBE-MARK-MASQ\n",
-		 svc("a/web"));
+	    "-A %s -d 10.0.0.1/32 -p tcp -m comment --comment \"a/web cluster IP\" "
+	    "-m tcp --dport 80 -j KUBE-MARK-MASQ\n",
+	    svc("a/web"));
 	assert_non_null(rules);
 	assert_memory_equal(rules, text, strlen(text));
 	free(rules);
@@ -125,7 +121,7 @@ static void test_probabilities(void **state)
 
 	(void)state;
 	put_slice(w, "a/web-1", "web", "http:8080/tcp",
-		  "10.1.0.1=r 10.1.0.2=r 10.1.0.3=r 10.1.0.4=r 10.1.0.5=r");
+	    "10.1.0.1=r 10.1.0.2=r 10.1.0.3=r 10.1.0.4=r 10.1.0.5=r");
 	assert_true(world_sync(w));
 	assert_true(ipt_chain_parse(&c, svc("a/web:http")));
 	k = kernel_find(w, &c);
@@ -148,8 +144,7 @@ static void test_both_families(void **state)
 	put_service(w, "a/web", "10.0.0.1 fd00::1", "http:80/tcp");
 	assert_true(world_sync(w));
 	assert_string_equal(w->put, "6:f:KUBE-SERVICES ");
-	assert_rules(
-	    w, "6:f:KUBE-SERVICES",
+	assert_rules(w, "6:f:KUBE-SERVICES",
 	    "-A KUBE-SERVICES -d fd00::1/128 -p tcp -m comment --comment \"a/web:http has no "
 	    "endpoints\" -m tcp --dport 80 -j REJECT --reject-with icmp6-port-unreachable\n");
 	put_slice(w, "a/web-6", "web", "http:8080/tcp", "fd01::1=r");
@@ -169,8 +164,10 @@ static void test_both_families(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_rules),	  cmocka_unit_test(test_static_chains),
-	    cmocka_unit_test(test_masquerade),	  cmocka_unit_test(test_probabilities),
+	    cmocka_unit_test(test_rules),
+	    cmocka_unit_test(test_static_chains),
+	    cmocka_unit_test(test_masquerade),
+	    cmocka_unit_test(test_probabilities),
 	    cmocka_unit_test(test_both_families),
 	};
 

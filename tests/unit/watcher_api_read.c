@@ -24,8 +24,8 @@ static void saw(struct seen *s, const char *bytes, size_t len)
 {
 	size_t used = strlen(s->text);
 
-	snprintf(s->text + used, sizeof(s->text) - used, "%s%.*s", used > 0 ? " " : "", (int)len,
-		 bytes);
+	snprintf(
+	    s->text + used, sizeof(s->text) - used, "%s%.*s", used > 0 ? " " : "", (int)len, bytes);
 	s->count++;
 }
 
@@ -46,8 +46,8 @@ static const char *on_line(void *arg, const char *line, size_t len)
 }
 
 /* Feeds TEXT in pieces of CHUNK bytes; NULL or the first complaint, also of the end. */
-static const char *read_list(struct api_list *l, struct seen *s, const char *text, size_t len,
-			     size_t chunk)
+static const char *read_list(
+    struct api_list *l, struct seen *s, const char *text, size_t len, size_t chunk)
 {
 	memset(s, 0, sizeof(*s));
 	*l = (struct api_list){.fn = on_item, .arg = s};
@@ -107,8 +107,8 @@ static void list_recorded(void **state)
 			assert_null(read_list(&l, &s, text, len, chunk));
 			assert_int_equal(l.items, json_array_size(json_object_get(whole, "items")));
 			assert_int_equal(l.bad_items, 0);
-			assert_string_equal(l.resource_version, json_string_value(json_object_get(
-								    metadata, "resourceVersion")));
+			assert_string_equal(l.resource_version,
+			    json_string_value(json_object_get(metadata, "resourceVersion")));
 			assert_int_equal(l.continue_token != NULL, pages[i].more);
 			api_list_clear(&l);
 		}
@@ -132,11 +132,11 @@ static void list_shapes(void **state)
 	    {"{\"items\":[{\"metadata\":{\"name\":\"a\"}}]," META "}", "a", NULL},
 	    {"{" META
 	     ",\"items\":[{\"metadata\":{\"name\":\"a\"}},{\"metadata\":{\"name\":\"b\"}}]}",
-	     "a b", NULL},
+		"a b", NULL},
 	    {"{" META ",\"items\":[{\"metadata\":{\"name\":\"}]\\\"\\\\\"}}]}", "}]\"\\", NULL},
 	    {"{" META ",\"items\":[{\"metadata\":{\"name\":\"a\",\"x\":\"\\u0000\"}}]}", "a", NULL},
 	    {"{" META ",\"a\":1,\"b\":true,\"c\":\"s\",\"d\":[1,[2]],\"e\":-1.5e3,\"items\":[]}",
-	     "", NULL},
+		"", NULL},
 	    {"{" META ",\"items\":[{\"x\":}, {\"metadata\":{\"name\":\"b\"}}]}", "b", NULL},
 	    {"{" META ",\"itemsandmuchmorethananynamewelookat\":[],\"items\":[]}", "", NULL},
 	    {"", NULL, "in the middle, after 0 bytes"},
@@ -267,13 +267,13 @@ static void event_kinds(void **state)
 	    {"{\"type\":\"BOOKMARK\",\"object\":{" META "}}", NULL, EVENT_BOOKMARK, "7", 0},
 	    {"{\"type\":\"RENAMED\",\"object\":{" META "}}", NULL, EVENT_UNKNOWN, "7", 0},
 	    {"{\"type\":\"ERROR\",\"object\":{\"code\":410,\"message\":\"old\"}}", NULL,
-	     EVENT_ERROR, "", 410},
+		EVENT_ERROR, "", 410},
 	    {"{\"type\":\"ERROR\",\"object\":{}}", NULL, EVENT_ERROR, "", 0},
 	    {"{\"type\":\"ADDED\",\"object\":{}}", "resourceVersion", 0, NULL, 0},
 	    {"{\"type\":\"ADDED\",\"object\":{\"metadata\":{\"resourceVersion\":\"\"}}}",
-	     "resourceVersion", 0, NULL, 0},
+		"resourceVersion", 0, NULL, 0},
 	    {"{\"type\":\"ADDED\",\"object\":{\"metadata\":{\"resourceVersion\":7}}}",
-	     "resourceVersion", 0, NULL, 0},
+		"resourceVersion", 0, NULL, 0},
 	    {"{\"type\":\"ADDED\",\"object\":[]}", "without", 0, NULL, 0},
 	    {"{\"type\":1,\"object\":{}}", "without", 0, NULL, 0},
 	    {"{}", "without", 0, NULL, 0},
@@ -335,10 +335,14 @@ static void status_messages(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(list_recorded),   cmocka_unit_test(list_shapes),
-	    cmocka_unit_test(list_bounds),     cmocka_unit_test(lines_any_cut),
-	    cmocka_unit_test(lines_stop),      cmocka_unit_test(lines_bound),
-	    cmocka_unit_test(event_kinds),     cmocka_unit_test(event_recorded_expired),
+	    cmocka_unit_test(list_recorded),
+	    cmocka_unit_test(list_shapes),
+	    cmocka_unit_test(list_bounds),
+	    cmocka_unit_test(lines_any_cut),
+	    cmocka_unit_test(lines_stop),
+	    cmocka_unit_test(lines_bound),
+	    cmocka_unit_test(event_kinds),
+	    cmocka_unit_test(event_recorded_expired),
 	    cmocka_unit_test(status_messages),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -21,8 +21,8 @@ static void url_list(void **state)
 	free(url);
 	url = api_url_list(&both, 1, "a+b/c=&d\xc3\xa9 ~");
 	assert_string_equal(url,
-			    "/p?limit=1&labelSelector=%21a.io%2Fb%2Cc%3Dd"
-			    "&fieldSelector=metadata.name%3Dn&continue=a%2Bb%2Fc%3D%26d%C3%A9%20~");
+	    "/p?limit=1&labelSelector=%21a.io%2Fb%2Cc%3Dd"
+	    "&fieldSelector=metadata.name%3Dn&continue=a%2Bb%2Fc%3D%26d%C3%A9%20~");
 	free(url);
 }
 

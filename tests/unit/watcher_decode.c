@@ -199,7 +199,7 @@ static const struct {
     {"{" META ",'spec':{'type':'ExternalName','clusterIP':'10.0.0.1'}}", DECODE_SKIP},
     {"{'metadata':{'namespace':'ns','name':'n','labels':"
      "{'service.kubernetes.io/service-proxy-name':''}},'spec':{'clusterIP':'10.0.0.1'}}",
-     DECODE_SKIP},
+	DECODE_SKIP},
     {"{" META ",'spec':7}", DECODE_BAD},
     {"{" META ",'spec':{'clusterIP':7}}", DECODE_BAD},
     {"{" META ",'spec':{'clusterIP':'10.0.0.256'}}", DECODE_BAD},
@@ -210,14 +210,14 @@ static const struct {
     {"{" META ",'spec':{'clusterIP':'10.0.0.1','healthCheckNodePort':65536}}", DECODE_BAD},
     {"{" META ",'spec':{'clusterIP':'10.0.0.1','sessionAffinity':'ClientIP',"
      "'sessionAffinityConfig':{'clientIP':{'timeoutSeconds':86401}}}}",
-     DECODE_BAD},
+	DECODE_BAD},
     {"{'metadata':{'name':'n'},'spec':{'clusterIP':'10.0.0.1'}}", DECODE_BAD},
     {"{'metadata':{'namespace':'ns'},'spec':{'clusterIP':'10.0.0.1'}}", DECODE_BAD},
     {"{'metadata':{'namespace':'ns','name':'A'},'spec':{'clusterIP':'10.0.0.1'}}", DECODE_BAD},
     {"{'metadata':{'namespace':'ns','name':'a\\\"b'},'spec':{'clusterIP':'10.0.0.1'}}", DECODE_BAD},
     {"{'metadata':{'namespace':'ns','name':"
      "'a234567890123456789012345678901234567890123456789012345678901234'}}",
-     DECODE_BAD}, /* 64 */
+	DECODE_BAD}, /* 64 */
     {"{'metadata':[]}", DECODE_BAD},
     {"[]", DECODE_BAD},
     {"'text'", DECODE_BAD},
@@ -314,8 +314,8 @@ static void test_slice_parts(void **state)
 	assert_int_equal(s.endpoints[2].flags, 0); /* serving follows ready */
 	assert_int_equal(s.endpoints[3].flags, EP_TERMINATING);
 	assert_int_equal(s.endpoints[4].flags, EP_READY | EP_SERVING | EP_NODE_HINTS);
-	assert_int_equal(s.endpoints[5].flags,
-			 EP_READY | EP_SERVING | EP_NODE_HINTS | EP_NODE_HINT_OURS);
+	assert_int_equal(
+	    s.endpoints[5].flags, EP_READY | EP_SERVING | EP_NODE_HINTS | EP_NODE_HINT_OURS);
 	assert_int_equal(s.endpoints[5].zone_hint_count, 2);
 	slice_clear(&s);
 	json_decref(json);
@@ -334,10 +334,10 @@ static const struct {
     {"{" SMETA ",'addressType':'IPv4','endpoints':'x'}", DECODE_BAD},
     {"{'metadata':{'namespace':'ns','name':'n','labels':{'kubernetes.io/service-name':'a.b'}},"
      "'addressType':'IPv4'}",
-     DECODE_BAD},
+	DECODE_BAD},
     {"{'metadata':{'namespace':'n/s','name':'n','labels':{'kubernetes.io/service-name':'a'}},"
      "'addressType':'IPv4'}",
-     DECODE_BAD},
+	DECODE_BAD},
 };
 
 static void test_slice_cases(void **state)
@@ -386,11 +386,11 @@ static void test_node_cases(void **state)
 	} cases[] = {
 	    {"{'metadata':{'name':'n'}}", "", false},
 	    {"{'metadata':{'name':'n','labels':{'failure-domain.beta.kubernetes.io/zone':'old'}}}",
-	     "old", false},
+		"old", false},
 	    {"{'metadata':{'name':'n','deletionTimestamp':'2026-11-22T08:11:58Z'}}", "", true},
 	    {"{'metadata':{'name':'n'},'spec':{'taints':[{'key':'x'},"
 	     "{'key':'ToBeDeletedByClusterAutoscaler','effect':'NoSchedule'}]}}",
-	     "", true},
+		"", true},
 	};
 
 	(void)state;
@@ -408,11 +408,16 @@ static void test_node_cases(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_service_web),	   cmocka_unit_test(test_service_kinds),
-	    cmocka_unit_test(test_slices),	   cmocka_unit_test(test_node),
-	    cmocka_unit_test(test_service_cases),  cmocka_unit_test(test_service_parts),
-	    cmocka_unit_test(test_slice_parts),	   cmocka_unit_test(test_slice_cases),
-	    cmocka_unit_test(test_slice_too_long), cmocka_unit_test(test_node_cases),
+	    cmocka_unit_test(test_service_web),
+	    cmocka_unit_test(test_service_kinds),
+	    cmocka_unit_test(test_slices),
+	    cmocka_unit_test(test_node),
+	    cmocka_unit_test(test_service_cases),
+	    cmocka_unit_test(test_service_parts),
+	    cmocka_unit_test(test_slice_parts),
+	    cmocka_unit_test(test_slice_cases),
+	    cmocka_unit_test(test_slice_too_long),
+	    cmocka_unit_test(test_node_cases),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

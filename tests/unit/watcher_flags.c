@@ -230,7 +230,7 @@ static void test_bad(void **state)
 	    {"--iptables-sync-period=0", "more than 0", FLAGS_BAD},
 	    {"--iptables-sync-period=30", "a duration such as", FLAGS_BAD},
 	    {"--iptables-sync-period=5s --iptables-min-sync-period=6s",
-	     "must not be longer than --iptables-sync-period (5s)", FLAGS_BAD},
+		"must not be longer than --iptables-sync-period (5s)", FLAGS_BAD},
 	    {"--cluster-cidr=10.0.0.0", "expected a prefix", FLAGS_BAD},
 	    {"--cluster-cidr=10.0.0.0/8,11.0.0.0/8", "expected a prefix", FLAGS_BAD},
 	    {"--cluster-cidr=10.0.0.0/8,", "expected a prefix", FLAGS_BAD},
@@ -247,7 +247,7 @@ static void test_bad(void **state)
 	    {"--manifest-path=/x --kubeconfig=/y", "cannot be given with --kubeconfig", FLAGS_BAD},
 	    {"--manifest-path=/nonexistent/x", "No such file", FLAGS_CONFIG},
 	    {"--kubeconfig=/nonexistent/x", "kubeconfig /nonexistent/x: cannot be read",
-	     FLAGS_CONFIG},
+		FLAGS_CONFIG},
 	};
 
 	(void)state;
@@ -324,10 +324,14 @@ static void test_absolute_paths(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_defaults),	   cmocka_unit_test(test_syntax),
-	    cmocka_unit_test(test_cluster_cidr),   cmocka_unit_test(test_periods),
-	    cmocka_unit_test(test_healthz),	   cmocka_unit_test(test_bad),
-	    cmocka_unit_test(test_help),	   cmocka_unit_test(test_in_cluster),
+	    cmocka_unit_test(test_defaults),
+	    cmocka_unit_test(test_syntax),
+	    cmocka_unit_test(test_cluster_cidr),
+	    cmocka_unit_test(test_periods),
+	    cmocka_unit_test(test_healthz),
+	    cmocka_unit_test(test_bad),
+	    cmocka_unit_test(test_help),
+	    cmocka_unit_test(test_in_cluster),
 	    cmocka_unit_test(test_absolute_paths),
 	};
 

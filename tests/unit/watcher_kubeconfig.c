@@ -95,10 +95,10 @@ static void test_data(void **state)
 
 	(void)state;
 	load_good(&a,
-		  HEAD "clusters:\n- name: k\n  cluster:\n    server: https://h\n"
-		       "    certificate-authority: ca.pem\n    certificate-authority-data: " PEM64
-		       "\nusers:\n- name: u\n  user:\n    client-certificate-data: " PEM64
-		       "\n    client-key-data: " PEM64 "\n    token: secret\n");
+	    HEAD "clusters:\n- name: k\n  cluster:\n    server: https://h\n"
+		 "    certificate-authority: ca.pem\n    certificate-authority-data: " PEM64
+		 "\nusers:\n- name: u\n  user:\n    client-certificate-data: " PEM64
+		 "\n    client-key-data: " PEM64 "\n    token: secret\n");
 	assert_string_equal(a.ca_data, "-----BEGIN TEST-----\n");
 	assert_null(a.ca_file); /* the data counts */
 	assert_string_equal(a.cert_data, "-----BEGIN TEST-----\n");
@@ -113,9 +113,9 @@ static void test_json(void **state)
 
 	(void)state;
 	load_good(&a,
-		  "{\"current-context\":\"c\",\"contexts\":[{\"name\":\"c\",\"context\":"
-		  "{\"cluster\":\"k\",\"user\":\"\"}}],\"clusters\":[{\"name\":\"k\",\"cluster\":"
-		  "{\"server\":\"https://h\",\"insecure-skip-tls-verify\":true}}]}");
+	    "{\"current-context\":\"c\",\"contexts\":[{\"name\":\"c\",\"context\":"
+	    "{\"cluster\":\"k\",\"user\":\"\"}}],\"clusters\":[{\"name\":\"k\",\"cluster\":"
+	    "{\"server\":\"https://h\",\"insecure-skip-tls-verify\":true}}]}");
 	assert_true(a.insecure_skip_tls_verify);
 	api_access_clear(&a);
 }
@@ -149,43 +149,43 @@ static void test_bad(void **state)
 	    {"a: 1\na: 2\n", "config:2: the key \"a\" stands here twice"},
 	    {"clusters: []\n", "config:1: current-context: is missing"},
 	    {"current-context: x\ncontexts:\n- {name: y}\n",
-	     "config:3: contexts: none has the name \"x\""},
+		"config:3: contexts: none has the name \"x\""},
 	    {"current-context: x\ncontexts: {}\n", "config:2: contexts: must be a list"},
 	    {"current-context: x\ncontexts:\n- {name: x}\n",
-	     "config:3: contexts \"x\": context: must be"},
+		"config:3: contexts \"x\": context: must be"},
 	    {"current-context: x\ncontexts:\n- {name: x, context: {user: u}}\n",
-	     ":3: cluster: the context"},
+		":3: cluster: the context"},
 	    {HEAD, "clusters: none has the name \"k\""},
 	    {HEAD CLUSTER, "users: none has the name \"u\""},
 	    {HEAD "clusters:\n- name: k\n  cluster: {}\nusers: [{name: u, user: {}}]\n",
-	     "config:9: server: is missing"},
+		"config:9: server: is missing"},
 	    {HEAD "clusters:\n- name: k\n  cluster: {server: 7}\nusers: [{name: u, user: {}}]\n",
-	     "config:9: server: must be a string"},
+		"config:9: server: must be a string"},
 	    {HEAD "clusters: [{name: k, cluster: {server: 'h:1'}}]\nusers: [{name: u, user: {}}]\n",
-	     "server \"h:1\": must begin with https://"},
+		"server \"h:1\": must begin with https://"},
 	    {HEAD CLUSTER "    insecure-skip-tls-verify: \"yes\"\n",
-	     "config:11: insecure-skip-tls-verify: must be true or false"},
+		"config:11: insecure-skip-tls-verify: must be true or false"},
 	    {HEAD CLUSTER "    insecure-skip-tls-verify: true\n    certificate-authority: ca.pem\n"
 			  "users: [{name: u, user: {}}]\n",
-	     "cannot stand beside a certificate authority"},
+		"cannot stand beside a certificate authority"},
 	    {HEAD CLUSTER "    proxy-url: http://p\n", "config:11: proxy-url is not supported"},
 	    {HEAD CLUSTER "    certificate-authority: none.pem\n", "/none.pem: No such file"},
 	    {HEAD CLUSTER "    certificate-authority-data: '*'\n", "is not base64"},
 	    {HEAD CLUSTER "    certificate-authority-data: QUJ\n", "is not base64"},
 	    {HEAD CLUSTER "    certificate-authority-data: QUJD\n", "is no PEM text"},
 	    {HEAD CLUSTER "users:\n- name: u\n  user:\n    exec: {command: aws}\n",
-	     "config:14: exec is not supported: the watcher runs no programs; use a client "
-	     "certificate"},
+		"config:14: exec is not supported: the watcher runs no programs; use a client "
+		"certificate"},
 	    {HEAD CLUSTER "users:\n- name: u\n  user: {auth-provider: {}}\n",
-	     "auth-provider is not"},
+		"auth-provider is not"},
 	    {HEAD CLUSTER "users:\n- name: u\n  user: {username: a, password: hunter2}\n",
-	     "config:13: username is not supported"},
+		"config:13: username is not supported"},
 	    {HEAD CLUSTER "users:\n- name: u\n  user: {client-certificate: cert.pem}\n",
-	     "client-key: is missing"},
+		"client-key: is missing"},
 	    {HEAD CLUSTER "users:\n- name: u\n  user: {client-key-data: " PEM64 "}\n",
-	     "client-certificate: is missing"},
+		"client-certificate: is missing"},
 	    {HEAD CLUSTER "users:\n- name: u\n  user: {token: 12345678}\n",
-	     "config:13: token: must be a string"},
+		"config:13: token: must be a string"},
 	};
 
 	(void)state;
@@ -256,9 +256,12 @@ static int tear_down(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_files), cmocka_unit_test(test_data),
-	    cmocka_unit_test(test_json),  cmocka_unit_test(test_master),
-	    cmocka_unit_test(test_bad),	  cmocka_unit_test(test_unreadable),
+	    cmocka_unit_test(test_files),
+	    cmocka_unit_test(test_data),
+	    cmocka_unit_test(test_json),
+	    cmocka_unit_test(test_master),
+	    cmocka_unit_test(test_bad),
+	    cmocka_unit_test(test_unreadable),
 	    cmocka_unit_test(test_url),
 	};
 

@@ -140,7 +140,7 @@ static void describe(char *heard, size_t size, unsigned type, struct cursor *c)
 	case OBJ_LIST_END:
 		assert_null(objects_decode_list(c, &kind));
 		snprintf(heard + len, size - len, "%s%d ", type == OBJ_LIST_BEGIN ? "(" : ")",
-			 (int)kind);
+		    (int)kind);
 		return;
 	case OBJ_SERVICE_PUT:
 		assert_null(objects_decode_service(c, &svc));
@@ -150,7 +150,7 @@ static void describe(char *heard, size_t size, unsigned type, struct cursor *c)
 	case OBJ_SLICE_PUT:
 		assert_null(objects_decode_slice(c, &slice));
 		snprintf(heard + len, size - len, "%s#%u:%u%s ", slice.name, slice.part,
-			 slice.endpoint_count, slice.last_part ? "." : "");
+		    slice.endpoint_count, slice.last_part ? "." : "");
 		slice_clear(&slice);
 		return;
 	case OBJ_NODE_PUT:
@@ -204,15 +204,13 @@ static void test_directory(void **state)
 	write_file("b.yaml", SERVICE("b") "---\n{{\n"); /* broken: what it said stays */
 	run_for(200);
 	hears("");
-	write_file(
-	    "0.json",
+	write_file("0.json",
 	    "{\"apiVersion\": \"v1\", \"kind\": \"Service\", \"metadata\": {\"name\": \"j\"},"
 	    " \"spec\": {\"clusterIP\": \"10.0.0.3\"}}");
 	run_for(200);
 	hears("node=me (1 default/j default/a default/b default/c )1 (2 )2 ");
 
-	write_file(
-	    "0.json",
+	write_file("0.json",
 	    "{\"apiVersion\": \"v1\", \"kind\": \"Service\", \"metadata\": {\"name\": \"j\"},"
 	    " \"spec\": {\"clusterIP\": \"10.0.0.3\"}}");
 	run_for(200);
@@ -242,8 +240,7 @@ static void test_long_slice(void **state)
 	path_to(path, "long.yaml");
 	f = fopen(path, "w");
 	assert_non_null(f);
-	fprintf(
-	    f,
+	fprintf(f,
 	    "apiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\nmetadata: {name: l-1, labels: "
 	    "{kubernetes.io/service-name: l}}\naddressType: IPv4\nendpoints:\n");
 	for (int i = 0; i < 200; i++)
@@ -307,9 +304,12 @@ static int tear_down(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_documents),  cmocka_unit_test(test_recording),
-	    cmocka_unit_test(test_no_yaml),    cmocka_unit_test(test_directory),
-	    cmocka_unit_test(test_long_slice), cmocka_unit_test(test_dirs),
+	    cmocka_unit_test(test_documents),
+	    cmocka_unit_test(test_recording),
+	    cmocka_unit_test(test_no_yaml),
+	    cmocka_unit_test(test_directory),
+	    cmocka_unit_test(test_long_slice),
+	    cmocka_unit_test(test_dirs),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);

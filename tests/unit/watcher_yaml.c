@@ -103,7 +103,7 @@ static void test_structure(void **state)
 	check("80: a\ntrue: b\n1.5: c\n", "{\"1.5\":\"c\",\"80\":\"a\",\"true\":\"b\"}");
 	check("a: &x [1, 2]\nb: *x\n", "{\"a\":[1,2],\"b\":[1,2]}");
 	check("- &x {a: 1, b: 2}\n- {b: 3, <<: *x}\n- {<<: [{c: 9}, *x], d: 4}",
-	      "[{\"a\":1,\"b\":2},{\"a\":1,\"b\":3},{\"a\":1,\"b\":2,\"c\":9,\"d\":4}]");
+	    "[{\"a\":1,\"b\":2},{\"a\":1,\"b\":3},{\"a\":1,\"b\":2,\"c\":9,\"d\":4}]");
 	check("&a x: 1\n", "{\"x\":1}");
 }
 
@@ -198,9 +198,12 @@ static void test_depth(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_types), cmocka_unit_test(test_structure),
-	    cmocka_unit_test(test_json),  cmocka_unit_test(test_errors),
-	    cmocka_unit_test(test_lines), cmocka_unit_test(test_alias_bomb),
+	    cmocka_unit_test(test_types),
+	    cmocka_unit_test(test_structure),
+	    cmocka_unit_test(test_json),
+	    cmocka_unit_test(test_errors),
+	    cmocka_unit_test(test_lines),
+	    cmocka_unit_test(test_alias_bomb),
 	    cmocka_unit_test(test_depth),
 	};
 
