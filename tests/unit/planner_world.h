@@ -59,7 +59,7 @@ static inline void remember(char *list, size_t size, const struct ipt_chain *c)
 
 	if (len + CHAIN_NAME_LEN + 4 < size)
 		snprintf(list + len, size - len, "%s%s%s ", c->family == FAMILY_6 ? "6:" : "",
-			 c->table == IPT_FILTER ? "f:" : "", ipt_chain_name(c, name));
+		    c->table == IPT_FILTER ? "f:" : "", ipt_chain_name(c, name));
 }
 
 static inline const char *kernel_put(void *arg, const struct ipt_chain *c)
@@ -137,8 +137,8 @@ static inline void kernel_check_jumps(struct world *w)
 /* What the planner sends, as the applier gets it. */
 static inline void world_frame(void *arg, const struct frame *f)
 {
-	static const struct txn_visitor kernel = {kernel_put, kernel_rule, kernel_delete,
-						  kernel_hook};
+	static const struct txn_visitor kernel = {
+	    kernel_put, kernel_rule, kernel_delete, kernel_hook};
 	struct frame_reader r;
 	struct cursor c;
 	unsigned type;
@@ -253,8 +253,8 @@ static inline uint8_t proto_of(const char *p)
 }
 
 /* IPS: "10.0.0.1 fd00::1"; PORTS: "http:80/tcp dns:53/udp"; an unnamed port is ":80/tcp". */
-static inline void put_service(struct world *w, const char *name, const char *ips,
-			       const char *ports)
+static inline void put_service(
+    struct world *w, const char *name, const char *ips, const char *ports)
 {
 	struct service s = {.ports = calloc(16, sizeof(*s.ports))};
 	char text[512], *at, *save = NULL, proto[8];
@@ -285,11 +285,11 @@ static inline void put_service(struct world *w, const char *name, const char *ip
  * t(erminating), h(as node hints), o(urs among them), and zone hints.
  */
 static inline void put_slice(struct world *w, const char *name, const char *service,
-			     const char *ports, const char *endpoints)
+    const char *ports, const char *endpoints)
 {
 	static const char letters[] = "rstho";
-	struct slice s = {.ports = calloc(16, sizeof(*s.ports)),
-			  .endpoints = calloc(64, sizeof(*s.endpoints))};
+	struct slice s = {
+	    .ports = calloc(16, sizeof(*s.ports)), .endpoints = calloc(64, sizeof(*s.endpoints))};
 	char text[4096], *at, *save = NULL, proto[8], ip[64], flags[16], zones[128];
 	unsigned port;
 
@@ -376,8 +376,8 @@ static inline void assert_no_chain(struct world *w, const char *name)
 
 /* --- chains of a TCP port, and a world to begin with --- */
 
-static inline const char *chain_name(uint8_t kind, const char *port, uint8_t proto,
-				     const char *endpoint)
+static inline const char *chain_name(
+    uint8_t kind, const char *port, uint8_t proto, const char *endpoint)
 {
 	static char names[8][CHAIN_NAME_LEN];
 	static unsigned turn;
