@@ -131,7 +131,7 @@ check-unit: unit-binaries
 # --- lint: formatting of everything, clang-tidy over the product ---
 
 ALL_SRC := $(wildcard $(addsuffix /*.c,common ipc $(PROCS)) tests/unit/*.c tests/tools/*.c tests/fuzz/*.c packaging/*.c)
-ALL_HDR := $(wildcard $(addsuffix /*.h,common ipc $(PROCS)) tests/unit/*.h)
+ALL_HDR := $(wildcard $(addsuffix /*.h,common ipc $(PROCS)) tests/unit/*.h tests/fuzz/*.h)
 TIDY    := $(patsubst %.c,$(BUILD)/lint/%.tidy,$(filter-out tests/%,$(ALL_SRC)))
 # Gates that take minutes use every processor, unless the caller said -j.
 JOBS    := $(if $(findstring j,$(firstword -$(MAKEFLAGS))),,-j$(shell nproc))
@@ -152,26 +152,31 @@ $(BUILD)/lint/%.tidy: %.c .clang-tidy Makefile
 	$(Q)clang-tidy --quiet $< -- -std=c11 $(DEFS) 2>$@.err || { cat $@.err; exit 1; }
 	$(Q)rm $@.err && touch $@
 
-# --- fuzz: libFuzzer with clang; each target for FUZZ_SECONDS ---
+# --- fuzz: libFuzzer with clang; each target, or those of FUZZ, for FUZZ_SECONDS ---
 
 FUZZ_SECONDS ?= 60
-FUZZ_BIN     := $(patsubst tests/fuzz/%.c,$(BUILD)-fuzz/%,$(wildcard tests/fuzz/*.c))
-FUZZ_PARTS   := $(wildcard common/*.c ipc/*.c) applier/ipt_tables.c applier/ipt_entry.c applier/ipt_ext.c
+FUZZ         ?= $(basename $(notdir $(wildcard tests/fuzz/*.c)))
+FUZZ_LIBS    := $(patsubst %,$(BUILD)/%.a,watcher listener ipc tables common)
 
-.PHONY: fuzz
-fuzz: $(FUZZ_BIN)
-	$(Q)for f in $(FUZZ_BIN); do \
-	    mkdir -p $$f.corpus && echo "$$f" && \
-	    $$f -max_total_time=$(FUZZ_SECONDS) -max_len=4096 -print_final_stats=0 -verbosity=0 \
-	        -artifact_prefix=$$f- $$f.corpus || exit 1; \
+.PHONY: fuzz fuzz-run
+fuzz:
+	$(Q)$(MAKE) --no-print-directory $(JOBS) CC=clang SANITIZE=1 BUILD=build-fuzz \
+	    CFLAGS='-O1 -g -fsanitize=fuzzer-no-link' fuzz-run
+
+# New inputs are kept beside the build; the seeds of tests/fuzz/corpus are only read.
+fuzz-run: $(FUZZ:%=$(BUILD)/tests/fuzz/%)
+	$(Q)for t in $(FUZZ); do \
+	    echo "$$t, $(FUZZ_SECONDS) seconds"; mkdir -p $(BUILD)/corpus/$$t; \
+	    ASAN_OPTIONS=detect_leaks=1 $(BUILD)/tests/fuzz/$$t -max_total_time=$(FUZZ_SECONDS) \
+	        -max_len=16384 -timeout=10 -verbosity=0 -print_funcs=0 -print_final_stats=1 -close_fd_mask=2 \
+	        -artifact_prefix=$(BUILD)/$$t- $(BUILD)/corpus/$$t $$(ls -d tests/fuzz/corpus/$$t 2>/dev/null) \
+	        || exit 1; \
 	done
 
-$(BUILD)-fuzz/%: tests/fuzz/%.c $(FUZZ_PARTS)
-	$(call say,FUZZ,$@)
-	$(Q)mkdir -p $(@D)
-	$(Q)clang -std=c11 $(DEFS) -g -O1 -fsanitize=fuzzer,address,undefined \
-	    -fno-sanitize-recover=all -o $@ $(filter %.c,$^) $(FUZZ_EXTRA_$*) \
-	    $(LIBS_ipc) $(LIBS_common) -levent_core $(FUZZ_LIBS_$*)
+$(BUILD)/tests/fuzz/%: $(BUILD)/tests/fuzz/%.o $(FUZZ_LIBS)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(ALL_LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(LIBS_watcher) $(LIBS_listener) \
+	    $(LIBS_ipc) $(LIBS_common)
 
 # --- the rest ---
 

@@ -1,0 +1,54 @@
+/*
+ * What strangers send to the listener. The first byte says where the network cuts it: the parser
+ * sees the beginning, then all, as the server does.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "listener/http.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+/* Parses a copy of exactly LEN bytes, so that a read beyond them is seen. */
+static int parse(const uint8_t *data, size_t len, struct http_request *r)
+{
+	char *copy = malloc(len > 0 ? len : 1);
+	int status;
+
+	if (copy == NULL)
+		abort();
+	memcpy(copy, data, len);
+	status = http_parse(copy, len, r);
+	free(copy);
+	return status;
+}
+
+static void check(int status, const struct http_request *r)
+{
+	static const int statuses[] = {HTTP_INCOMPLETE, 200, 400, 405, 414, 431, 505};
+	size_t i = 0, len = strnlen(r->path, sizeof(r->path));
+
+	while (i < sizeof(statuses) / sizeof(statuses[0]) && statuses[i] != status)
+		i++;
+	if (i == sizeof(statuses) / sizeof(statuses[0]) || len == sizeof(r->path))
+		abort();
+	if (status == 200 && (r->path[0] != '/' || strpbrk(r->path, "? \r\n") != NULL))
+		abort();
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct http_request first, all;
+	int early, late;
+
+	if (size < 1)
+		return 0;
+	early = parse(data + 1, (size - 1) * data[0] / 256, &first);
+	late = parse(data + 1, size - 1, &all);
+	check(early, &first);
+	check(late, &all);
+	/* An answer does not depend on what comes after the request. */
+	if (early != HTTP_INCOMPLETE && (early != late || memcmp(&first, &all, sizeof(all)) != 0))
+		abort();
+	return 0;
+}
