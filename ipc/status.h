@@ -10,8 +10,9 @@
 
 enum status_message {
 	STATUS_PENDING = 1, /* []: changes wait to be programmed (sent once per batch) */
-	STATUS_APPLIED,	    /* [generation]: everything known so far is programmed */
-	STATUS_NODE,	    /* [eligible]: the own Node is there and not being deleted */
+	STATUS_APPLIED, /* [generation]: what was PENDING is programmed; what came later is a new
+			   PENDING */
+	STATUS_NODE,	/* [eligible]: the own Node is there and not being deleted */
 };
 
 void status_encode_pending(struct frame *f);

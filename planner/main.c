@@ -129,10 +129,10 @@ static void finished(struct planner *p)
 		    (unsigned long long)p->counts.services, (unsigned long long)p->counts.endpoints,
 		    p->apply.generation == 0 ? "; the kernel had everything already" : "");
 	p->synced = true;
-	if (plan_waiting(p->plan))
-		schedule(p);
-	else
-		tell_applied(p);
+	/* Told even if more waits by now: under a steady stream of changes something always does.
+	 */
+	tell_applied(p);
+	schedule(p);
 }
 
 static void on_sync(evutil_socket_t fd, short what, void *arg)
@@ -342,9 +342,9 @@ int main(void)
 	struct event_base *base;
 
 	log_init("planner");
+	signal(SIGPIPE, SIG_IGN); /* write() tells */
+	signal(SIGINT, SIG_IGN);  /* a terminal's Ctrl-C is for the parent, whose end is ours */
 	config_load(&p.cfg, FD_CONFIG);
-	log_set_verbosity(p.cfg.verbosity);
-	signal(SIGPIPE, SIG_IGN);
 	base = event_base_new();
 	if (base == NULL)
 		fatal(EXIT_FAILED, "no event base: %s", strerror(errno));
