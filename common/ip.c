@@ -140,13 +140,15 @@ bool ip_cidr_is_canonical(const struct ip_cidr *c)
 
 bool ip_is_endpoint(const struct ip_addr *a)
 {
-	static const uint8_t zero[16], loopback6[16] = {[15] = 1};
+	static const uint8_t zero[16], loopback6[16] = {[15] = 1},
+				       broadcast[4] = {255, 255, 255, 255};
 	const uint8_t *b = a->b;
 
 	if (memcmp(b, zero, sizeof(zero)) == 0)
 		return false;
 	if (a->family == FAMILY_4)
-		return b[0] != 0 && b[0] != 127 && b[0] < 224 && !(b[0] == 169 && b[1] == 254);
+		return b[0] != 0 && b[0] != 127 && (b[0] & 0xf0) != 224 &&
+		       !(b[0] == 169 && b[1] == 254) && memcmp(b, broadcast, 4) != 0;
 	return memcmp(b, loopback6, sizeof(loopback6)) != 0 && b[0] != 0xff &&
 	       !(b[0] == 0xfe && (b[1] & 0xc0) == 0x80);
 }

@@ -47,8 +47,9 @@ bool ip_cidr_is_canonical(const struct ip_cidr *c);
 
 /*
  * May a packet be sent on to this address as an endpoint? Unicast, and neither unspecified,
- * loopback (127/8, ::1), link-local (169.254/16, fe80::/10), multicast, nor limited broadcast:
- * the API server's own rule for endpoint addresses (core validation, ValidateNonSpecialIP).
+ * loopback (127/8, ::1), link-local (169.254/16, fe80::/10), multicast, nor limited broadcast.
+ * The API server's own rule for endpoint addresses (core validation, ValidateNonSpecialIP) lets
+ * pass a little more (0/8, wide multicast). 240/4 is good: clouds give it to pods, Linux routes it.
  */
 bool ip_is_endpoint(const struct ip_addr *a);
 
