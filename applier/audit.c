@@ -13,19 +13,15 @@
 #define SYSLOG_PRIORITY (10 << 3 | 6)
 
 /* Appends to the text in BUF; what does not fit is cut. */
-static void vadd(char *buf, size_t size, const char *fmt, va_list ap)
-    __attribute__((format(printf, 3, 0)));
-
-static void vadd(char *buf, size_t size, const char *fmt, va_list ap)
+__attribute__((format(printf, 3, 0))) static void vadd(
+    char *buf, size_t size, const char *fmt, va_list ap)
 {
 	size_t len = strlen(buf);
 
 	vsnprintf(buf + len, size - len, fmt, ap);
 }
 
-static void add(char *buf, size_t size, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
-
-static void add(char *buf, size_t size, const char *fmt, ...)
+__attribute__((format(printf, 3, 4))) static void add(char *buf, size_t size, const char *fmt, ...)
 {
 	va_list ap;
 
@@ -61,12 +57,9 @@ void audit_write(const struct policy *p, const char *fmt, ...)
 
 const char *audit_table(uint8_t family, uint8_t table)
 {
-	static const char *const names[FAMILY_COUNT][IPT_TABLE_COUNT] = {
-	    [FAMILY_4] = {[IPT_NAT] = "ipv4 nat", [IPT_FILTER] = "ipv4 filter"},
-	    [FAMILY_6] = {[IPT_NAT] = "ipv6 nat", [IPT_FILTER] = "ipv6 filter"},
-	};
+	static const char *const names[] = {"ipv4 nat", "ipv4 filter", "ipv6 nat", "ipv6 filter"};
 
-	return names[family][table];
+	return names[family * IPT_TABLE_COUNT + table];
 }
 
 const char *audit_chain(char *buf, size_t size, const struct ipt_chain *c)
@@ -77,38 +70,13 @@ const char *audit_chain(char *buf, size_t size, const struct ipt_chain *c)
 	return buf;
 }
 
-const char *audit_hook(char *buf, size_t size, uint8_t family, unsigned number)
-{
-	const struct ipt_hook *h = &ipt_hooks[number];
-
-	snprintf(buf, size, "hook %u: %s %s -> %s", number, audit_table(family, h->table),
-	    h->builtin, ipt_chain_kinds[h->kind].name);
-	return buf;
-}
-
-static void add_target(char *buf, size_t size, const struct ipt_rule *r, const struct ipt_chain *c)
-{
-	struct ipt_chain target = {.family = c->family, .table = c->table, .kind = r->target_kind};
-	char name[CHAIN_NAME_LEN];
-
-	memcpy(target.hash, r->target_hash, sizeof(target.hash));
-	if (target.kind < CHAIN_KIND_COUNT)
-		add(buf, size, " target=%s", ipt_chain_name(&target, name));
-	if (!ipt_chain_valid(&target))
-		add(buf, size, " (no such chain: kind %u, table %u)", target.kind, target.table);
-}
-
 const char *audit_rule(char *buf, size_t size, const struct ipt_rule *r, const struct ipt_chain *c)
 {
-	char addr[IP_STRLEN], cidr[CIDR_STRLEN];
-	const struct ipt_template *t;
+	const struct ipt_template *t = &ipt_templates[r->template];
+	char addr[IP_STRLEN], cidr[CIDR_STRLEN], name[CHAIN_NAME_LEN];
+	struct ipt_chain target = {.kind = r->target_kind};
 
 	audit_chain(buf, size, c);
-	if (r->template >= IPT_TEMPLATE_COUNT) {
-		add(buf, size, ": template %u", r->template);
-		return buf;
-	}
-	t = &ipt_templates[r->template];
 	add(buf, size, ": %s", t->name);
 	if ((t->args & ARG_SRC) != 0)
 		add(buf, size, " src=%s", ip_cidr_format(&r->src, cidr));
@@ -124,7 +92,8 @@ const char *audit_rule(char *buf, size_t size, const struct ipt_rule *r, const s
 		add(buf, size, " to=%s port=%u", ip_format(&r->to, addr), r->to_port);
 	if ((t->args & ARG_PROBABILITY) != 0)
 		add(buf, size, " probability=%u", r->probability);
+	memcpy(target.hash, r->target_hash, sizeof(target.hash));
 	if ((t->args & ARG_TARGET) != 0)
-		add_target(buf, size, r, c);
+		add(buf, size, " target=%s", ipt_chain_name(&target, name));
 	return buf;
 }

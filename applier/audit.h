@@ -15,8 +15,7 @@ void audit_write(const struct policy *p, const char *fmt, ...)
 
 /* Each puts an operation into words in BUF (SIZE bytes; cut if it does not fit) and returns BUF. */
 const char *audit_chain(char *buf, size_t size, const struct ipt_chain *c);
-const char *audit_hook(char *buf, size_t size, uint8_t family, unsigned number);
-/* R may be one that was refused: nothing in it is relied upon but its numbers' types. */
+/* R may be refused for its arguments; its template and its target's kind exist. */
 const char *audit_rule(char *buf, size_t size, const struct ipt_rule *r, const struct ipt_chain *c);
 
 /* "ipv4 nat", as in the audit's and the results' words. FAMILY and TABLE must exist. */

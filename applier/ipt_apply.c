@@ -29,10 +29,8 @@ static const char *failed(
     struct apply *a, const struct ipt_handle *t, const char *verb, const char *what)
 {
 	int error = errno;
-	bool stale = error == ENOENT || error == EMLINK;
-	const char *why = error == ENOENT   ? "a chain is not there"
-			  : error == EMLINK ? "a rule still jumps to it"
-					    : ipt_handle_strerror(t, error);
+	bool stale = error == ENOENT;
+	const char *why = stale ? "a chain is not there" : ipt_families[t->family].strerror(error);
 
 	a->result->code = stale ? TXN_STALE : TXN_KERNEL;
 	a->result->error = error;
@@ -82,11 +80,10 @@ static const char *do_hook(void *arg, uint8_t family, unsigned number, bool on)
 {
 	struct apply *a = arg;
 	struct ipt_handle *t = table_of(a, family, ipt_hooks[number].table);
-	char what[AUDIT_TEXT_MAX];
 
 	if (ipt_hook_set(t, number, on) == 0)
 		return NULL;
-	return failed(a, t, on ? "set" : "remove", audit_hook(what, sizeof(what), family, number));
+	return failed(a, t, on ? "prepend to" : "remove from", ipt_hooks[number].builtin);
 }
 
 static const struct txn_visitor visitor = {do_chain_put, do_rule, do_chain_delete, do_hook};
@@ -141,7 +138,7 @@ static int each_chain(struct apply *a, bool deleted,
 
 /*
  * Every chain exists before the first jump to it, and loses its last jump before it is deleted, so
- * libiptc itself sees whatever is missing or still in use.
+ * whatever is missing or still in use shows.
  */
 static int prepare(struct apply *a)
 {

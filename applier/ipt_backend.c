@@ -49,11 +49,10 @@ ENTRY_FUNCTIONS(ip6tc, ip6t_entry)
 #define FAMILY_TABLE(prefix, name, domain, level)                                                  \
 	{                                                                                          \
 		name, domain, level, prefix##_init, prefix##_free, prefix##_strerror,              \
-		    prefix##_commit, prefix##_builtin, prefix##_is_chain, prefix##_first_chain,    \
-		    prefix##_next_chain, prefix##_get_policy, prefix##_create_chain,               \
-		    prefix##_flush_entries, prefix##_delete_chain, prefix##_delete_num_entry,      \
-		    prefix##_first, prefix##_next, prefix##_target, prefix##_append,               \
-		    prefix##_insert                                                                \
+		    prefix##_commit, prefix##_is_chain, prefix##_first_chain, prefix##_next_chain, \
+		    prefix##_create_chain, prefix##_flush_entries, prefix##_delete_chain,          \
+		    prefix##_get_references, prefix##_delete_num_entry, prefix##_first,            \
+		    prefix##_next, prefix##_target, prefix##_append, prefix##_insert               \
 	}
 const struct ipt_family ipt_families[FAMILY_COUNT] = {
     [FAMILY_4] = FAMILY_TABLE(iptc, "IPv4", AF_INET, IPPROTO_IP),
@@ -144,17 +143,15 @@ void ipt_unlock(const struct policy *p)
 	flock(p->lock_fd, LOCK_UN);
 }
 
-int ipt_get_info(uint8_t family, uint8_t table, uint32_t *entries, uint32_t *size)
+int ipt_get_info(uint8_t family, uint8_t table, uint32_t info[2])
 {
-	struct ipt_getinfo info = {
-	    0}; /* struct ip6t_getinfo and its option's number are the same */
-	socklen_t len = sizeof(info);
+	struct ipt_getinfo now = {0}; /* struct ip6t_getinfo and its option's number are the same */
+	socklen_t len = sizeof(now);
+	int r;
 
-	strlcpy(info.name, ipt_table_names[table], sizeof(info.name));
-	if (getsockopt(sockets[family], ipt_families[family].level, IPT_SO_GET_INFO, &info, &len) !=
-	    0)
-		return -1;
-	*entries = info.num_entries;
-	*size = info.size;
-	return 0;
+	strlcpy(now.name, ipt_table_names[table], sizeof(now.name));
+	r = getsockopt(sockets[family], ipt_families[family].level, IPT_SO_GET_INFO, &now, &len);
+	info[0] = now.num_entries;
+	info[1] = now.size;
+	return r;
 }

@@ -8,7 +8,6 @@
 #include "applier/policy.h"
 
 struct xtc_handle;
-struct xt_counters;
 
 /* libip4tc and libip6tc; what they return and take is in <libiptc/libiptc.h>. */
 struct ipt_family {
@@ -18,14 +17,13 @@ struct ipt_family {
 	void (*free)(struct xtc_handle *);
 	const char *(*strerror)(int);
 	int (*commit)(struct xtc_handle *);
-	int (*builtin)(const char *, struct xtc_handle *);
 	int (*is_chain)(const char *, struct xtc_handle *);
 	const char *(*first_chain)(struct xtc_handle *);
 	const char *(*next_chain)(struct xtc_handle *);
-	const char *(*get_policy)(const char *, struct xt_counters *, struct xtc_handle *);
 	int (*create_chain)(const char *, struct xtc_handle *);
 	int (*flush_entries)(const char *, struct xtc_handle *);
 	int (*delete_chain)(const char *, struct xtc_handle *);
+	int (*get_references)(unsigned *, const char *, struct xtc_handle *);
 	int (*delete_num_entry)(const char *, unsigned, struct xtc_handle *);
 	/* of struct ipt_entry or ip6t_entry */
 	const void *(*first_rule)(const char *, struct xtc_handle *);
@@ -50,7 +48,7 @@ void ipt_backend_open(struct policy *p);
 int ipt_lock(const struct policy *p);
 void ipt_unlock(const struct policy *p);
 
-/* The number of entries and the bytes of a table in the kernel now. 0, or -1 with errno. */
-int ipt_get_info(uint8_t family, uint8_t table, uint32_t *entries, uint32_t *size);
+/* The number of entries and of bytes of a table in the kernel now. 0, or -1 with errno. */
+int ipt_get_info(uint8_t family, uint8_t table, uint32_t info[2]);
 
 #endif

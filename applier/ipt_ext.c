@@ -56,32 +56,18 @@ static void match_ctstate(struct ipt_encoder *e, uint16_t states)
 	ct->state_mask = states;
 }
 
-/* Appends TEXT at *LEN; what does not fit is cut (the longest name and address do fit). */
-static void comment_add(struct xt_comment_info *c, size_t *len, const char *text)
-{
-	while (*text != '\0' && *len < sizeof(c->comment) - 1)
-		c->comment[(*len)++] = *text++;
-}
-
-static void match_comment(struct ipt_encoder *e, uint16_t arg __attribute__((unused)))
+static void match_comment(struct ipt_encoder *e, uint16_t endpoint)
 {
 	struct xt_comment_info *c = match_take(e->b, "comment", 0, sizeof(*c));
-	char addr[IP_STRLEN], endpoint[IP_STRLEN + 8], one[2] = "";
-	size_t len = 0;
+	const char *name = (e->args & ARG_NAME) != 0 ? e->rule->name : "";
+	char addr[IP_STRLEN];
 
-	for (const char *p = e->comment; *p != '\0'; p++) {
-		if (*p != '%') {
-			one[0] = *p;
-			comment_add(c, &len, one);
-		} else if (*++p == 'n') {
-			comment_add(c, &len, e->rule->name);
-		} else {
-			ip_format(&e->rule->to, addr);
-			snprintf(endpoint, sizeof(endpoint),
-			    e->family == FAMILY_4 ? "%s:%u" : "[%s]:%u", addr, e->rule->to_port);
-			comment_add(c, &len, endpoint);
-		}
-	}
+	if (endpoint == 0)
+		snprintf(c->comment, sizeof(c->comment), "%s%s", name, e->comment);
+	else
+		snprintf(c->comment, sizeof(c->comment),
+		    e->family == FAMILY_4 ? "%s%s%s:%u" : "%s%s[%s]:%u", name, e->comment,
+		    ip_format(&e->rule->to, addr), e->rule->to_port);
 }
 
 static void match_dst_type(struct ipt_encoder *e, uint16_t type)
@@ -146,7 +132,8 @@ static const struct {
     {MATCH_CTSTATE_EST,
 	XT_CONNTRACK_STATE_BIT(IP_CT_RELATED) | XT_CONNTRACK_STATE_BIT(IP_CT_ESTABLISHED),
 	match_ctstate},
-    {MATCH_COMMENT, 0, match_comment},
+    {MATCH_COMMENT, false, match_comment},
+    {MATCH_COMMENT_TO, true, match_comment},
     {MATCH_LOCAL_DST, XT_ADDRTYPE_LOCAL, match_dst_type},
     {MATCH_MARKED, false, match_mark},
     {MATCH_UNMARKED, true, match_mark},
@@ -224,9 +211,6 @@ static void target_standard(struct ipt_encoder *e, const char *name)
 void ipt_ext_target(struct ipt_encoder *e, enum ipt_verdict verdict, const char *jump)
 {
 	switch (verdict) {
-	case VERDICT_JUMP:
-		target_standard(e, jump);
-		break;
 	case VERDICT_DNAT:
 		target_dnat(e);
 		break;
@@ -242,14 +226,13 @@ void ipt_ext_target(struct ipt_encoder *e, enum ipt_verdict verdict, const char 
 	case VERDICT_REJECT:
 		target_reject(e);
 		break;
+	case VERDICT_JUMP:
 	case VERDICT_ACCEPT:
-		target_standard(e, "ACCEPT");
-		break;
 	case VERDICT_DROP:
-		target_standard(e, "DROP");
-		break;
 	case VERDICT_RETURN:
-		target_standard(e, "RETURN");
-		break;
+		target_standard(e, verdict == VERDICT_JUMP     ? jump
+				   : verdict == VERDICT_ACCEPT ? "ACCEPT"
+				   : verdict == VERDICT_DROP   ? "DROP"
+							       : "RETURN");
 	}
 }

@@ -31,6 +31,14 @@ static uint64_t chain_digest(const struct ipt_handle *t, const char *name)
 	return siphash_final(&s);
 }
 
+static uint64_t empty_digest(const struct ipt_handle *t)
+{
+	struct siphash s;
+
+	siphash_init(&s, &t->policy->key);
+	return siphash_final(&s);
+}
+
 /* What a chain or hook of ours adds to the digest of its table: a sum, whatever their order. */
 static uint64_t mark(const struct ipt_handle *t, const char *name, uint64_t digest)
 {
@@ -53,57 +61,17 @@ static uint64_t hook_digest(const struct ipt_handle *t, unsigned number)
 	return siphash_final(&s);
 }
 
-/* Bit of the hook that a rule of built-in chain NAME with DIGEST is, 0 if none. */
-static uint32_t hook_bit(const struct ipt_handle *t, const uint64_t digests[IPT_HOOK_COUNT],
-    const char *name, uint64_t digest)
-{
-	for (unsigned i = 0; i < IPT_HOOK_COUNT; i++)
-		if (ipt_hooks[i].table == t->table && digests[i] == digest &&
-		    strcmp(ipt_hooks[i].builtin, name) == 0)
-			return 1u << i;
-	return 0;
-}
-
-/* Feeds a chain that is not ours into S; *HOOKS gets the hooks found in it, which are ours. */
-static void feed_foreign(const struct ipt_handle *t, struct siphash *s, const char *name,
-    const uint64_t digests[IPT_HOOK_COUNT], uint32_t *hooks)
+/* Position of hook NUMBER's rule in its built-in chain, counted from 0; -1: it is off. */
+static int hook_at(const struct ipt_handle *t, unsigned number)
 {
 	const struct ipt_family *x = &ipt_families[t->family];
-	bool builtin = x->builtin(name, t->h) != 0;
-	struct xt_counters counters;
+	uint64_t digest = hook_digest(t, number);
+	const void *e = x->first_rule(ipt_hooks[number].builtin, t->h);
 
-	siphash_update(s, name, strlen(name) + 1);
-	if (builtin) {
-		const char *policy = x->get_policy(name, &counters, t->h);
-
-		siphash_update(s, policy, policy != NULL ? strlen(policy) : 0);
-	}
-	for (const void *e = x->first_rule(name, t->h); e != NULL; e = x->next_rule(e, t->h)) {
-		uint64_t digest = rule_digest(t, e);
-		uint32_t bit = builtin ? hook_bit(t, digests, name, digest) : 0;
-
-		*hooks |= bit;
-		if (bit == 0)
-			siphash_update(s, &digest, sizeof(digest));
-	}
-}
-
-/* Digest of everything in T that is not ours; *HOOKS gets the hooks that are on. */
-static uint64_t foreign_digest(const struct ipt_handle *t, uint32_t *hooks)
-{
-	const struct ipt_family *x = &ipt_families[t->family];
-	struct ipt_chain c = {.family = t->family, .table = t->table};
-	uint64_t digests[IPT_HOOK_COUNT];
-	struct siphash s;
-
-	for (unsigned i = 0; i < IPT_HOOK_COUNT; i++)
-		digests[i] = hook_digest(t, i);
-	*hooks = 0;
-	siphash_init(&s, &t->policy->key);
-	for (const char *n = x->first_chain(t->h); n != NULL; n = x->next_chain(t->h))
-		if (!ipt_chain_parse(&c, n))
-			feed_foreign(t, &s, n, digests, hooks);
-	return siphash_final(&s);
+	for (int at = 0; e != NULL; e = x->next_rule(e, t->h), at++)
+		if (rule_digest(t, e) == digest)
+			return at;
+	return -1;
 }
 
 int ipt_handle_walk(struct ipt_handle *t,
@@ -133,16 +101,15 @@ static int sum_chain(void *arg, const struct ipt_chain *c, uint64_t digest)
 int ipt_handle_read(struct ipt_handle *t, const struct policy *p, uint8_t family, uint8_t table)
 {
 	*t = (struct ipt_handle){.policy = p, .family = family, .table = table};
-	if (ipt_get_info(family, table, &t->entries, &t->size) != 0)
+	if (ipt_get_info(family, table, t->info) != 0 ||
+	    (t->h = ipt_families[family].init(ipt_table_names[table])) == NULL)
 		return -1;
-	t->h = ipt_families[family].init(ipt_table_names[table]);
-	if (t->h == NULL)
-		return -1;
-	t->foreign = foreign_digest(t, &t->hooks);
 	ipt_handle_walk(t, sum_chain, t);
 	for (unsigned i = 0; i < IPT_HOOK_COUNT; i++)
-		if ((t->hooks & 1u << i) != 0)
+		if (ipt_hooks[i].table == table && hook_at(t, i) >= 0) {
+			t->hooks |= 1u << i;
 			t->before += mark(t, "hook", i);
+		}
 	t->after = t->before;
 	return 0;
 }
@@ -178,29 +145,15 @@ void ipt_tables_close(struct ipt_handle t[IPT_TABLES])
 
 int ipt_handle_commit(struct ipt_handle *t)
 {
-	uint32_t hooks, entries, size;
+	uint32_t now[2];
 
-	if (foreign_digest(t, &hooks) != t->foreign) {
-		errno = ENOTRECOVERABLE;
+	if (ipt_get_info(t->family, t->table, now) != 0)
 		return -1;
-	}
-	/*
-	 * The kernel itself refuses only if the number of entries changed. This narrows the gap
-	 * that a writer who ignores the lock can slip through to the time of the system call.
-	 */
-	if (ipt_get_info(t->family, t->table, &entries, &size) != 0)
-		return -1;
-	if (entries != t->entries || size != t->size) {
+	if (memcmp(now, t->info, sizeof(now)) != 0) {
 		errno = EAGAIN;
 		return -1;
 	}
 	return ipt_families[t->family].commit(t->h) != 0 ? 0 : -1;
-}
-
-const char *ipt_handle_strerror(const struct ipt_handle *t, int error)
-{
-	return error == ENOTRECOVERABLE ? "a rule that is not ours would have changed"
-					: ipt_families[t->family].strerror(error);
 }
 
 /* --- changes; libiptc says 1 for success --- */
@@ -223,7 +176,7 @@ int ipt_chain_create(struct ipt_handle *t, const struct ipt_chain *c)
 		return 0;
 	if (changed(t, x->create_chain(name, t->h)) != 0)
 		return -1;
-	t->after += mark(t, name, chain_digest(t, name));
+	t->after += mark(t, name, empty_digest(t));
 	return 0;
 }
 
@@ -262,9 +215,9 @@ int ipt_chain_flush(struct ipt_handle *t, const struct ipt_chain *c)
 	const struct ipt_family *x = &ipt_families[t->family];
 	char name[CHAIN_NAME_LEN];
 
-	if (!x->is_chain(ipt_chain_name(c, name), t->h))
+	if (x->first_rule(ipt_chain_name(c, name), t->h) == NULL)
 		return 0;
-	t->after -= mark(t, name, chain_digest(t, name));
+	t->after += mark(t, name, empty_digest(t)) - mark(t, name, chain_digest(t, name));
 	return changed(t, x->flush_entries(name, t->h));
 }
 
@@ -272,47 +225,31 @@ int ipt_chain_delete(struct ipt_handle *t, const struct ipt_chain *c)
 {
 	const struct ipt_family *x = &ipt_families[t->family];
 	char name[CHAIN_NAME_LEN];
+	unsigned references;
 
-	if (!x->is_chain(ipt_chain_name(c, name), t->h))
+	if (!x->is_chain(ipt_chain_name(c, name), t->h) ||
+	    !x->get_references(&references, name, t->h) || references > 0)
 		return 0;
+	t->after -= mark(t, name, empty_digest(t));
 	return changed(t, x->delete_chain(name, t->h));
-}
-
-/* Deletes every rule that is exactly hook NUMBER. */
-static int hook_off(struct ipt_handle *t, unsigned number)
-{
-	const struct ipt_family *x = &ipt_families[t->family];
-	const char *chain = ipt_hooks[number].builtin;
-	uint64_t digest = hook_digest(t, number);
-	const void *e = x->first_rule(chain, t->h);
-	unsigned at = 0;
-
-	while (e != NULL) {
-		if (rule_digest(t, e) != digest) {
-			e = x->next_rule(e, t->h);
-			at++;
-		} else if (changed(t, x->delete_num_entry(chain, at, t->h)) != 0) {
-			return -1;
-		} else { /* E is gone */
-			e = x->first_rule(chain, t->h);
-			at = 0;
-		}
-	}
-	return 0;
 }
 
 int ipt_hook_set(struct ipt_handle *t, unsigned number, bool on)
 {
-	bool is = (t->hooks & 1u << number) != 0;
+	const struct ipt_family *x = &ipt_families[t->family];
+	const char *builtin = ipt_hooks[number].builtin;
 	struct ipt_blob b;
+	int at;
 
-	if (is == on)
+	if (((t->hooks & 1u << number) != 0) == on)
 		return 0;
 	t->hooks ^= 1u << number;
 	t->after += on ? mark(t, "hook", number) : -mark(t, "hook", number);
+	while (!on && (at = hook_at(t, number)) >= 0)
+		if (changed(t, x->delete_num_entry(builtin, (unsigned)at, t->h)) != 0)
+			return -1;
 	if (!on)
-		return hook_off(t, number);
+		return 0;
 	ipt_entry_encode_hook(&b, number, t->family);
-	return changed(
-	    t, ipt_families[t->family].insert_entry(ipt_hooks[number].builtin, b.bytes, 0, t->h));
+	return changed(t, x->insert_entry(builtin, b.bytes, 0, t->h));
 }

@@ -20,9 +20,8 @@ struct ipt_handle {
 	const struct policy *policy;
 	uint8_t family, table;
 	bool changed;
+	uint32_t info[2];	/* ipt_get_info() just before it was read */
 	uint64_t before, after; /* digests of all that is ours in it: as read, as changed */
-	uint64_t foreign;	/* of all that is not, as read */
-	uint32_t entries, size; /* of the table in the kernel, just before it was read */
 	uint32_t hooks;		/* bit per hook that is on */
 };
 
@@ -57,17 +56,14 @@ int ipt_chain_prepare(struct ipt_handle *t, const struct ipt_chain *c, uint64_t 
 int ipt_rule_append(struct ipt_handle *t, const struct ipt_chain *c, const struct ipt_rule *r);
 /* Before the deletion, so that chains to be deleted do not hold each other. Absent is fine. */
 int ipt_chain_flush(struct ipt_handle *t, const struct ipt_chain *c);
-/* EMLINK if a rule still jumps to C. Absent is fine. */
+/* C must be flushed. One that a foreign rule still jumps to stays, empty. Absent is fine. */
 int ipt_chain_delete(struct ipt_handle *t, const struct ipt_chain *c);
 int ipt_hook_set(struct ipt_handle *t, unsigned number, bool on);
 
 /*
- * Writes T's changes. 0, or -1 with errno: EAGAIN if another wrote the table since it was read;
- * ENOTRECOVERABLE if what is not ours would have changed (a bug: nothing was written). T is spent.
+ * Writes T's changes. 0, or -1 with errno: EAGAIN if the table's entries or bytes are not as many
+ * as when T was read, so that another has written, who ignored the lock. T is spent.
  */
 int ipt_handle_commit(struct ipt_handle *t);
-
-/* libiptc's words for an errno of a function above. */
-const char *ipt_handle_strerror(const struct ipt_handle *t, int error);
 
 #endif

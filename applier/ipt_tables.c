@@ -41,29 +41,29 @@ const struct ipt_hook ipt_hooks[IPT_HOOK_COUNT] = {
 const struct ipt_template ipt_templates[IPT_TEMPLATE_COUNT] = {
     [T_CLUSTER_IP] = {"cluster-ip", IPT_NAT, CHAIN_SERVICES,
 	ARG_DST | ARG_PROTO | ARG_DPORT | ARG_NAME | ARG_TARGET, MATCH_COMMENT | MATCH_PROTO,
-	VERDICT_JUMP, BIT(CHAIN_SVC), "%n cluster IP"},
+	VERDICT_JUMP, BIT(CHAIN_SVC), " cluster IP"},
     [T_NODEPORTS_LAST] = {"nodeports-last", IPT_NAT, CHAIN_SERVICES,
 	0, MATCH_COMMENT | MATCH_LOCAL_DST, VERDICT_JUMP, BIT(CHAIN_NODEPORTS),
 	"kubernetes service nodeports; NOTE: this must be the last rule in this chain"},
     [T_CLUSTER_IP_MASQ_OUTSIDE] = {"cluster-ip-masq-outside", IPT_NAT, CHAIN_SVC,
 	ARG_SRC | ARG_DST | ARG_PROTO | ARG_DPORT | ARG_NAME,
 	MATCH_NOT_SRC | MATCH_COMMENT | MATCH_PROTO,
-	VERDICT_JUMP, BIT(CHAIN_MARK_MASQ), "%n cluster IP"},
+	VERDICT_JUMP, BIT(CHAIN_MARK_MASQ), " cluster IP"},
     [T_CLUSTER_IP_MASQ_ALL] = {"cluster-ip-masq-all", IPT_NAT, CHAIN_SVC,
 	ARG_DST | ARG_PROTO | ARG_DPORT | ARG_NAME, MATCH_COMMENT | MATCH_PROTO,
-	VERDICT_JUMP, BIT(CHAIN_MARK_MASQ), "%n cluster IP"},
+	VERDICT_JUMP, BIT(CHAIN_MARK_MASQ), " cluster IP"},
     [T_ENDPOINT_RANDOM] = {"endpoint-random", IPT_NAT, CHAIN_SVC,
-	ARG_NAME | ARG_TO | ARG_PROBABILITY | ARG_TARGET, MATCH_COMMENT | MATCH_STATISTIC,
-	VERDICT_JUMP, BIT(CHAIN_SEP), "%n -> %t"},
+	ARG_NAME | ARG_TO | ARG_PROBABILITY | ARG_TARGET, MATCH_COMMENT_TO | MATCH_STATISTIC,
+	VERDICT_JUMP, BIT(CHAIN_SEP), " -> "},
     [T_ENDPOINT_LAST] = {"endpoint-last", IPT_NAT, CHAIN_SVC,
-	ARG_NAME | ARG_TO | ARG_TARGET, MATCH_COMMENT,
-	VERDICT_JUMP, BIT(CHAIN_SEP), "%n -> %t"},
+	ARG_NAME | ARG_TO | ARG_TARGET, MATCH_COMMENT_TO,
+	VERDICT_JUMP, BIT(CHAIN_SEP), " -> "},
     [T_HAIRPIN_MARK] = {"hairpin-mark", IPT_NAT, CHAIN_SEP,
 	ARG_NAME | ARG_TO, MATCH_SRC_TO | MATCH_COMMENT,
-	VERDICT_JUMP, BIT(CHAIN_MARK_MASQ), "%n"},
+	VERDICT_JUMP, BIT(CHAIN_MARK_MASQ), ""},
     [T_ENDPOINT_DNAT] = {"endpoint-dnat", IPT_NAT, CHAIN_SEP,
 	ARG_PROTO | ARG_NAME | ARG_TO, MATCH_COMMENT | MATCH_PROTO,
-	VERDICT_DNAT, 0, "%n"},
+	VERDICT_DNAT, 0, ""},
     [T_MARK_MASQ] = {"mark-masq", IPT_NAT, CHAIN_MARK_MASQ,
 	0, 0, VERDICT_SET_MARK, 0, NULL},
     [T_POSTROUTING_UNMARKED] = {"postrouting-unmarked", IPT_NAT, CHAIN_POSTROUTING,
@@ -74,7 +74,7 @@ const struct ipt_template ipt_templates[IPT_TEMPLATE_COUNT] = {
 	0, MATCH_COMMENT, VERDICT_MASQUERADE, 0, "kubernetes service traffic requiring SNAT"},
     [T_NO_ENDPOINTS_REJECT] = {"no-endpoints-reject", IPT_FILTER, CHAIN_SERVICES,
 	ARG_DST | ARG_PROTO | ARG_DPORT | ARG_NAME, MATCH_COMMENT | MATCH_PROTO,
-	VERDICT_REJECT, 0, "%n has no endpoints"},
+	VERDICT_REJECT, 0, " has no endpoints"},
     [T_FORWARD_INVALID] = {"forward-invalid", IPT_FILTER, CHAIN_FORWARD,
 	0, MATCH_CTSTATE_INVALID, VERDICT_DROP, 0, NULL},
     [T_FORWARD_MARKED] = {"forward-marked", IPT_FILTER, CHAIN_FORWARD,
@@ -187,19 +187,19 @@ static size_t label_len(const char *text)
  */
 static bool name_valid(const char *name)
 {
-	size_t len = label_len(name);
+	static const char behind[] = "/:"; /* ... the labels; nothing behind the third */
 
-	if (len == 0 || name[len] != '/')
-		return false;
-	name += len + 1;
-	len = label_len(name);
-	if (len == 0 || (name[len] != ':' && name[len] != '\0'))
-		return false;
-	if (name[len] == '\0')
-		return true;
-	name += len + 1;
-	len = label_len(name);
-	return len > 0 && name[len] == '\0';
+	for (int i = 0;; i++, name++) {
+		size_t len = label_len(name);
+
+		name += len;
+		if (len == 0 || (*name == '\0' && i == 0))
+			return false;
+		if (*name == '\0')
+			return true;
+		if (*name != behind[i])
+			return false;
+	}
 }
 
 static const char *check_addresses(const struct ipt_rule *r, uint8_t args, uint8_t family)

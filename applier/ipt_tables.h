@@ -108,11 +108,12 @@ enum ipt_match {
 	MATCH_CTSTATE_INVALID = 8,
 	MATCH_CTSTATE_EST = 16, /* RELATED,ESTABLISHED */
 	MATCH_COMMENT = 32,
-	MATCH_LOCAL_DST = 64, /* addrtype --dst-type LOCAL */
-	MATCH_MARKED = 128,   /* the masquerade bit is set */
-	MATCH_UNMARKED = 256, /* ... is not set */
-	MATCH_STATISTIC = 512,
-	MATCH_PROTO = 1024, /* -m tcp, udp, sctp, with --dport if ARG_DPORT */
+	MATCH_COMMENT_TO = 64, /* a comment that ends with the endpoint */
+	MATCH_LOCAL_DST = 128, /* addrtype --dst-type LOCAL */
+	MATCH_MARKED = 256,    /* the masquerade bit is set */
+	MATCH_UNMARKED = 512,  /* ... is not set */
+	MATCH_STATISTIC = 1024,
+	MATCH_PROTO = 2048, /* -m tcp, udp, sctp, with --dport if ARG_DPORT */
 };
 
 enum ipt_verdict {
@@ -155,7 +156,7 @@ struct ipt_template {
 	uint16_t matches; /* enum ipt_match */
 	uint8_t verdict;  /* enum ipt_verdict */
 	uint16_t targets; /* bit per chain_kind it may jump to (fixed if no ARG_TARGET: one bit) */
-	const char *comment; /* with MATCH_COMMENT: %n the name, %t the endpoint; nothing else */
+	const char *comment; /* behind the name, if ARG_NAME; NULL: none */
 };
 extern const struct ipt_template ipt_templates[IPT_TEMPLATE_COUNT];
 

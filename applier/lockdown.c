@@ -102,15 +102,6 @@ static void try_to_regain(void)
 	cap_free(caps);
 }
 
-/* x_tables' socket options: level and names of both families (ip6_tables.h has the same numbers).
- */
-#define LEVEL_IP	    IPPROTO_IP
-#define LEVEL_IPV6	    IPPROTO_IPV6
-#define XT_SET_REPLACE	    IPT_SO_SET_REPLACE
-#define XT_SET_ADD_COUNTERS IPT_SO_SET_ADD_COUNTERS
-#define XT_GET_INFO	    IPT_SO_GET_INFO
-#define XT_GET_ENTRIES	    IPT_SO_GET_ENTRIES
-
 /*
  * What the parent may do once locked, besides memory, time and exit (common/sandbox.c). No open,
  * socket, connect, send, exec, fork, kill, ptrace. An argument is numbered from 0.
@@ -129,17 +120,18 @@ static const struct sandbox_rule applier_rules[] = {
     ALLOW(flock),
     ALLOW(nanosleep),
     ALLOW(clock_nanosleep),
-    /* libiptc's sockets are duplicates of two that are open already */
+    /* libiptc's sockets are duplicates of two that are open already; ip6_tables has the same
+       numbers */
     ALLOW_IF(fcntl, 1, F_DUPFD_CLOEXEC),
     ALLOW_IF2(fcntl, 1, F_SETFD, 2, FD_CLOEXEC),
-    ALLOW_IF2(getsockopt, 1, LEVEL_IP, 2, XT_GET_INFO),
-    ALLOW_IF2(getsockopt, 1, LEVEL_IP, 2, XT_GET_ENTRIES),
-    ALLOW_IF2(getsockopt, 1, LEVEL_IPV6, 2, XT_GET_INFO),
-    ALLOW_IF2(getsockopt, 1, LEVEL_IPV6, 2, XT_GET_ENTRIES),
-    ALLOW_IF2(setsockopt, 1, LEVEL_IP, 2, XT_SET_REPLACE),
-    ALLOW_IF2(setsockopt, 1, LEVEL_IP, 2, XT_SET_ADD_COUNTERS),
-    ALLOW_IF2(setsockopt, 1, LEVEL_IPV6, 2, XT_SET_REPLACE),
-    ALLOW_IF2(setsockopt, 1, LEVEL_IPV6, 2, XT_SET_ADD_COUNTERS),
+    ALLOW_IF2(getsockopt, 1, IPPROTO_IP, 2, IPT_SO_GET_INFO),
+    ALLOW_IF2(getsockopt, 1, IPPROTO_IP, 2, IPT_SO_GET_ENTRIES),
+    ALLOW_IF2(getsockopt, 1, IPPROTO_IPV6, 2, IPT_SO_GET_INFO),
+    ALLOW_IF2(getsockopt, 1, IPPROTO_IPV6, 2, IPT_SO_GET_ENTRIES),
+    ALLOW_IF2(setsockopt, 1, IPPROTO_IP, 2, IPT_SO_SET_REPLACE),
+    ALLOW_IF2(setsockopt, 1, IPPROTO_IP, 2, IPT_SO_SET_ADD_COUNTERS),
+    ALLOW_IF2(setsockopt, 1, IPPROTO_IPV6, 2, IPT_SO_SET_REPLACE),
+    ALLOW_IF2(setsockopt, 1, IPPROTO_IPV6, 2, IPT_SO_SET_ADD_COUNTERS),
 };
 
 void lockdown(uid_t uid, gid_t gid)

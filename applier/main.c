@@ -25,7 +25,7 @@
 #include "ipc/config.h"
 #include "ipc/frame.h"
 
-static const char *const roles[USER_COUNT] = {"applier", "planner", "watcher", "listener"};
+static const char *const roles[USER_COUNT] = {"an unknown child", "planner", "watcher", "listener"};
 
 /* Descriptors 0 to 2 must be open, or a later open() becomes somebody's stderr. */
 static void open_standard_fds(void)
@@ -60,18 +60,16 @@ static int dry_run(const struct config *cfg, int config_fd, const struct user us
 /* Logs which child ended and why. Returns the exit status that this makes ours. */
 static int report_child(pid_t pid, int status, const pid_t pids[USER_COUNT])
 {
-	const char *role = "unknown child";
+	int i = USER_COUNT - 1;
 
-	for (int i = 0; i < USER_COUNT; i++)
-		if (pids[i] == pid)
-			role = roles[i];
-	if (WIFEXITED(status)) {
-		log_error("%s (pid %d) exited with status %d", role, pid, WEXITSTATUS(status));
-		return WEXITSTATUS(status) == EXIT_CONFIG ? EXIT_CONFIG : EXIT_FAILED;
-	}
-	log_error("%s (pid %d) was killed by signal %d%s", role, pid, WTERMSIG(status),
-	    WTERMSIG(status) == SIGSYS ? " (a system call its filter forbids)" : "");
-	return EXIT_FAILED;
+	while (i > 0 && pids[i] != pid)
+		i--;
+	if (WIFEXITED(status))
+		log_error("%s (pid %d) exited with status %d", roles[i], pid, WEXITSTATUS(status));
+	else
+		log_error("%s (pid %d) was killed by signal %d%s", roles[i], pid, WTERMSIG(status),
+		    WTERMSIG(status) == SIGSYS ? " (a system call its filter forbids)" : "");
+	return WIFEXITED(status) && WEXITSTATUS(status) == EXIT_CONFIG ? EXIT_CONFIG : EXIT_FAILED;
 }
 
 /*
@@ -172,7 +170,6 @@ int main(int argc, char **argv)
 	pid_t pids[USER_COUNT] = {0};
 	struct session *session;
 	struct policy *policy;
-	bool audit_is_syslog;
 	int missing_users, config_fd;
 
 	open_standard_fds();
@@ -186,9 +183,9 @@ int main(int argc, char **argv)
 	if (cfg.dry_run)
 		return dry_run(&cfg, config_fd, unready);
 	require_preparation(missing_capabilities, missing_users);
-	audit_is_syslog = setup_audit(&cfg);
+	setup_audit(&cfg);
 	setup_notify();
-	policy = policy_new(&cfg, APPLIER_FD_AUDIT, audit_is_syslog);
+	policy = policy_new(&cfg, APPLIER_FD_AUDIT);
 	ipt_backend_open(policy);
 	policy_freeze(policy);
 	setup_signals();

@@ -6,7 +6,7 @@
 
 #include "common/log.h"
 
-struct policy *policy_new(const struct config *cfg, int audit_fd, bool audit_is_syslog)
+struct policy *policy_new(const struct config *cfg, int audit_fd)
 {
 	struct policy *p =
 	    mmap(NULL, sizeof(*p), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -17,14 +17,13 @@ struct policy *policy_new(const struct config *cfg, int audit_fd, bool audit_is_
 	    .masq_bit = cfg->masquerade_bit,
 	    .key = cfg->key,
 	    .audit_fd = audit_fd,
-	    .audit_is_syslog = audit_is_syslog,
+	    .audit_is_syslog = strcmp(cfg->audit_log, "syslog") == 0,
 	    .lock_fd = -1,
-	    /* The kernel's own end is 512 MiB of table: 440,000 chains at ten endpoints a service.
-	     */
-	    .max_ops = 500000,
-	    .max_chains = 450000,
-	    .max_rules = 2000000,
-	    .max_bytes = UINT64_C(256) << 20,
+	    /* 50,000 services of five endpoints, both families: 600,000 chains, 1,500,000 rules */
+	    .max_ops = 1000000,
+	    .max_chains = 900000,
+	    .max_rules = 4000000,
+	    .max_bytes = UINT64_C(512) << 20,
 	    .max_requests = 1000,
 	};
 	return p;

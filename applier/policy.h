@@ -29,7 +29,7 @@ struct policy {
 };
 
 /* A policy from CFG, in a page of its own that lives as long as the process. fatal() on failure. */
-struct policy *policy_new(const struct config *cfg, int audit_fd, bool audit_is_syslog);
+struct policy *policy_new(const struct config *cfg, int audit_fd);
 /* From now on a write to P kills the process. */
 void policy_freeze(struct policy *p);
 

@@ -31,7 +31,6 @@ struct session {
 	uint32_t requests;
 
 	struct transaction txn;
-	char why[AUDIT_TEXT_MAX + 256];
 
 	/* A frame being handled. */
 	const uint8_t *data;
@@ -43,21 +42,11 @@ struct session {
 
 struct session *session_new(const struct policy *p, int fd)
 {
-	struct session *s = calloc(1, sizeof(*s));
+	static struct session s; /* too large for a stack, and there is one */
 
-	if (s == NULL)
-		fatal(EXIT_FAILED, "out of memory");
-	s->policy = p;
-	s->fd = fd;
-	s->state = IDLE;
-	transaction_init(&s->txn, p);
-	return s;
-}
-
-void session_free(struct session *s)
-{
-	transaction_free(&s->txn);
-	free(s);
+	s = (struct session){.policy = p, .fd = fd, .state = IDLE};
+	transaction_init(&s.txn, p);
+	return &s;
 }
 
 /* NULL, or why the answer could not be sent. */
@@ -132,8 +121,8 @@ static const char *answer_snapshot_request(struct session *s, struct cursor *c)
 	for (size_t i = 0; i < IPT_TABLES; i++)
 		wanted |= s->policy->families[i / IPT_TABLE_COUNT] ? 1u << i : 0;
 	locked = ipt_lock(s->policy) == 0; /* if not: each table is read at one moment anyway */
-	if (ipt_tables_read(tables, s->policy, wanted, s->why, sizeof(s->why)) != 0)
-		why = s->why;
+	if (ipt_tables_read(tables, s->policy, wanted, s->txn.refused, sizeof(s->txn.refused)) != 0)
+		why = "a table cannot be read";
 	if (locked)
 		ipt_unlock(s->policy);
 	if (why == NULL)
@@ -250,8 +239,5 @@ const char *session_frame(struct session *s, const uint8_t *data, size_t len)
 	    (unsigned long long)s->generation, (unsigned long long)transaction_ops(&s->txn),
 	    type < MESSAGES && messages[type].name != NULL ? messages[type].name : "frame", why,
 	    s->txn.refused[0] == '\0' ? "" : ": ", s->txn.refused);
-	if (why != s->why)
-		snprintf(s->why, sizeof(s->why), "%s%s%s", why,
-		    s->txn.refused[0] == '\0' ? "" : ": ", s->txn.refused);
-	return s->why;
+	return why;
 }

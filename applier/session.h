@@ -18,7 +18,6 @@ struct session;
 /* A session under P on the planner's channel FD. It lasts as long as the process. fatal() on
  * failure. */
 struct session *session_new(const struct policy *p, int fd);
-void session_free(struct session *s); /* leaves FD open */
 
 /*
  * Handles one datagram. NULL, or why the session cannot go on, in words: a violation of protocol or

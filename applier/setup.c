@@ -38,12 +38,7 @@ int setup_config(struct config *cfg, int argc, char **argv, const struct user *w
 {
 	static uint8_t buf[FRAME_MAX + 1];
 	char **args = calloc((size_t)argc + 2, sizeof(*args));
-	struct child oneshot = {.program = "kube-proxy-watcher",
-	    .argv = args,
-	    .user = watcher->known ? watcher : NULL,
-	    .keep_stdout = true,
-	    .channels = {-1}};
-	int sv[2], status;
+	int sv[2], fds[2] = {-1, -1}, status;
 	const char *why;
 	pid_t pid;
 	ssize_t n;
@@ -55,8 +50,8 @@ int setup_config(struct config *cfg, int argc, char **argv, const struct user *w
 	for (int i = 1; i < argc; i++)
 		args[i + 1] = argv[i];
 	channel_pair(sv);
-	oneshot.config_fd = sv[1];
-	pid = child_spawn(&oneshot);
+	fds[0] = sv[1];
+	pid = child_spawn("kube-proxy-watcher", args, watcher, true, fds);
 	close(sv[1]);
 	n = read(sv[0], buf, sizeof(buf));
 	close(sv[0]);
@@ -75,20 +70,14 @@ int setup_config(struct config *cfg, int argc, char **argv, const struct user *w
 	return seal(buf, (size_t)n);
 }
 
-static pid_t start(const char *program, int config_fd, const struct user *user, bool keep_stdout,
+static pid_t start(const char *program, const struct user *user, bool keep_stdout, int config_fd,
     int c0, int c1, int c2)
 {
 	char name[32];
 	char *argv[] = {name, NULL};
-	struct child c = {.program = program,
-	    .argv = argv,
-	    .user = user->known ? user : NULL,
-	    .keep_stdout = keep_stdout,
-	    .config_fd = config_fd,
-	    .channels = {c0, c1, c2, -1}};
 
-	snprintf(name, sizeof(name), "%s", program);
-	return child_spawn(&c);
+	strlcpy(name, program, sizeof(name));
+	return child_spawn(program, argv, user, keep_stdout, (int[]){config_fd, c0, c1, c2, -1});
 }
 
 int setup_children(const struct config *cfg, int config_fd, const struct user users[USER_COUNT],
@@ -100,19 +89,19 @@ int setup_children(const struct config *cfg, int config_fd, const struct user us
 	if (!cfg->dry_run) {
 		channel_pair(applier);
 		channel_pair(listener);
-		pids[USER_LISTENER] = start("kube-proxy-listener", config_fd, &users[USER_LISTENER],
-		    false, listener[1], -1, -1);
+		pids[USER_LISTENER] = start("kube-proxy-listener", &users[USER_LISTENER], false,
+		    config_fd, listener[1], -1, -1);
 		close(listener[1]);
 	}
-	pids[USER_PLANNER] = start("kube-proxy-planner", config_fd, &users[USER_PLANNER],
-	    cfg->dry_run, watcher[0], applier[1], listener[0]);
+	pids[USER_PLANNER] = start("kube-proxy-planner", &users[USER_PLANNER], cfg->dry_run,
+	    config_fd, watcher[0], applier[1], listener[0]);
 	close(watcher[0]);
 	if (!cfg->dry_run) {
 		close(applier[1]);
 		close(listener[0]);
 	}
 	pids[USER_WATCHER] =
-	    start("kube-proxy-watcher", config_fd, &users[USER_WATCHER], false, watcher[1], -1, -1);
+	    start("kube-proxy-watcher", &users[USER_WATCHER], false, config_fd, watcher[1], -1, -1);
 	close(watcher[1]);
 	return applier[0];
 }
@@ -140,30 +129,20 @@ static int connect_datagram(const char *path)
 	return fd;
 }
 
-bool setup_audit(const struct config *cfg)
+void setup_audit(const struct config *cfg)
 {
-	bool automatic = strcmp(cfg->audit_log, "auto") == 0;
-	bool is_syslog = automatic || strcmp(cfg->audit_log, "syslog") == 0;
-	int fd = -1;
+	int fd;
 
-	if (is_syslog) {
+	if (strcmp(cfg->audit_log, "syslog") == 0)
 		fd = connect_datagram("/dev/log");
-		if (fd < 0 && !automatic)
-			fatal(EXIT_CONFIG, "--audit-log=syslog: /dev/log: %s", strerror(errno));
-	} else if (strcmp(cfg->audit_log, "stderr") != 0) {
+	else if (strcmp(cfg->audit_log, "stderr") == 0)
+		fd = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, APPLIER_FD_FREE);
+	else
 		fd = open(
 		    cfg->audit_log, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0640);
-		if (fd < 0)
-			fatal(EXIT_CONFIG, "--audit-log=%s: %s", cfg->audit_log, strerror(errno));
-	}
-	if (fd < 0) {
-		is_syslog = false;
-		log_warn("audit lines go to stderr, which the other processes have too; "
-			 "--audit-log=FILE keeps them apart");
-		fd = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, APPLIER_FD_FREE);
-	}
+	if (fd < 0)
+		fatal(EXIT_CONFIG, "--audit-log=%s: %s", cfg->audit_log, strerror(errno));
 	fd_place(fd, APPLIER_FD_AUDIT);
-	return is_syslog;
 }
 
 static bool have_notify;

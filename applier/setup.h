@@ -23,9 +23,8 @@ int setup_config(struct config *cfg, int argc, char **argv, const struct user *w
 int setup_children(const struct config *cfg, int config_fd, const struct user users[USER_COUNT],
     pid_t pids[USER_COUNT]);
 
-/* Opens the audit log of CFG and puts it at APPLIER_FD_AUDIT. Returns whether it is syslog's
- * socket. */
-bool setup_audit(const struct config *cfg);
+/* Opens the audit log of CFG and puts it at APPLIER_FD_AUDIT. */
+void setup_audit(const struct config *cfg);
 
 /* Connects to the service manager's NOTIFY_SOCKET, if set, and puts it at APPLIER_FD_NOTIFY. */
 void setup_notify(void);

@@ -19,6 +19,8 @@
 #include "common/log.h"
 #include "ipc/fds.h"
 
+#define CHILD_FDS_MAX 5 /* configuration, life line, three channels */
+
 int users_load(struct user users[USER_COUNT])
 {
 	static const char *const names[USER_COUNT] = {
@@ -75,28 +77,24 @@ static int program_open(const char *program, char path[PATH_MAX])
 	return fd;
 }
 
-/* Puts C's descriptors at their fixed numbers and closes every other one. */
-static void arrange_fds(const struct child *c, int life)
+/* Puts the descriptors at their fixed numbers and closes every other one. */
+static void arrange_fds(const int fds[], int life, bool keep_stdout)
 {
-	int want[2 + CHILD_FDS_MAX];
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-	int n = 0, kept;
+	int up[CHILD_FDS_MAX], n = 0;
 
-	want[n++] = c->config_fd;
-	want[n++] = life;
-	for (int i = 0; i < CHILD_FDS_MAX && c->channels[i] >= 0; i++)
-		want[n++] = c->channels[i];
-	kept = n;
-	/* First out of the way of each other, then down. */
-	for (int i = 0; i < n; i++)
-		want[i] = fcntl(want[i], F_DUPFD_CLOEXEC, 100);
 	if (null < 0 || dup2(null, STDIN_FILENO) < 0 ||
-	    (!c->keep_stdout && dup2(null, STDOUT_FILENO) < 0))
+	    (!keep_stdout && dup2(null, STDOUT_FILENO) < 0))
 		fatal(EXIT_FAILED, "/dev/null: %s", strerror(errno));
+	/* First out of the way of each other, then down. */
+	up[n++] = fcntl(fds[0], F_DUPFD_CLOEXEC, 100);
+	up[n++] = fcntl(life, F_DUPFD_CLOEXEC, 100);
+	for (int i = 1; fds[i] >= 0 && n < CHILD_FDS_MAX; i++)
+		up[n++] = fcntl(fds[i], F_DUPFD_CLOEXEC, 100);
 	for (int i = 0; i < n; i++)
-		if (want[i] < 0 || dup2(want[i], FD_CONFIG + i) < 0)
-			fatal(EXIT_FAILED, "descriptors of %s: %s", c->program, strerror(errno));
-	if (close_range((unsigned)(FD_CONFIG + kept), ~0u, 0) != 0)
+		if (up[i] < 0 || dup2(up[i], FD_CONFIG + i) < 0)
+			fatal(EXIT_FAILED, "descriptors: %s", strerror(errno));
+	if (close_range((unsigned)(FD_CONFIG + n), ~0u, 0) != 0)
 		fatal(EXIT_FAILED, "close_range: %s", strerror(errno));
 }
 
@@ -117,22 +115,21 @@ static void die_with_parent(pid_t parent)
 		_exit(EXIT_FAILED); /* it died before we listened */
 }
 
-static _Noreturn void child_main(const struct child *c, int life, pid_t parent)
+static _Noreturn void execute(
+    const char *program, char *const argv[], const struct user *user, pid_t parent)
 {
 	static const char *const kept[] = {
 	    "TZ", "KUBERNETES_SERVICE_HOST", "KUBERNETES_SERVICE_PORT"};
 	char *env[sizeof(kept) / sizeof(kept[0]) + 1];
 	char path[PATH_MAX];
 	sigset_t none;
-	int n = 0, program;
+	int n = 0, fd = program_open(program, path);
 
-	arrange_fds(c, life);
-	program = program_open(c->program, path);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
-	if (c->user != NULL) {
+	if (user->known) {
 		drop_bounding_set();
-		drop_user(c->user->uid, c->user->gid);
+		drop_user(user->uid, user->gid);
 	}
 	drop_capabilities(NULL, 0);
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
@@ -145,12 +142,13 @@ static _Noreturn void child_main(const struct child *c, int life, pid_t parent)
 			n++;
 	}
 	env[n] = NULL;
-	fexecve(program, c->argv, env);
+	fexecve(fd, argv, env);
 	fatal(EXIT_CONFIG, "cannot execute %s: %s; is kube-proxy installed completely?", path,
 	    strerror(errno));
 }
 
-pid_t child_spawn(const struct child *c)
+pid_t child_spawn(const char *program, char *const argv[], const struct user *user,
+    bool keep_stdout, const int fds[])
 {
 	pid_t parent = getpid(), pid;
 	int life[2]; /* a pipe of its own: owner and signal belong to the open file, not the process
@@ -161,8 +159,10 @@ pid_t child_spawn(const struct child *c)
 	pid = fork();
 	if (pid < 0)
 		fatal(EXIT_FAILED, "fork: %s", strerror(errno));
-	if (pid == 0)
-		child_main(c, life[0], parent);
+	if (pid == 0) {
+		arrange_fds(fds, life[0], keep_stdout);
+		execute(program, argv, user, parent);
+	}
 	close(life[0]);
 	return pid;
 }

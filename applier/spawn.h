@@ -23,21 +23,14 @@ enum { USER_APPLIER, USER_PLANNER, USER_WATCHER, USER_LISTENER, USER_COUNT };
  */
 int users_load(struct user users[USER_COUNT]);
 
-#define CHILD_FDS_MAX 4
-
-struct child {
-	const char *program;	     /* file name: kube-proxy-planner ... */
-	char *const *argv;	     /* NULL-terminated, with argv[0] */
-	const struct user *user;     /* NULL: keep the own (started without privilege) */
-	bool keep_stdout;	     /* else /dev/null */
-	int config_fd;		     /* becomes FD_CONFIG */
-	int channels[CHILD_FDS_MAX]; /* become FD_FIRST_CHANNEL and on; -1 ends */
-};
-
 /*
- * Forks and executes. Returns the pid; fatal() if the child cannot be started. The parent keeps the
- * other end of the child's FD_LIFE for ever: when it closes, the kernel kills the child.
+ * Forks and executes PROGRAM (a file name) with ARGV as USER (not KNOWN: as whom we are). FDS,
+ * ended by -1, become descriptors 3 (FD_CONFIG), 5 (FD_FIRST_CHANNEL) and on; stdin is /dev/null,
+ * and stdout too unless KEEP_STDOUT. Returns the pid; fatal() if the child cannot be started. The
+ * parent keeps the other end of the child's FD_LIFE for ever: when it closes, the kernel kills the
+ * child.
  */
-pid_t child_spawn(const struct child *c);
+pid_t child_spawn(const char *program, char *const argv[], const struct user *user,
+    bool keep_stdout, const int fds[]);
 
 #endif

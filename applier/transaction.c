@@ -1,6 +1,8 @@
 #include "applier/transaction.h"
 
 #include <errno.h>
+#include <malloc.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -65,21 +67,18 @@ static const char *check_op(struct transaction *t, uint8_t family, uint8_t table
 
 static const char *check_chain(struct transaction *t, const struct ipt_chain *c, bool deleted)
 {
-	const char *why = ipt_chain_valid(c) ? NULL : "a chain that cannot exist";
+	const char *why = check_op(t, c->family, c->table);
 
-	if (why == NULL)
-		why = check_op(t, c->family, c->table);
 	if (why == NULL && t->chain_count == t->policy->max_chains)
 		why = "more chains than a transaction may have";
-	if (why != NULL) {
-		if (ipt_chain_valid(c))
-			audit_chain(t->refused, sizeof(t->refused), c);
-		return why;
-	}
-	t->chains[t->chain_count++] = (struct chain_op){.chain = *c, .deleted = deleted};
-	return NULL;
+	if (why != NULL)
+		audit_chain(t->refused, sizeof(t->refused), c);
+	else
+		t->chains[t->chain_count++] = (struct chain_op){.chain = *c, .deleted = deleted};
+	return why;
 }
 
+/* The decoder has checked that chains, templates and hooks exist. */
 static const char *check_chain_put(void *arg, const struct ipt_chain *c)
 {
 	struct transaction *t = arg;
@@ -129,14 +128,12 @@ static const char *check_chain_delete(void *arg, const struct ipt_chain *c)
 static const char *check_hook(void *arg, uint8_t family, unsigned number, bool on)
 {
 	struct transaction *t = arg;
-	const char *why = NULL;
+	const char *why = check_op(t, family, ipt_hooks[number].table);
 
 	(void)on;
-	if (family >= FAMILY_COUNT || number >= IPT_HOOK_COUNT)
-		return "a hook that does not exist";
-	why = check_op(t, family, ipt_hooks[number].table);
 	if (why != NULL)
-		audit_hook(t->refused, sizeof(t->refused), family, number);
+		snprintf(t->refused, sizeof(t->refused), "hook %u of %s", number,
+		    audit_table(family, ipt_hooks[number].table));
 	else
 		t->hooks++;
 	return why;
@@ -170,10 +167,5 @@ void transaction_clear(struct transaction *t)
 {
 	madvise(t->frames, t->policy->max_bytes, MADV_DONTNEED);
 	madvise(t->chains, chains_size(t->policy), MADV_DONTNEED);
-}
-
-void transaction_free(struct transaction *t)
-{
-	munmap(t->frames, t->policy->max_bytes);
-	munmap(t->chains, chains_size(t->policy));
+	malloc_trim(0); /* libiptc takes ten times the table and gives it back to malloc alone */
 }

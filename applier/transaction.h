@@ -46,7 +46,6 @@ const char *transaction_add(struct transaction *t, struct cursor *c, const void 
 void transaction_end(struct transaction *t);
 /* Gives the memory back. */
 void transaction_clear(struct transaction *t);
-void transaction_free(struct transaction *t); /* ... and the address space */
 /* Operations so far. */
 uint64_t transaction_ops(const struct transaction *t);
 

@@ -41,7 +41,7 @@ struct config {
 	struct ip_addr healthz_addr;
 	uint16_t healthz_port; /* 0: no health server */
 
-	char audit_log[CONFIG_PATH_MAX]; /* a path, "syslog", "stderr" or "auto" */
+	char audit_log[CONFIG_PATH_MAX]; /* a path, "syslog" or "stderr" */
 
 	struct siphash_key key; /* random per start: digests of chains, hash tables */
 };

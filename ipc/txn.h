@@ -90,9 +90,9 @@ struct txn_snapshot {
 enum txn_code {
 	TXN_OK = 0,
 	TXN_UNCHANGED, /* everything was so already; nothing was written */
-	TXN_STALE,  /* a chain jumped to or deleted is not as the planner thought: ask a snapshot */
-	TXN_BUSY,   /* other writers won every race: try again */
-	TXN_KERNEL, /* the kernel refused: errno and words */
+	TXN_STALE,     /* a chain jumped to is not there: ask a snapshot */
+	TXN_BUSY,      /* other writers won every race: try again */
+	TXN_KERNEL,    /* the kernel refused: errno and words */
 };
 
 struct txn_result {

@@ -26,25 +26,10 @@ static void print_address(
 	fprintf(l->out, " %s %s/%u", option, ip_format(a, ip), bits);
 }
 
-static void print_comment(FILE *out, const char *text, const struct ipt_rule *r)
-{
-	char endpoint[ENDPOINT_STRLEN];
-
-	fputs(" -m comment --comment \"", out);
-	for (; *text != '\0'; text++) {
-		if (*text != '%')
-			fputc(*text, out);
-		else if (*++text == 'n')
-			fputs(r->name, out);
-		else
-			fputs(names_endpoint(endpoint, &r->to, r->to_port), out);
-	}
-	fputc('"', out);
-}
-
 static void print_match(const struct line *l, enum ipt_match match)
 {
 	const struct ipt_rule *r = l->rule;
+	char endpoint[ENDPOINT_STRLEN];
 
 	switch (match) {
 	case MATCH_SRC:
@@ -58,7 +43,10 @@ static void print_match(const struct line *l, enum ipt_match match)
 		fputs(" -m conntrack --ctstate RELATED,ESTABLISHED", l->out);
 		break;
 	case MATCH_COMMENT:
-		print_comment(l->out, l->template->comment, r);
+	case MATCH_COMMENT_TO:
+		fprintf(l->out, " -m comment --comment \"%s%s%s\"",
+		    l->template->args & ARG_NAME ? r->name : "", l->template->comment,
+		    match == MATCH_COMMENT ? "" : names_endpoint(endpoint, &r->to, r->to_port));
 		break;
 	case MATCH_LOCAL_DST:
 		fputs(" -m addrtype --dst-type LOCAL", l->out);

@@ -193,10 +193,15 @@ static int make_absolute(const char *name, char path[CONFIG_PATH_MAX])
 	return -1;
 }
 
-static bool is_path(const char *audit_log)
+/* "auto" becomes what it means here; the parent opens no guesses. */
+static int settle_audit_log(struct config *cfg)
 {
-	return strcmp(audit_log, "auto") != 0 && strcmp(audit_log, "syslog") != 0 &&
-	       strcmp(audit_log, "stderr") != 0;
+	if (strcmp(cfg->audit_log, "auto") == 0)
+		strlcpy(cfg->audit_log, access("/dev/log", F_OK) == 0 ? "syslog" : "stderr",
+		    sizeof(cfg->audit_log));
+	if (strcmp(cfg->audit_log, "syslog") == 0 || strcmp(cfg->audit_log, "stderr") == 0)
+		return 0;
+	return make_absolute("audit-log", cfg->audit_log);
 }
 
 static int make_paths_absolute(struct config *cfg)
@@ -204,7 +209,7 @@ static int make_paths_absolute(struct config *cfg)
 	if (make_absolute("kubeconfig", cfg->kubeconfig) != 0 ||
 	    make_absolute("manifest-path", cfg->manifest_path) != 0)
 		return -1;
-	return is_path(cfg->audit_log) ? make_absolute("audit-log", cfg->audit_log) : 0;
+	return settle_audit_log(cfg);
 }
 
 /* A pod finds its apiserver in its environment; from here on it is in the configuration. */
@@ -271,8 +276,8 @@ static enum flags_result settle(struct flag_state *s)
 	struct config *cfg = s->cfg;
 
 	if (cfg->min_sync_period_ms > cfg->sync_period_ms) {
-		log_error("--iptables-min-sync-period (%.3gs) must not be longer than "
-			  "--iptables-sync-period (%.3gs); " SEE_HELP,
+		log_error("--iptables-min-sync-period (%gs) must not be longer than "
+			  "--iptables-sync-period (%gs); " SEE_HELP,
 		    (double)cfg->min_sync_period_ms / 1000, (double)cfg->sync_period_ms / 1000);
 		return FLAGS_BAD;
 	}

@@ -74,8 +74,6 @@ STALE = {
     "jump_missing": "a chain is not there: cannot add ipv4 nat KUBE-SVC-AIBAEAQCAIBAEAQC: "
                     "endpoint-last name=default/web to=10.244.1.10 port=8080 "
                     "target=KUBE-SEP-BEEQSCIJBEEQSCIJ",
-    "delete_referenced": "a rule still jumps to it: cannot delete ipv4 nat "
-                         "KUBE-SEP-AIBAEAQCAIBAEAQC",
 }
 
 FOREIGN = """*nat
@@ -155,6 +153,17 @@ class Escape(unittest.TestCase):
         self.assertIsNone(n.proc.poll())
         self.assertEqual(n.stop(), 0)
         self.assertEqual(self.saved(), self.before)
+
+    def test_zz_delete_referenced(self):
+        """A chain that a rule still jumps to is emptied and stays; the last test of the class."""
+        n = self.n
+        self.begin("delete_referenced")
+        n.wait("a result", lambda: "hostile: result" in n.logged())
+        self.assertIn("hostile: result 0", n.logged())
+        self.assertEqual(n.stop(), 0)
+        emptied = [line for line in self.before.splitlines()
+                   if not line.startswith("-A KUBE-SEP-AIBAEAQCAIBAEAQC ")]
+        self.assertEqual(self.saved().splitlines(), emptied)
 
     def test_empty_datagram_is_a_hang_up(self):
         self.begin("empty_datagram")

@@ -357,7 +357,7 @@ static void unknown_operation(void)
 static void quota_operations(void)
 {
 	begin();
-	for (int i = 0; i < 500001; i++)
+	for (int i = 0; i < 1000001; i++)
 		txn_hook(&writer, FAMILY_4, 0, true);
 	commit();
 }
@@ -365,7 +365,7 @@ static void quota_operations(void)
 static void quota_chains(void)
 {
 	begin();
-	for (int i = 0; i < 450001; i++)
+	for (int i = 0; i < 900001; i++)
 		put(IPT_NAT, CHAIN_SVC, 1);
 	commit();
 }
@@ -374,7 +374,7 @@ static void quota_rules(void)
 {
 	begin();
 	put(IPT_NAT, CHAIN_MARK_MASQ, 0);
-	for (int i = 0; i < 2000001; i++)
+	for (int i = 0; i < 4000001; i++)
 		put_rule(T_MARK_MASQ);
 	commit();
 }
@@ -388,7 +388,7 @@ static void quota_bytes(void)
 	r.name[127] = ':';
 	begin();
 	put(IPT_NAT, CHAIN_SVC, 1);
-	for (int i = 0; i < 2000000; i++)
+	for (int i = 0; i < 3000000; i++)
 		txn_rule(&writer, &r);
 	commit();
 }

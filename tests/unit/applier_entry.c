@@ -102,7 +102,7 @@ static void open_table(struct ipt_handle *t, uint8_t family, uint8_t table)
 static void commit_table(struct ipt_handle *t)
 {
 	if (ipt_handle_commit(t) != 0)
-		fail_msg("commit: %s", ipt_handle_strerror(t, errno));
+		fail_msg("commit: %s", ipt_families[t->family].strerror(errno));
 	ipt_handle_close(t);
 }
 

@@ -93,7 +93,7 @@ static inline void enter_namespace(void)
 static inline const struct policy *policy_in_namespace(int audit_fd)
 {
 	static const struct config cfg = {.masquerade_bit = 14, .key = {1, 2}};
-	struct policy *p = policy_new(&cfg, audit_fd, false);
+	struct policy *p = policy_new(&cfg, audit_fd);
 
 	enter_namespace();
 	ipt_backend_open(p);

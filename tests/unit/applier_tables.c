@@ -90,7 +90,8 @@ static void templates_keep_the_rules(void **state)
 			assert_true((t->args & ARG_DST) != 0 || (t->matches & narrowing) != 0);
 		if (t->verdict == VERDICT_DNAT)
 			assert_true((t->args & ARG_TO) != 0 && (t->args & ARG_PROTO) != 0);
-		assert_int_equal((t->matches & MATCH_COMMENT) != 0, t->comment != NULL);
+		assert_int_equal(
+		    (t->matches & (MATCH_COMMENT | MATCH_COMMENT_TO)) != 0, t->comment != NULL);
 	}
 	for (unsigned i = 0; i < IPT_HOOK_COUNT; i++) {
 		assert_true(ipt_chain_kinds[ipt_hooks[i].kind].tables & 1u << ipt_hooks[i].table);

@@ -28,7 +28,7 @@ static void config_round_trip(void **state)
 	    .sync_period_ms = 30000,
 	    .min_sync_period_ms = 1000,
 	    .healthz_port = 10256,
-	    .audit_log = "auto",
+	    .audit_log = "syslog",
 	    .key = {1, UINT64_MAX}};
 	struct config b;
 

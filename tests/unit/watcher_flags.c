@@ -89,7 +89,7 @@ static void test_defaults(void **state)
 	assert_int_equal(cfg.min_sync_period_ms, 1000);
 	assert_int_equal(cfg.healthz_port, 10256);
 	assert_int_equal(cfg.healthz_addr.family, FAMILY_4);
-	assert_string_equal(cfg.audit_log, "auto");
+	assert_string_equal(cfg.audit_log, access("/dev/log", F_OK) == 0 ? "syslog" : "stderr");
 	assert_string_equal(cfg.master, "https://10.0.0.1:6443");
 	assert_false(cfg.in_cluster);
 	assert_false(cfg.masquerade_all);
