@@ -109,7 +109,7 @@ $(BUILD)/tests/tools/%: $(BUILD)/tests/tools/%.o $(TABLES) $(BUILD)/ipc.a $(BUIL
 	$(call say,LD,$@)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS_ipc) $(LIBS_common)
 
-.PHONY: check check-unit users test-deps
+.PHONY: check check-unit check-valgrind users test-deps
 test-deps:
 	$(Q)packaging/deps test
 
@@ -124,9 +124,13 @@ check: test-deps
 check-built: all unit-binaries $(TOOL_BIN)
 	$(Q)/usr/bin/python3 tests/run --build $(BUILD) all $(ONLY)
 
-# Seconds, no root.
-check-unit: unit-binaries
+# Half a minute. Some of it starts the programs, and needs root for a network namespace.
+check-unit: all unit-binaries
 	$(Q)/usr/bin/python3 tests/run --build $(BUILD) unit $(ONLY)
+
+# The same under valgrind: invalid accesses, uninitialized values, leaks.
+check-valgrind: all unit-binaries
+	$(Q)/usr/bin/python3 tests/run --build $(BUILD) --valgrind unit $(ONLY)
 
 # --- lint: formatting of everything, clang-tidy over the product ---
 
