@@ -9,14 +9,20 @@
 
 #define TRIES 10 /* against writers that ignore the lock */
 
+/*
+ * The operations are read once per phase: every chain exists before the first jump to it, and has
+ * lost its last jump before it is deleted.
+ */
+enum phase { CREATE, FILL, EMPTY, DELETE, PHASES };
+
 struct apply {
 	const struct policy *policy;
 	const struct transaction *txn;
 	struct txn_result *result;
 	struct ipt_handle tables[IPT_TABLES];
-	uint32_t next_chain;   /* of txn->chains, while the frames are read again */
-	struct ipt_chain open; /* chain being filled, if FILL */
-	bool fill;
+	uint64_t before[IPT_TABLES]; /* their digests as read */
+	enum phase phase;
+	struct ipt_chain open; /* chain being filled */
 };
 
 static struct ipt_handle *table_of(struct apply *a, uint8_t family, uint8_t table)
@@ -30,7 +36,8 @@ static const char *failed(
 {
 	int error = errno;
 	bool stale = error == ENOENT;
-	const char *why = stale ? "a chain is not there" : ipt_families[t->family].strerror(error);
+	const char *why =
+	    stale ? "a chain is not there" : ipt_families[t->family].ops->strerror(error);
 
 	a->result->code = stale ? TXN_STALE : TXN_KERNEL;
 	a->result->error = error;
@@ -40,19 +47,27 @@ static const char *failed(
 	return "failed";
 }
 
-/* --- the operations, read a second time; audit_*() leave errno alone --- */
+/* --- the operations, read again; audit_*() leave errno alone --- */
+
+/* Does ACT to C if this is its PHASE. */
+static const char *do_chain(struct apply *a, enum phase phase, const struct ipt_chain *c,
+    int (*act)(struct ipt_handle *t, const struct ipt_chain *c), const char *verb)
+{
+	struct ipt_handle *t = table_of(a, c->family, c->table);
+	char what[AUDIT_TEXT_MAX];
+
+	if (a->phase != phase || act(t, c) == 0)
+		return NULL;
+	return failed(a, t, verb, audit_chain(what, sizeof(what), c));
+}
 
 static const char *do_chain_put(void *arg, const struct ipt_chain *c)
 {
 	struct apply *a = arg;
-	const struct chain_op *op = &a->txn->chains[a->next_chain++];
-	struct ipt_handle *t = table_of(a, c->family, c->table);
-	char what[AUDIT_TEXT_MAX];
+	const char *why = do_chain(a, CREATE, c, ipt_chain_create, "create");
 
 	a->open = *c;
-	if (ipt_chain_prepare(t, c, op->digest, &a->fill) == 0)
-		return NULL;
-	return failed(a, t, "empty", audit_chain(what, sizeof(what), c));
+	return why != NULL ? why : do_chain(a, FILL, c, ipt_chain_flush, "empty");
 }
 
 static const char *do_rule(void *arg, const struct ipt_rule *r)
@@ -61,19 +76,16 @@ static const char *do_rule(void *arg, const struct ipt_rule *r)
 	struct ipt_handle *t = table_of(a, a->open.family, a->open.table);
 	char what[AUDIT_TEXT_MAX];
 
-	if (!a->fill || ipt_rule_append(t, &a->open, r) == 0)
+	if (a->phase != FILL || ipt_rule_append(t, &a->open, r) == 0)
 		return NULL;
 	return failed(a, t, "add", audit_rule(what, sizeof(what), r, &a->open));
 }
 
-/* Deletions wait until every rule is in place. */
 static const char *do_chain_delete(void *arg, const struct ipt_chain *c)
 {
-	struct apply *a = arg;
+	const char *why = do_chain(arg, EMPTY, c, ipt_chain_flush, "empty");
 
-	(void)c;
-	a->next_chain++;
-	return NULL;
+	return why != NULL ? why : do_chain(arg, DELETE, c, ipt_chain_delete, "delete");
 }
 
 static const char *do_hook(void *arg, uint8_t family, unsigned number, bool on)
@@ -81,22 +93,21 @@ static const char *do_hook(void *arg, uint8_t family, unsigned number, bool on)
 	struct apply *a = arg;
 	struct ipt_handle *t = table_of(a, family, ipt_hooks[number].table);
 
-	if (ipt_hook_set(t, number, on) == 0)
+	if (a->phase != FILL || ipt_hook_set(t, number, on) == 0)
 		return NULL;
 	return failed(a, t, on ? "prepend to" : "remove from", ipt_hooks[number].builtin);
 }
 
 static const struct txn_visitor visitor = {do_chain_put, do_rule, do_chain_delete, do_hook};
 
-/* Reads the frames again. They are the ones that were checked: nobody else can write them. */
-static int fill_chains(struct apply *a)
+/* The frames are the ones that were checked: nobody else can write them. */
+static int read_again(struct apply *a)
 {
 	struct frame_reader reader;
 	struct cursor c;
 	uint32_t len;
 	unsigned type;
 
-	a->next_chain = 0;
 	for (size_t at = 0; at < a->txn->bytes; at += len) {
 		const char *why;
 
@@ -104,10 +115,8 @@ static int fill_chains(struct apply *a)
 		at += sizeof(len);
 		why = frame_open(&reader, a->txn->frames + at, len, &type, &c);
 		if (why != NULL) { /* it was good before: memory is what it lacks */
-			a->result->code = TXN_KERNEL;
-			a->result->error = ENOMEM;
-			snprintf(
-			    a->result->detail, sizeof(a->result->detail), "operations: %s", why);
+			errno = ENOMEM;
+			failed(a, &a->tables[0], "read", "the operations again");
 			return -1;
 		}
 		why = txn_decode_ops(&c, &visitor, a);
@@ -118,28 +127,6 @@ static int fill_chains(struct apply *a)
 	return 0;
 }
 
-/* Does ACT to each chain that is put (DELETED false) or deleted. */
-static int each_chain(struct apply *a, bool deleted,
-    int (*act)(struct ipt_handle *t, const struct ipt_chain *c), const char *verb)
-{
-	char what[AUDIT_TEXT_MAX];
-
-	for (uint32_t i = 0; i < a->txn->chain_count; i++) {
-		const struct ipt_chain *c = &a->txn->chains[i].chain;
-		struct ipt_handle *t = table_of(a, c->family, c->table);
-
-		if (a->txn->chains[i].deleted != deleted || act(t, c) == 0)
-			continue;
-		failed(a, t, verb, audit_chain(what, sizeof(what), c));
-		return -1;
-	}
-	return 0;
-}
-
-/*
- * Every chain exists before the first jump to it, and loses its last jump before it is deleted, so
- * whatever is missing or still in use shows.
- */
 static int prepare(struct apply *a)
 {
 	if (ipt_tables_read(a->tables, a->policy, a->txn->touched, a->result->detail,
@@ -148,10 +135,16 @@ static int prepare(struct apply *a)
 		a->result->error = errno;
 		return -1;
 	}
-	if (each_chain(a, false, ipt_chain_create, "create") != 0 || fill_chains(a) != 0 ||
-	    each_chain(a, true, ipt_chain_flush, "empty") != 0)
-		return -1;
-	return each_chain(a, true, ipt_chain_delete, "delete");
+	for (size_t i = 0; i < IPT_TABLES; i++)
+		if (a->tables[i].h != NULL)
+			a->before[i] = ipt_handle_digest(&a->tables[i]);
+	for (a->phase = CREATE; a->phase < PHASES; a->phase++) {
+		if (a->phase >= EMPTY && a->txn->deletes == 0)
+			break;
+		if (read_again(a) != 0)
+			return -1;
+	}
+	return 0;
 }
 
 /*
@@ -166,9 +159,12 @@ static int commit(struct apply *a, char summary[AUDIT_TEXT_MAX])
 	for (size_t i = 0; i < IPT_TABLES; i++) {
 		struct ipt_handle *t = &a->tables[i];
 		size_t len = strlen(summary);
+		uint64_t after = a->before[i];
 
 		if (t->h == NULL)
 			continue;
+		if (t->changed)
+			after = ipt_handle_digest(t);
 		if (t->changed && ipt_handle_commit(t) != 0) {
 			if (errno == EAGAIN)
 				return 1;
@@ -178,8 +174,8 @@ static int commit(struct apply *a, char summary[AUDIT_TEXT_MAX])
 		}
 		a->result->writes += t->changed;
 		snprintf(summary + len, AUDIT_TEXT_MAX - len, "; %s %016llx->%016llx",
-		    audit_table(t->family, t->table), (unsigned long long)t->before,
-		    (unsigned long long)t->after);
+		    audit_table(t->family, t->table), (unsigned long long)a->before[i],
+		    (unsigned long long)after);
 	}
 	return 0;
 }

@@ -48,9 +48,7 @@ ENTRY_FUNCTIONS(ip6tc, ip6t_entry)
 
 #define FAMILY_TABLE(prefix, name, domain, level)                                                  \
 	{                                                                                          \
-		name, domain, level, prefix##_init, prefix##_free, prefix##_strerror,              \
-		    prefix##_commit, prefix##_is_chain, prefix##_first_chain, prefix##_next_chain, \
-		    prefix##_create_chain, prefix##_flush_entries, prefix##_delete_chain,          \
+		name, domain, level, &prefix##_ops, prefix##_delete_chain,                         \
 		    prefix##_get_references, prefix##_delete_num_entry, prefix##_first,            \
 		    prefix##_next, prefix##_target, prefix##_append, prefix##_insert               \
 	}
@@ -96,15 +94,15 @@ static bool offered(unsigned f)
 		return false;
 	}
 	for (int t = 0; t < IPT_TABLE_COUNT; t++) {
-		struct xtc_handle *h = ipt_families[f].init(ipt_table_names[t]);
+		struct xtc_handle *h = ipt_families[f].ops->init(ipt_table_names[t]);
 
 		if (h == NULL) {
 			log_warn("%s: table %s: %s; this family is left alone",
 			    ipt_families[f].name, ipt_table_names[t],
-			    ipt_families[f].strerror(errno));
+			    ipt_families[f].ops->strerror(errno));
 			return false;
 		}
-		ipt_families[f].free(h);
+		ipt_families[f].ops->free(h);
 	}
 	return true;
 }

@@ -2,26 +2,17 @@
 #ifndef APPLIER_IPT_BACKEND_H
 #define APPLIER_IPT_BACKEND_H
 
+#include <libiptc/xtcshared.h>
 #include <stdint.h>
 
 #include "applier/ipt_tables.h"
 #include "applier/policy.h"
 
-struct xtc_handle;
-
-/* libip4tc and libip6tc; what they return and take is in <libiptc/libiptc.h>. */
+/* libip4tc and libip6tc; what their functions take and return is in <libiptc/libiptc.h>. */
 struct ipt_family {
 	const char *name;
 	int domain, level;
-	struct xtc_handle *(*init)(const char *);
-	void (*free)(struct xtc_handle *);
-	const char *(*strerror)(int);
-	int (*commit)(struct xtc_handle *);
-	int (*is_chain)(const char *, struct xtc_handle *);
-	const char *(*first_chain)(struct xtc_handle *);
-	const char *(*next_chain)(struct xtc_handle *);
-	int (*create_chain)(const char *, struct xtc_handle *);
-	int (*flush_entries)(const char *, struct xtc_handle *);
+	const struct xtc_ops *ops;
 	int (*delete_chain)(const char *, struct xtc_handle *);
 	int (*get_references)(unsigned *, const char *, struct xtc_handle *);
 	int (*delete_num_entry)(const char *, unsigned, struct xtc_handle *);

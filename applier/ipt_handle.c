@@ -31,15 +31,7 @@ static uint64_t chain_digest(const struct ipt_handle *t, const char *name)
 	return siphash_final(&s);
 }
 
-static uint64_t empty_digest(const struct ipt_handle *t)
-{
-	struct siphash s;
-
-	siphash_init(&s, &t->policy->key);
-	return siphash_final(&s);
-}
-
-/* What a chain or hook of ours adds to the digest of its table: a sum, whatever their order. */
+/* What a chain of ours adds to the digest of its table: a sum, whatever their order. */
 static uint64_t mark(const struct ipt_handle *t, const char *name, uint64_t digest)
 {
 	struct siphash s;
@@ -81,7 +73,8 @@ int ipt_handle_walk(struct ipt_handle *t,
 	struct ipt_chain c = {.family = t->family, .table = t->table};
 	int r = 0;
 
-	for (const char *n = x->first_chain(t->h); n != NULL && r == 0; n = x->next_chain(t->h))
+	for (const char *n = x->ops->first_chain(t->h); n != NULL && r == 0;
+	     n = x->ops->next_chain(t->h))
 		if (ipt_chain_parse(&c, n))
 			r = visit(arg, &c, chain_digest(t, n));
 	return r;
@@ -94,30 +87,33 @@ static int sum_chain(void *arg, const struct ipt_chain *c, uint64_t digest)
 	struct ipt_handle *t = arg;
 	char name[CHAIN_NAME_LEN];
 
-	t->before += mark(t, ipt_chain_name(c, name), digest);
+	t->sum += mark(t, ipt_chain_name(c, name), digest);
 	return 0;
+}
+
+uint64_t ipt_handle_digest(struct ipt_handle *t)
+{
+	t->sum = t->hooks;
+	ipt_handle_walk(t, sum_chain, t);
+	return t->sum;
 }
 
 int ipt_handle_read(struct ipt_handle *t, const struct policy *p, uint8_t family, uint8_t table)
 {
 	*t = (struct ipt_handle){.policy = p, .family = family, .table = table};
 	if (ipt_get_info(family, table, t->info) != 0 ||
-	    (t->h = ipt_families[family].init(ipt_table_names[table])) == NULL)
+	    (t->h = ipt_families[family].ops->init(ipt_table_names[table])) == NULL)
 		return -1;
-	ipt_handle_walk(t, sum_chain, t);
 	for (unsigned i = 0; i < IPT_HOOK_COUNT; i++)
-		if (ipt_hooks[i].table == table && hook_at(t, i) >= 0) {
+		if (ipt_hooks[i].table == table && hook_at(t, i) >= 0)
 			t->hooks |= 1u << i;
-			t->before += mark(t, "hook", i);
-		}
-	t->after = t->before;
 	return 0;
 }
 
 void ipt_handle_close(struct ipt_handle *t)
 {
 	if (t->h != NULL)
-		ipt_families[t->family].free(t->h);
+		ipt_families[t->family].ops->free(t->h);
 	t->h = NULL;
 }
 
@@ -131,7 +127,7 @@ int ipt_tables_read(struct ipt_handle t[IPT_TABLES], const struct policy *p, uns
 			if ((wanted & 1u << i) == 0 || ipt_handle_read(&t[i], p, f, n) == 0)
 				continue;
 			snprintf(why, size, "cannot read %s: %s", audit_table(f, n),
-			    ipt_families[f].strerror(errno));
+			    ipt_families[f].ops->strerror(errno));
 			return -1;
 		}
 	return 0;
@@ -153,7 +149,7 @@ int ipt_handle_commit(struct ipt_handle *t)
 		errno = EAGAIN;
 		return -1;
 	}
-	return ipt_families[t->family].commit(t->h) != 0 ? 0 : -1;
+	return ipt_families[t->family].ops->commit(t->h) != 0 ? 0 : -1;
 }
 
 /* --- changes; libiptc says 1 for success --- */
@@ -171,27 +167,9 @@ int ipt_chain_create(struct ipt_handle *t, const struct ipt_chain *c)
 	const struct ipt_family *x = &ipt_families[t->family];
 	char name[CHAIN_NAME_LEN];
 
-	ipt_chain_name(c, name);
-	if (x->is_chain(name, t->h))
+	if (x->ops->is_chain(ipt_chain_name(c, name), t->h))
 		return 0;
-	if (changed(t, x->create_chain(name, t->h)) != 0)
-		return -1;
-	t->after += mark(t, name, empty_digest(t));
-	return 0;
-}
-
-int ipt_chain_prepare(struct ipt_handle *t, const struct ipt_chain *c, uint64_t digest, bool *fill)
-{
-	char name[CHAIN_NAME_LEN];
-	uint64_t old;
-
-	ipt_chain_name(c, name);
-	old = chain_digest(t, name);
-	*fill = old != digest;
-	if (!*fill)
-		return 0;
-	t->after += mark(t, name, digest) - mark(t, name, old);
-	return changed(t, ipt_families[t->family].flush_entries(name, t->h));
+	return changed(t, x->ops->create_chain(name, t->h));
 }
 
 int ipt_rule_append(struct ipt_handle *t, const struct ipt_chain *c, const struct ipt_rule *r)
@@ -202,7 +180,8 @@ int ipt_rule_append(struct ipt_handle *t, const struct ipt_chain *c, const struc
 	struct ipt_blob b;
 
 	/* libiptc would take the name for an extension's, and the kernel look for a module. */
-	if (ipt_rule_target(r, c, &target) && !x->is_chain(ipt_chain_name(&target, name), t->h)) {
+	if (ipt_rule_target(r, c, &target) &&
+	    !x->ops->is_chain(ipt_chain_name(&target, name), t->h)) {
 		errno = ENOENT;
 		return -1;
 	}
@@ -217,8 +196,7 @@ int ipt_chain_flush(struct ipt_handle *t, const struct ipt_chain *c)
 
 	if (x->first_rule(ipt_chain_name(c, name), t->h) == NULL)
 		return 0;
-	t->after += mark(t, name, empty_digest(t)) - mark(t, name, chain_digest(t, name));
-	return changed(t, x->flush_entries(name, t->h));
+	return changed(t, x->ops->flush_entries(name, t->h));
 }
 
 int ipt_chain_delete(struct ipt_handle *t, const struct ipt_chain *c)
@@ -227,10 +205,9 @@ int ipt_chain_delete(struct ipt_handle *t, const struct ipt_chain *c)
 	char name[CHAIN_NAME_LEN];
 	unsigned references;
 
-	if (!x->is_chain(ipt_chain_name(c, name), t->h) ||
+	if (!x->ops->is_chain(ipt_chain_name(c, name), t->h) ||
 	    !x->get_references(&references, name, t->h) || references > 0)
 		return 0;
-	t->after -= mark(t, name, empty_digest(t));
 	return changed(t, x->delete_chain(name, t->h));
 }
 
@@ -244,7 +221,6 @@ int ipt_hook_set(struct ipt_handle *t, unsigned number, bool on)
 	if (((t->hooks & 1u << number) != 0) == on)
 		return 0;
 	t->hooks ^= 1u << number;
-	t->after += on ? mark(t, "hook", number) : -mark(t, "hook", number);
 	while (!on && (at = hook_at(t, number)) >= 0)
 		if (changed(t, x->delete_num_entry(builtin, (unsigned)at, t->h)) != 0)
 			return -1;

@@ -20,9 +20,9 @@ struct ipt_handle {
 	const struct policy *policy;
 	uint8_t family, table;
 	bool changed;
-	uint32_t info[2];	/* ipt_get_info() just before it was read */
-	uint64_t before, after; /* digests of all that is ours in it: as read, as changed */
-	uint32_t hooks;		/* bit per hook that is on */
+	uint32_t info[2]; /* ipt_get_info() just before it was read */
+	uint64_t sum;	  /* ipt_handle_digest() at work */
+	uint32_t hooks;	  /* bit per hook that is on */
 };
 
 /* Reads a table. 0, or -1 with errno. Close it in either case. */
@@ -48,13 +48,14 @@ void ipt_tables_close(struct ipt_handle t[IPT_TABLES]);
 int ipt_handle_walk(struct ipt_handle *t,
     int (*visit)(void *arg, const struct ipt_chain *c, uint64_t digest), void *arg);
 
+/* Digest of all that is ours in T as it is now, with its changes. */
+uint64_t ipt_handle_digest(struct ipt_handle *t);
+
 /* Each changes T: 0, or -1 with errno. */
 int ipt_chain_create(struct ipt_handle *t, const struct ipt_chain *c); /* if it is missing */
-/* Empties C unless its content has DIGEST already; *FILL tells whether rules are to be appended. */
-int ipt_chain_prepare(struct ipt_handle *t, const struct ipt_chain *c, uint64_t digest, bool *fill);
 /* ENOENT if R jumps to a chain that is not there. */
 int ipt_rule_append(struct ipt_handle *t, const struct ipt_chain *c, const struct ipt_rule *r);
-/* Before the deletion, so that chains to be deleted do not hold each other. Absent is fine. */
+/* Empties C: before it is filled, or deleted. Absent is fine. */
 int ipt_chain_flush(struct ipt_handle *t, const struct ipt_chain *c);
 /* C must be flushed. One that a foreign rule still jumps to stays, empty. Absent is fine. */
 int ipt_chain_delete(struct ipt_handle *t, const struct ipt_chain *c);

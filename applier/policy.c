@@ -21,7 +21,6 @@ struct policy *policy_new(const struct config *cfg, int audit_fd)
 	    .lock_fd = -1,
 	    /* 50,000 services of five endpoints, both families: 600,000 chains, 1,500,000 rules */
 	    .max_ops = 1000000,
-	    .max_chains = 900000,
 	    .max_rules = 4000000,
 	    .max_bytes = UINT64_C(512) << 20,
 	    .max_requests = 1000,

@@ -22,7 +22,6 @@ struct policy {
 
 	/* Quotas; beyond one the planner is broken. */
 	uint32_t max_ops;      /* of a transaction */
-	uint32_t max_chains;   /* put or deleted in a transaction */
 	uint32_t max_rules;    /* of a transaction */
 	uint64_t max_bytes;    /* of a transaction's frames */
 	uint32_t max_requests; /* transactions and snapshots in one second */

@@ -184,7 +184,6 @@ static const char *answer_commit(struct session *s, struct cursor *c)
 		return "a commit of another generation";
 	if (ops != transaction_ops(&s->txn))
 		return "a commit with another number of operations than came";
-	transaction_end(&s->txn);
 	ipt_apply(s->policy, &s->txn, &r, summary);
 	s->writes = r.writes;
 	if (r.code == TXN_OK || r.code == TXN_UNCHANGED)

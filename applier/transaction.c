@@ -6,7 +6,6 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "applier/ipt_entry.h"
 #include "applier/ipt_handle.h"
 #include "common/log.h"
 
@@ -21,23 +20,15 @@ static void *reserve(size_t size)
 	return p;
 }
 
-static size_t chains_size(const struct policy *p)
-{
-	return p->max_chains * sizeof(struct chain_op);
-}
-
 void transaction_init(struct transaction *t, const struct policy *p)
 {
-	*t = (struct transaction){
-	    .policy = p, .frames = reserve(p->max_bytes), .chains = reserve(chains_size(p))};
+	*t = (struct transaction){.policy = p, .frames = reserve(p->max_bytes)};
 }
 
 void transaction_begin(struct transaction *t, uint64_t generation)
 {
-	*t = (struct transaction){.policy = t->policy,
-	    .frames = t->frames,
-	    .chains = t->chains,
-	    .generation = generation};
+	*t = (struct transaction){
+	    .policy = t->policy, .frames = t->frames, .generation = generation};
 }
 
 uint64_t transaction_ops(const struct transaction *t)
@@ -45,84 +36,60 @@ uint64_t transaction_ops(const struct transaction *t)
 	return (uint64_t)t->puts + t->deletes + t->hooks;
 }
 
-/* The chain being put is complete. */
-static void close_chain(struct transaction *t)
-{
-	if (t->open)
-		t->chains[t->chain_count - 1].digest = siphash_final(&t->digest);
-	t->open = false;
-}
-
 /* What holds for an operation of any kind. */
 static const char *check_op(struct transaction *t, uint8_t family, uint8_t table)
 {
-	close_chain(t);
+	t->open = false;
 	if (!t->policy->families[family])
 		return "an address family that is not offered";
-	if (transaction_ops(t) == t->policy->max_ops)
+	if (transaction_ops(t) >= t->policy->max_ops)
 		return "more operations than a transaction may have";
 	t->touched |= 1u << ipt_index(family, table);
 	return NULL;
 }
 
-static const char *check_chain(struct transaction *t, const struct ipt_chain *c, bool deleted)
+/* The decoder has checked that chains, templates and hooks exist. */
+static const char *check_chain(struct transaction *t, const struct ipt_chain *c)
 {
 	const char *why = check_op(t, c->family, c->table);
 
-	if (why == NULL && t->chain_count == t->policy->max_chains)
-		why = "more chains than a transaction may have";
 	if (why != NULL)
 		audit_chain(t->refused, sizeof(t->refused), c);
-	else
-		t->chains[t->chain_count++] = (struct chain_op){.chain = *c, .deleted = deleted};
 	return why;
 }
 
-/* The decoder has checked that chains, templates and hooks exist. */
 static const char *check_chain_put(void *arg, const struct ipt_chain *c)
 {
 	struct transaction *t = arg;
-	const char *why = check_chain(t, c, false);
+	const char *why = check_chain(t, c);
 
-	if (why != NULL)
-		return why;
 	t->puts++;
+	t->chain = *c;
 	t->open = true;
-	siphash_init(&t->digest, &t->policy->key);
-	return NULL;
+	return why;
 }
 
 static const char *check_rule(void *arg, const struct ipt_rule *r)
 {
 	struct transaction *t = arg;
-	const struct ipt_chain *c;
-	struct ipt_blob b;
 	const char *why;
 
 	if (!t->open)
 		return "rules without a chain";
-	c = &t->chains[t->chain_count - 1].chain;
-	why = ipt_rule_check(r, c);
-	if (why == NULL && t->rules == t->policy->max_rules)
+	why = ipt_rule_check(r, &t->chain);
+	if (why == NULL && t->rules++ == t->policy->max_rules)
 		why = "more rules than a transaction may have";
-	if (why != NULL) {
-		audit_rule(t->refused, sizeof(t->refused), r, c);
-		return why;
-	}
-	t->rules++;
-	ipt_entry_encode(&b, r, c, t->policy->masq_bit);
-	ipt_blob_digest(&t->digest, &b, c->family);
-	return NULL;
+	if (why != NULL)
+		audit_rule(t->refused, sizeof(t->refused), r, &t->chain);
+	return why;
 }
 
 static const char *check_chain_delete(void *arg, const struct ipt_chain *c)
 {
 	struct transaction *t = arg;
-	const char *why = check_chain(t, c, true);
 
-	if (why == NULL)
-		t->deletes++;
-	return why;
+	t->deletes++;
+	return check_chain(t, c);
 }
 
 static const char *check_hook(void *arg, uint8_t family, unsigned number, bool on)
@@ -158,14 +125,8 @@ const char *transaction_add(struct transaction *t, struct cursor *c, const void 
 	return NULL;
 }
 
-void transaction_end(struct transaction *t)
-{
-	close_chain(t);
-}
-
 void transaction_clear(struct transaction *t)
 {
 	madvise(t->frames, t->policy->max_bytes, MADV_DONTNEED);
-	madvise(t->chains, chains_size(t->policy), MADV_DONTNEED);
 	malloc_trim(0); /* libiptc takes ten times the table and gives it back to malloc alone */
 }

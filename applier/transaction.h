@@ -8,27 +8,17 @@
 
 #include "applier/audit.h"
 #include "applier/policy.h"
-#include "common/siphash.h"
 #include "ipc/txn.h"
-
-/* A chain put or deleted, in the order of the operations. */
-struct chain_op {
-	struct ipt_chain chain;
-	bool deleted;
-	uint64_t digest; /* of the content put */
-};
 
 struct transaction {
 	const struct policy *policy;
 	uint64_t generation;
 	uint8_t *frames; /* TXN_OPS as they came, each after its length (uint32_t) */
 	size_t bytes;
-	struct chain_op *chains;
-	uint32_t chain_count;
 	uint32_t puts, deletes, hooks, rules;
-	unsigned touched;	      /* bit per ipt_index() of a table */
-	bool open;		      /* the last of chains is being put: rules may follow */
-	struct siphash digest;	      /* of its rules so far */
+	unsigned touched; /* bit per ipt_index() of a table */
+	bool open;	  /* CHAIN is being put: rules may follow */
+	struct ipt_chain chain;
 	char refused[AUDIT_TEXT_MAX]; /* the operation that was refused, in words; "" if none */
 };
 
@@ -42,8 +32,6 @@ void transaction_begin(struct transaction *t, uint64_t generation);
  * then.
  */
 const char *transaction_add(struct transaction *t, struct cursor *c, const void *frame, size_t len);
-/* Nothing follows: T can be applied. */
-void transaction_end(struct transaction *t);
 /* Gives the memory back. */
 void transaction_clear(struct transaction *t);
 /* Operations so far. */

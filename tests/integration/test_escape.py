@@ -46,7 +46,6 @@ REFUSED = {
     "unknown_hook": "a number out of range",
     "unknown_operation": "an unknown operation",
     "quota_operations": "more operations than a transaction may have",
-    "quota_chains": "more chains than a transaction may have",
     "quota_rules": "more rules than a transaction may have",
     "quota_bytes": "more bytes than a transaction may have",
     "unknown_message": "an unknown message",

@@ -362,14 +362,6 @@ static void quota_operations(void)
 	commit();
 }
 
-static void quota_chains(void)
-{
-	begin();
-	for (int i = 0; i < 900001; i++)
-		put(IPT_NAT, CHAIN_SVC, 1);
-	commit();
-}
-
 static void quota_rules(void)
 {
 	begin();
@@ -541,7 +533,6 @@ static const struct {
     SCENARIO(unknown_hook),
     SCENARIO(unknown_operation),
     SCENARIO(quota_operations),
-    SCENARIO(quota_chains),
     SCENARIO(quota_rules),
     SCENARIO(quota_bytes),
     SCENARIO(unknown_message),
