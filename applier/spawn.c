@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/capability.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "applier/fds.h"
@@ -115,6 +116,22 @@ static void die_with_parent(pid_t parent)
 		_exit(EXIT_FAILED); /* it died before we listened */
 }
 
+/* Bounds that no child ever comes near: no core with secrets in it, no swarm of threads. */
+static void limit(void)
+{
+	static const struct {
+		int resource;
+		rlim_t max;
+	} limits[] = {{RLIMIT_CORE, 0}, {RLIMIT_NPROC, 64}};
+
+	for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]); i++) {
+		struct rlimit l = {limits[i].max, limits[i].max};
+
+		if (setrlimit((__rlimit_resource_t)limits[i].resource, &l) != 0)
+			fatal(EXIT_FAILED, "resource limits: %s", strerror(errno));
+	}
+}
+
 static _Noreturn void execute(
     const char *program, char *const argv[], const struct user *user, pid_t parent)
 {
@@ -128,6 +145,7 @@ static _Noreturn void execute(
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	if (user->known) {
+		limit();
 		drop_bounding_set();
 		drop_user(user->uid, user->gid);
 	}

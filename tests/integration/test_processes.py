@@ -5,6 +5,7 @@ import pwd
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import time
 import unittest
@@ -71,6 +72,15 @@ class Processes(unittest.TestCase):
                     self.assertEqual(int(s[other], 16), 0, other)
                 self.assertEqual(s["Seccomp"], "2")
                 self.assertEqual(s["NoNewPrivs"], "1")
+
+    def test_limits(self):
+        for name, pid in self.start().items():
+            if name == "kube-proxy":
+                continue
+            with open("/proc/%d/limits" % pid) as f:
+                limits = {line[:26].strip(): line[26:].split()[:2] for line in f}
+            self.assertEqual(limits["Max core file size"], ["0", "0"])
+            self.assertEqual(limits["Max processes"], ["64", "64"])
 
     def test_descriptors(self):
         """Each child has its channels and nothing of another's; nobody but the parent the audit."""
@@ -212,6 +222,31 @@ class Processes(unittest.TestCase):
         n.wait("the service", lambda: VIP in n.save())
         self.assertEqual(n.stop(), 0)
 
+    def test_audit_by_syslog(self):
+        """--audit-log's default where there is a /dev/log: here a socket of ours in a /dev of ours."""
+        n = self.n
+        dev = os.path.join(n.dir, "dev")
+        os.mkdir(dev)
+        open(os.path.join(dev, "null"), "w").close()
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as log:
+            log.bind(os.path.join(dev, "log"))
+            os.chmod(os.path.join(dev, "log"), 0o666)
+            log.settimeout(20)
+            n.write("objects.json", objects(n) + [service("new", ["10.96.0.12"],
+                                                          [("http", 80, "TCP")])])
+            n.proc = subprocess.Popen(
+                ["unshare", "-m", "sh", "-c",
+                 "mount --bind /dev/null $0/null && mount --rbind $0 /dev && exec \"$@\"", dev,
+                 "ip", "netns", "exec", n.node, PROGRAM, "--manifest-path",
+                 os.path.join(n.dir, "objects.json"), "--hostname-override=node-a"],
+                stdin=subprocess.DEVNULL, stdout=open(n.log, "a"), stderr=subprocess.STDOUT)
+            line = log.recv(4096).decode()
+            self.assertRegex(line, r"^<86>kube-proxy-audit\[%d\]: generation 1 ops: put 1 .*ok$"
+                             % n.proc.pid)
+            n.wait_synced()
+            n.stop()
+        n.write("objects.json", objects(n))
+
     def test_the_systemd_way_ambient_capabilities(self):
         """As the unit does it: a user of its own with four ambient capabilities, never root."""
         n = self.n
@@ -284,7 +319,6 @@ class StartUp(unittest.TestCase):
 
     def test_notify(self):
         """Type=notify: READY=1 when all four stand, STOPPING=1 on SIGTERM."""
-        import socket
         with Node(pods=0) as n, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as s:
             path = os.path.join(n.dir, "notify")
             s.bind(path)
