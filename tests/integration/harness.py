@@ -36,6 +36,13 @@ def sh(*cmd, check=True, **kw):
     return r.stdout
 
 
+def plain_env():
+    """The environment without what a make that runs us was told (SANITIZE=1, CC=...)."""
+    told = ("MAKEFLAGS", "MAKELEVEL", "MFLAGS", "MAKEOVERRIDES", "KP_BUILD", "SANITIZE", "BUILD",
+            "CC", "CFLAGS", "ONLY")
+    return {k: v for k, v in os.environ.items() if k not in told}
+
+
 def inside(netns, function, *args):
     """Calls function(*args) in a thread that has entered the namespace; returns its result."""
     box = []
@@ -236,6 +243,7 @@ class Node:
         return path
 
     def start(self, *flags, program=None, wait=True):
+        self.stop()  # one that a failed subtest left
         program = program or os.path.join(BUILD, "kube-proxy")
         with open(self.log, "a") as log:
             self.proc = subprocess.Popen(

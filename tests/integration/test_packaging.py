@@ -8,6 +8,8 @@ import tempfile
 import time
 import unittest
 
+from harness import plain_env
+
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.environ.get("KP_BUILD", os.path.join(TOP, "build"))
 # systemd-analyze's measure, 0 (safe) to 10; what is left are the capabilities and address families.
@@ -125,7 +127,7 @@ class Documents(unittest.TestCase):
         for block in re.findall(r"```sh\n(.*?)```", read("README.md"), re.S):
             if block.strip() in ("make demo", "make check"):
                 continue
-            r = run("sh", "-euc", block)
+            r = run("sh", "-euc", block, env=plain_env())
             self.assertEqual(r.returncode, 0, block + r.stdout)
 
 

@@ -9,15 +9,11 @@ import os
 import subprocess
 import unittest
 
-TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+from harness import TOP, plain_env
 
 
 def run(*cmd):
-    # Flags and variables of a make that runs us (SANITIZE=1, BUILD=...) are not meant for these.
-    env = {k: v for k, v in os.environ.items()
-           if k not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS", "MAKEOVERRIDES", "KP_BUILD", "SANITIZE",
-                        "BUILD", "CC", "CFLAGS", "ONLY")}
-    return subprocess.run(cmd, cwd=TOP, env=env, text=True, errors="replace",
+    return subprocess.run(cmd, cwd=TOP, env=plain_env(), text=True, errors="replace",
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=900)
 
 
