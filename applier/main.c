@@ -125,8 +125,10 @@ static int serve(struct session *session, const pid_t pids[USER_COUNT])
 		if (fds[0].revents != 0)
 			return take_signal(pids);
 		n = read(APPLIER_FD_PLANNER, buf, sizeof(buf));
-		if (n <= 0)
+		if (n <= 0) {
+			log_error("the planner hung up");
 			return all_end(pids);
+		}
 		why = session_frame(session, buf, (size_t)n);
 		if (why != NULL) {
 			log_error(
