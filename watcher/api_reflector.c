@@ -160,12 +160,21 @@ static void list_forget(struct api_reflector *r)
 	r->listed = 0;
 }
 
+static void node_missing(struct api_reflector *r)
+{
+	log_warn("the apiserver has no Node \"%s\": services are proxied all the same, without "
+		 "topology hints; if this machine's Node has another name, give it with "
+		 "--hostname-override",
+	    r->feed->node_name);
+	feed_node_deleted(r->feed);
+}
+
 static void list_complete(struct api_reflector *r)
 {
 	if (r->resource->kind != 0)
 		feed_list_end(r->feed, r->resource->kind);
 	else if (r->listed == 0)
-		feed_node_deleted(r->feed);
+		node_missing(r);
 	problem_over(r, LIST);
 	log_info("%s: %zu listed in %llu ms, watching from %s", r->resource->name, r->listed,
 	    (unsigned long long)(now_ms() - r->started_ms), r->version);
@@ -259,9 +268,11 @@ static const char *must_list(struct api_reflector *r, const char *why)
 	return r->why;
 }
 
+/* As client-go: whatever the error is, one that stands at our version would come for ever. */
 static const char *on_error_event(struct api_reflector *r, const struct api_event *e)
 {
 	r->expired = e->code == HTTP_GONE;
+	r->version[0] = '\0';
 	snprintf(r->why, sizeof(r->why), "the watch reports error %ld: %s", e->code, e->message);
 	return r->why;
 }

@@ -256,6 +256,9 @@ class ListAndWatch(Base):
         self.stub.delete("Node", None, NODE)
         w = self.watcher()
         wait(lambda: w.node == "", "the node's absence is told")
+        said = w.said(f'no Node "{NODE}"')
+        self.assertEqual(len(said), 1)
+        self.assertIn("--hostname-override", said[0])
 
     def test_object_that_leaves_the_selector(self):
         w = self.synced_watcher()
@@ -469,6 +472,7 @@ class Failures(Base):
             event + b"\n",
             b"[1,2]\n",
             b'{"type":"ADDED","object":{}}\n',
+            b'{"type":"ERROR","object":{"kind":"Status","code":500,"message":"PrevKv=nil"}}\n',
             b"{" * 100000 + b"\n",
         ):
             with self.subTest(garbage[:40]):
