@@ -210,7 +210,8 @@ const struct flag flag_table[] = {
     {"iptables-masquerade-bit", 0, GROUP_RULES, "N", set_masquerade_bit,
 	"The packet mark's bit for masquerading, 0..31 (default 14)."},
     {"iptables-sync-period", 0, GROUP_RULES, "DURATION", set_sync_period,
-	"The longest that the rules go unchecked (default 30s)."},
+	"/healthz tells of a change that has waited for twice this\n"
+	"time (default 30s)."},
     {"iptables-min-sync-period", 0, GROUP_RULES, "DURATION", set_min_sync_period,
 	"The shortest between two changes of the rules (default 1s)."},
     {"dry-run", 0, GROUP_RULES, NULL, set_dry_run,
@@ -259,7 +260,7 @@ static void print_flag(const struct flag *f)
 	    f->argument ? f->argument : "");
 	for (const char *next; line != NULL; line = next) {
 		next = strchr(line, '\n');
-		printf("%-41s%.*s\n", line == f->help ? left : "",
+		printf("%-42s%.*s\n", line == f->help ? left : "",
 		    next == NULL ? (int)strlen(line) : (int)(next - line), line);
 		if (next != NULL)
 			next++;
