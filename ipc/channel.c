@@ -65,8 +65,6 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 		if (n <= 0) /* a peer never sends an empty datagram: this is its end */
 			hung_up(ch);
 		receive(ch, (size_t)n);
-		if (!event_pending(ch->readable, EV_READ, NULL))
-			return; /* paused by the handler */
 	}
 }
 
@@ -124,22 +122,6 @@ struct channel *channel_new(
 	return ch;
 }
 
-void channel_free(struct channel *ch)
-{
-	struct queued *q;
-
-	if (ch == NULL)
-		return;
-	while ((q = STAILQ_FIRST(&ch->queue)) != NULL) {
-		STAILQ_REMOVE_HEAD(&ch->queue, next);
-		free(q);
-	}
-	event_free(ch->readable);
-	event_free(ch->writable);
-	close(ch->fd);
-	free(ch);
-}
-
 static void refuse_overflow(const struct channel *ch, const struct frame *f)
 {
 	if (f->overflow)
@@ -173,14 +155,4 @@ void channel_send(struct channel *ch, const struct frame *f)
 	STAILQ_INSERT_TAIL(&ch->queue, q, next);
 	ch->queue_bytes += f->len;
 	event_add(ch->writable, NULL);
-}
-
-void channel_pause(struct channel *ch)
-{
-	event_del(ch->readable);
-}
-
-void channel_resume(struct channel *ch)
-{
-	event_add(ch->readable, NULL);
 }

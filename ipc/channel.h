@@ -17,10 +17,10 @@ struct channel;
 /* A message came. C stands on its first field. Returns NULL, or how it broke the protocol. */
 typedef const char *(*channel_handler)(void *arg, unsigned type, struct cursor *c);
 
-/* Takes over FD (made non-blocking). PEER names the other side in log lines. */
+/* Takes over FD (made non-blocking), for the life of the process. PEER names the other side in log
+ * lines. */
 struct channel *channel_new(
     struct event_base *base, int fd, const char *peer, channel_handler handler, void *arg);
-void channel_free(struct channel *ch);
 
 /*
  * Sends F now, waiting in poll(2) until the peer takes it: the sender's own input then waits in its
@@ -33,8 +33,5 @@ void channel_send_wait(struct channel *ch, const struct frame *f);
  */
 #define CHANNEL_QUEUE_MAX (4u * 1024 * 1024)
 void channel_send(struct channel *ch, const struct frame *f);
-/* Stops and resumes reading, so that the peer waits. */
-void channel_pause(struct channel *ch);
-void channel_resume(struct channel *ch);
 
 #endif

@@ -232,7 +232,8 @@ bool cursor_bool(struct cursor *c)
 	return o != NULL && o->via.boolean;
 }
 
-const char *cursor_str_view(struct cursor *c, uint32_t max, uint32_t *len)
+/* The bytes of a string without copying; *LEN <= MAX. Not NUL-terminated. */
+static const char *cursor_str_view(struct cursor *c, uint32_t max, uint32_t *len)
 {
 	const msgpack_object *o = cursor_next(c, MSGPACK_OBJECT_STR);
 

@@ -52,7 +52,7 @@ struct cursor {
 
 /*
  * Checks and unpacks DATA. On success *TYPE is the message's type and *C stands on its first
- * field. The cursor and every string it gives live until frame_close(); strings point into DATA.
+ * field; it lives until frame_close().
  * Returns NULL, or what is wrong with the frame in words (nothing to close then).
  */
 const char *frame_open(
@@ -64,8 +64,6 @@ uint64_t cursor_uint(struct cursor *c, uint64_t max);
 bool cursor_bool(struct cursor *c);
 /* Copies a string of at most SIZE - 1 bytes without NUL bytes into BUF and ends it. */
 void cursor_str(struct cursor *c, char *buf, size_t size);
-/* The bytes of a string without copying; *LEN <= MAX. Not NUL-terminated. */
-const char *cursor_str_view(struct cursor *c, uint32_t max, uint32_t *len);
 /* A bin of exactly LEN bytes. */
 void cursor_bin(struct cursor *c, void *buf, uint32_t len);
 void cursor_ip(struct cursor *c, struct ip_addr *a);

@@ -5,7 +5,7 @@
 
 #include "planner/memory.h"
 
-int chain_cmp(const struct ipt_chain *a, const struct ipt_chain *b)
+static int chain_cmp(const struct ipt_chain *a, const struct ipt_chain *b)
 {
 	if (a->family != b->family)
 		return a->family - b->family;

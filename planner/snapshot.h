@@ -29,7 +29,4 @@ const char *snapshot_add(struct snapshot *s, const struct txn_snapshot *part);
 /* The entry for chain C of a complete snapshot, or NULL. */
 struct snapshot_chain *snapshot_find(const struct snapshot *s, const struct ipt_chain *c);
 
-/* Order of chains by their fields: <0, 0, >0 as memcmp. */
-int chain_cmp(const struct ipt_chain *a, const struct ipt_chain *b);
-
 #endif

@@ -20,7 +20,7 @@ struct api_access {
 	char *key_file;
 	char *key_data;
 	char *token;
-	char *token_file; /* read anew when it changes; wins over token */
+	char *token_file; /* read anew for each request; wins over token */
 	char *tls_server_name;
 	bool insecure_skip_tls_verify;
 };
