@@ -1,18 +1,14 @@
-/* What the applier's tests share: a network namespace of their own, a policy, sample rules. Root.
- */
+/* What the applier's tests share: a policy in a network namespace of their own, sample rules. */
 #ifndef TESTS_APPLIER_FIXTURE_H
 #define TESTS_APPLIER_FIXTURE_H
 
 #include <errno.h>
-#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mount.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -20,6 +16,8 @@
 #include "applier/ipt_tables.h"
 #include "applier/policy.h"
 #include "common/ip.h"
+
+#include "netns.h"
 
 #define SAVED_MAX 65536
 
@@ -59,36 +57,6 @@ static inline struct ipt_rule rule(uint8_t family, uint8_t template)
 	return r;
 }
 
-static inline void write_file(const char *path, const char *text)
-{
-	FILE *f = fopen(path, "w");
-
-	assert_non_null(f);
-	assert_true(fputs(text, f) >= 0);
-	assert_int_equal(fclose(f), 0);
-}
-
-/*
- * Enters a network namespace of its own, with a /run of its own for the lock file. Without root a
- * user namespace makes us root there.
- */
-static inline void enter_namespace(void)
-{
-	unsigned uid = geteuid(), gid = getegid();
-	char map[64];
-
-	assert_int_equal(unshare(CLONE_NEWNET | CLONE_NEWNS | (uid != 0 ? CLONE_NEWUSER : 0)), 0);
-	if (uid != 0) {
-		write_file("/proc/self/setgroups", "deny");
-		snprintf(map, sizeof(map), "0 %u 1", uid);
-		write_file("/proc/self/uid_map", map);
-		snprintf(map, sizeof(map), "0 %u 1", gid);
-		write_file("/proc/self/gid_map", map);
-	}
-	assert_int_equal(mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL), 0);
-	assert_int_equal(mount("kp-run", "/run", "tmpfs", 0, NULL), 0);
-}
-
 /* A namespace with the backend open in it. The policy is frozen as in the program. */
 static inline const struct policy *policy_in_namespace(int audit_fd)
 {
@@ -117,12 +85,6 @@ static inline void saved_rules(char out[SAVED_MAX], uint8_t family, uint8_t tabl
 		if (strncmp(line, "-A ", 3) == 0)
 			strlcat(out, line, SAVED_MAX);
 	assert_int_equal(pclose(f), 0);
-}
-
-static inline void run(const char *command)
-{
-	if (system(command) != 0)
-		fail_msg("%s", command);
 }
 
 #endif

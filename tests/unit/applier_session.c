@@ -172,13 +172,16 @@ static void delete_service(void)
 static void save_all(char out[SAVED_MAX])
 {
 	FILE *f =
-	    popen("(iptables-legacy-save; ip6tables-legacy-save) | sed 's/\\[.*//;/^#/d'", "r");
+	    popen("for i in ip ip6; do for t in nat filter; do "
+		  "${i}tables-legacy-save -t $t || exit 1; done; done | sed 's/\\[.*//;/^#/d'",
+		"r");
 	size_t n;
 
 	assert_non_null(f);
 	n = fread(out, 1, SAVED_MAX - 1, f);
 	out[n] = '\0';
 	assert_int_equal(pclose(f), 0);
+	assert_non_null(strstr(out, "*filter"));
 }
 
 /* --- what it does --- */

@@ -1,11 +1,10 @@
 /*
  * --dry-run's text against the judges: iptables-legacy-restore takes it in a fresh network
- * namespace, and iptables-legacy-save prints the same. Skipped without root or these programs.
+ * namespace, and iptables-legacy-save prints the same.
  */
 #include "planner_world.h"
 
-#include <sched.h>
-#include <unistd.h>
+#include "netns.h"
 
 #define DIR_TEMPLATE "/tmp/kp-print-XXXXXX"
 
@@ -33,28 +32,17 @@ static void dry_run(FILE *out, bool masquerade_all)
 	world_free(w);
 }
 
-static void write_file(const char *path, const char *text, size_t len)
-{
-	FILE *f = fopen(path, "w");
-
-	assert_non_null(f);
-	assert_int_equal(fwrite(text, 1, len, f), len);
-	assert_int_equal(fclose(f), 0);
-}
-
-static void run(const char *command)
-{
-	if (system(command) != 0)
-		fail_msg("failed: %s", command);
-}
-
 /* TEXT (one family's part, LEN bytes) goes in by PREFIX-legacy-restore and must come out again. */
 static void round_trip(const char *dir, const char *prefix, const char *text, size_t len)
 {
 	char command[1024], path[64];
+	FILE *f;
 
 	snprintf(path, sizeof(path), "%s/in", dir);
-	write_file(path, text, len);
+	f = fopen(path, "w");
+	assert_non_null(f);
+	assert_int_equal(fwrite(text, 1, len, f), len);
+	assert_int_equal(fclose(f), 0);
 	snprintf(command, sizeof(command), "%s-legacy-restore < %s/in", prefix, dir);
 	run(command);
 	/* But for comments, counters of and policies of the built-in chains. */
@@ -77,9 +65,7 @@ static void test_round_trip(void **state)
 	FILE *out;
 
 	(void)state;
-	if (geteuid() != 0 || access("/usr/sbin/iptables-legacy-restore", X_OK) != 0 ||
-	    unshare(CLONE_NEWNET) != 0)
-		skip();
+	enter_namespace();
 	assert_non_null(mkdtemp(dir));
 	for (int all = 0; all < 2; all++) {
 		out = open_memstream(&text, &len);
