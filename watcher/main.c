@@ -13,6 +13,7 @@
 #include <seccomp.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -107,10 +108,9 @@ static const char *from_planner(void *arg, unsigned type, struct cursor *c)
 	return "the planner has nothing to say to the watcher";
 }
 
-/* Adds the directory of FILE (may be NULL): credentials are replaced by renaming. */
 static size_t add_directory(const char *paths[PATHS_MAX], size_t n, const char *file)
 {
-	const char *slash = file == NULL ? NULL : strrchr(file, '/');
+	const char *slash = strrchr(file, '/');
 
 	if (slash == NULL || n >= PATHS_MAX - 1)
 		return n;
@@ -118,6 +118,17 @@ static size_t add_directory(const char *paths[PATHS_MAX], size_t n, const char *
 	if (paths[n] == NULL)
 		fatal(EXIT_FAILED, "not enough memory");
 	return n + 1;
+}
+
+/* FILE (may be NULL): its directory, as it is replaced by renaming, and the one a link leads to. */
+static size_t add_credential(const char *paths[PATHS_MAX], size_t n, const char *file)
+{
+	char real[PATH_MAX];
+
+	if (file == NULL)
+		return n;
+	n = add_directory(paths, n, file);
+	return realpath(file, real) == NULL ? n : add_directory(paths, n, real);
 }
 
 /* For the life of the process. */
@@ -151,10 +162,10 @@ static void start_api(struct event_base *base, struct feed *feed)
 		paths[n] = api_read_paths[n];
 		n++;
 	}
-	n = add_directory(paths, n, api.ca_file);
-	n = add_directory(paths, n, api.cert_file);
-	n = add_directory(paths, n, api.key_file);
-	n = add_directory(paths, n, api.token_file);
+	n = add_credential(paths, n, api.ca_file);
+	n = add_credential(paths, n, api.cert_file);
+	n = add_credential(paths, n, api.key_file);
+	n = add_credential(paths, n, api.token_file);
 	paths[n] = NULL;
 	if (api_source_start(base, &cfg, &api, feed) != 0)
 		fatal(EXIT_CONFIG, "the apiserver cannot be asked");

@@ -580,6 +580,19 @@ class Credentials(Base):
             f.write("sesame")
         wait(lambda: w.said("services: watch works again"), "it goes on")
 
+    def test_token_file_behind_a_link(self):
+        """Landlock opens the directory that the link leads to as well."""
+        self.stub.tokens = {"sesame"}
+        with tempfile.TemporaryDirectory() as elsewhere:
+            os.chmod(elsewhere, 0o755)
+            real = os.path.join(elsewhere, "token")
+            with open(real, "w", encoding="ascii") as f:
+                f.write("sesame")
+            os.symlink(real, self.path("token"))
+            w = self.synced_watcher(token_file=self.path("token"))
+            self.stub.put(service("b", "10.96.0.2"))
+            self.wait_service(w, "b")  # the lists were asked for before the walls stood
+
     def test_client_certificate(self):
         self.stub.tokens = {"nobody has it"}
         self.synced_watcher(client_cert=True)
