@@ -78,7 +78,7 @@ const char *field_string(struct fields *f, const json_t *object, const char *pat
 		return "";
 	if (json_is_string(v))
 		return json_string_value(v);
-	wrong(f, path, key, "a string");
+	wrong(f, path, key, "a string; in YAML put it in quotes");
 	return "";
 }
 

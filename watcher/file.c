@@ -19,6 +19,7 @@ static const char *reason(int err)
 /* Reads FD to its end. The file may be growing: what counts is what read() gives. */
 static char *read_all(int fd, size_t size, size_t max, size_t *len, const char **why)
 {
+	static char bound[40];
 	char *text = NULL;
 
 	*len = 0;
@@ -27,7 +28,8 @@ static char *read_all(int fd, size_t size, size_t max, size_t *len, const char *
 		ssize_t n;
 
 		if (size > max) {
-			*why = "the file is too large";
+			snprintf(bound, sizeof(bound), "it is longer than %zu MiB", max >> 20);
+			*why = bound;
 			break;
 		}
 		bigger = realloc(text, size + 1);

@@ -16,7 +16,7 @@
 #include "watcher/manifest_file.h"
 #include "watcher/source.h"
 
-#define MANIFEST_SIZE_MAX (256u * 1024 * 1024)
+#define MANIFEST_SIZE_MAX (64u * 1024 * 1024) /* parsing takes forty times as much memory */
 #define SETTLE_MS	  50 /* editors and mounts change things in several steps */
 #define WATCH_EVENTS                                                                               \
 	(IN_CREATE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_CLOSE_WRITE | IN_ATTRIB |        \
