@@ -124,7 +124,7 @@ check: test-deps
 check-built: all unit-binaries $(TOOL_BIN)
 	$(Q)/usr/bin/python3 tests/run --build $(BUILD) all $(ONLY)
 
-# Half a minute. Some of it starts the programs, and needs root for a network namespace.
+# Seconds, no root. Some of it starts the programs.
 check-unit: all unit-binaries
 	$(Q)/usr/bin/python3 tests/run --build $(BUILD) unit $(ONLY)
 
@@ -138,7 +138,7 @@ ALL_SRC := $(wildcard $(addsuffix /*.c,common ipc $(PROCS)) tests/unit/*.c tests
 ALL_HDR := $(wildcard $(addsuffix /*.h,common ipc $(PROCS)) tests/unit/*.h tests/fuzz/*.h)
 TIDY    := $(patsubst %.c,$(BUILD)/lint/%.tidy,$(filter-out tests/%,$(ALL_SRC)))
 # Gates that take minutes use every processor, unless the caller said -j.
-JOBS    := $(if $(findstring j,$(firstword -$(MAKEFLAGS))),,-j$(shell nproc))
+JOBS     = $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(shell nproc))
 
 .PHONY: format lint tidy
 format:
