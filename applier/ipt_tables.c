@@ -189,7 +189,7 @@ static bool name_valid(const char *name)
 {
 	static const char behind[] = "/:"; /* ... the labels; nothing behind the third */
 
-	for (int i = 0;; i++, name++) {
+	for (size_t i = 0; i < sizeof(behind); i++, name++) {
 		size_t len = label_len(name);
 
 		name += len;
@@ -200,6 +200,7 @@ static bool name_valid(const char *name)
 		if (*name != behind[i])
 			return false;
 	}
+	return false;
 }
 
 static const char *check_addresses(const struct ipt_rule *r, uint8_t args, uint8_t family)
