@@ -476,9 +476,12 @@ class Failures(Base):
             b"{" * 100000 + b"\n",
         ):
             with self.subTest(garbage[:40]):
+                del self.stub.requests[:]
                 self.stub.script(garbage, resource="services", verb="watch")
                 w = self.watcher()
                 wait(lambda: w.synced[SERVICES] == 2, "stepped over with a list")
+                # or this watch, arriving late, would take the next one's garbage
+                wait(lambda: len(self.stub.seen("services", "watch")) == 2, "it watches again")
                 self.assertEqual(len(w.said("cannot watch services")), 1)
                 w.stop()
 
