@@ -12,8 +12,8 @@
 #include "watcher/file.h"
 #include "watcher/yaml.h"
 
-#define KUBECONFIG_SIZE_MAX (4u * 1024 * 1024)
-#define SERVICE_ACCOUNT	    "/var/run/secrets/kubernetes.io/serviceaccount/"
+#define FILE_SIZE_MAX	(4u * 1024 * 1024) /* of a kubeconfig, and what it names */
+#define SERVICE_ACCOUNT "/var/run/secrets/kubernetes.io/serviceaccount/"
 
 struct kubeconfig {
 	const char *path;
@@ -159,14 +159,14 @@ static const struct value user_values[] = {
 static int check_readable(
     const struct kubeconfig *k, const json_t *at, const char *key, const char *path)
 {
-	if (access(path, R_OK) == 0)
-		return 0;
-	if (errno == EACCES)
-		return bad(k, at,
-		    "%s: no permission to read %s: it must be readable by the "
-		    "watcher's user _kproxy-w",
-		    key, path);
-	return bad(k, at, "%s: cannot read %s: %s", key, path, strerror(errno));
+	const char *why;
+	size_t len;
+	char *text = file_read(path, FILE_SIZE_MAX, &len, &why);
+
+	if (text == NULL)
+		return bad(k, at, "%s: %s: cannot be read: %s", key, path, why);
+	freezero(text, len);
+	return 0;
 }
 
 static int take_string(
@@ -302,7 +302,7 @@ static int load_kubeconfig(struct api_access *a, const struct config *cfg)
 	struct yaml_error err;
 	const char *why;
 	size_t len;
-	char *text = file_read(k.path, KUBECONFIG_SIZE_MAX, &len, &why);
+	char *text = file_read(k.path, FILE_SIZE_MAX, &len, &why);
 	int r;
 
 	if (text == NULL) {
