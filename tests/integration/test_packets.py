@@ -180,6 +180,18 @@ def sctp_init(sport, dport):
 
 
 class DryRun(unittest.TestCase):
+    def test_a_broken_manifest_is_a_failure(self):
+        with Node(pods=0) as n:
+            path = os.path.join(n.dir, "broken.yaml")
+            with open(path, "w") as f:
+                f.write("kind: [\n")
+            program = os.path.join(os.environ["KP_BUILD"], "kube-proxy")
+            for _ in range(20):  # whichever of the two ends first
+                r = subprocess.run([program, "--dry-run", "--manifest-path", path], text=True,
+                                   stdin=subprocess.DEVNULL, capture_output=True)
+                self.assertEqual((r.returncode, r.stdout), (78, ""))
+                self.assertIn(path, r.stderr)
+
     def test_the_plan_is_what_gets_programmed(self):
         with Node(pods=1) as n:
             path = n.write("objects.json", [
