@@ -58,13 +58,12 @@ void fd_place(int fd, int number)
 
 /*
  * Opens the program beside our own binary (build tree), else in ../libexec/kube-proxy from there
- * (installed). By descriptor, since the child's own uid may not reach the directory. PATH gets the
- * place looked at last.
+ * (installed). By descriptor, since the child's own uid may not reach the directory.
  */
-static int program_open(const char *program, char path[PATH_MAX])
+static int program_open(const char *program)
 {
 	static const char *const places[] = {"", "../libexec/kube-proxy/"};
-	char self[PATH_MAX];
+	char self[PATH_MAX], path[PATH_MAX];
 	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
 	const char *dir;
 	int fd = -1;
@@ -75,6 +74,9 @@ static int program_open(const char *program, char path[PATH_MAX])
 		snprintf(path, PATH_MAX, "%s/%s%s", dir, places[i], program);
 		fd = open(path, O_PATH | O_CLOEXEC);
 	}
+	if (fd < 0)
+		fatal(EXIT_CONFIG, "%s: %s; is kube-proxy installed completely?", path,
+		    strerror(errno));
 	return fd;
 }
 
@@ -138,9 +140,8 @@ static _Noreturn void execute(
 	static const char *const kept[] = {
 	    "TZ", "KUBERNETES_SERVICE_HOST", "KUBERNETES_SERVICE_PORT"};
 	char *env[sizeof(kept) / sizeof(kept[0]) + 1];
-	char path[PATH_MAX];
+	int n = 0, fd = program_open(program);
 	sigset_t none;
-	int n = 0, fd = program_open(program, path);
 
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
@@ -161,8 +162,7 @@ static _Noreturn void execute(
 	}
 	env[n] = NULL;
 	fexecve(fd, argv, env);
-	fatal(EXIT_CONFIG, "cannot execute %s: %s; is kube-proxy installed completely?", path,
-	    strerror(errno));
+	fatal(EXIT_CONFIG, "cannot execute %s: %s", program, strerror(errno));
 }
 
 pid_t child_spawn(const char *program, char *const argv[], const struct user *user,

@@ -118,6 +118,11 @@ static const struct sandbox_rule common_rules[] = {
     ALLOW(exit_group),
 };
 
+#if defined(__has_feature) /* clang's way to say it */
+#if __has_feature(address_sanitizer)
+#define __SANITIZE_ADDRESS__ 1
+#endif
+#endif
 #ifdef __SANITIZE_ADDRESS__
 /* What the sanitizers' runtime does; leaks it would look for by ptrace(2), valgrind finds them. */
 static const struct sandbox_rule sanitizer_rules[] = {
