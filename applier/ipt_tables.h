@@ -27,7 +27,10 @@ enum chain_kind {
 	CHAIN_POSTROUTING,
 	CHAIN_FORWARD,
 	CHAIN_PROXY_FIREWALL,
+	CHAIN_FW,  /* KUBE-FW-<hash>: who may reach a load-balancer address */
+	CHAIN_EXT, /* KUBE-EXT-<hash>: traffic from outside to a service port */
 	CHAIN_SVC, /* KUBE-SVC-<hash>: the cluster-wide endpoints of a service port */
+	CHAIN_SVL, /* KUBE-SVL-<hash>: the endpoints on this node */
 	CHAIN_SEP, /* KUBE-SEP-<hash>: one endpoint */
 	CHAIN_MARK_MASQ,
 	CHAIN_KIND_COUNT
@@ -81,7 +84,8 @@ enum ipt_arg {
 	ARG_NAME = 16,	      /* service port name: namespace/name[:port] */
 	ARG_TO = 32,	      /* endpoint: address and port (two fields) */
 	ARG_PROBABILITY = 64, /* 1..2^31, of 2^31 */
-	ARG_TARGET = 128,     /* chain: kind and hash (two fields) */
+	ARG_SECONDS = 128,    /* of session affinity, 1..86400 */
+	ARG_TARGET = 256,     /* chain: kind and hash (two fields) */
 };
 
 #define SVCPORT_NAME_LEN 192 /* 63 + "/" + 63 + ":" + 63 and NUL */
@@ -92,6 +96,7 @@ struct ipt_rule {
 	uint16_t dport;
 	uint16_t to_port;
 	uint32_t probability;
+	uint32_t seconds;
 	struct ip_cidr src;
 	struct ip_addr dst;
 	struct ip_addr to;
@@ -110,10 +115,14 @@ enum ipt_match {
 	MATCH_COMMENT = 32,
 	MATCH_COMMENT_TO = 64, /* a comment that ends with the endpoint */
 	MATCH_LOCAL_DST = 128, /* addrtype --dst-type LOCAL */
-	MATCH_MARKED = 256,    /* the masquerade bit is set */
-	MATCH_UNMARKED = 512,  /* ... is not set */
-	MATCH_STATISTIC = 1024,
-	MATCH_PROTO = 2048, /* -m tcp, udp, sctp, with --dport if ARG_DPORT */
+	MATCH_LOCAL_SRC = 256, /* addrtype --src-type LOCAL */
+	MATCH_MARKED = 512,    /* the masquerade bit is set */
+	MATCH_UNMARKED = 1024, /* ... is not set */
+	MATCH_STATISTIC = 2048,
+	MATCH_RECENT = 4096,	 /* the target's clients of the last ARG_SECONDS, older ones reaped */
+	MATCH_RECENT_SET = 8192, /* remember the client as one of this chain's */
+	MATCH_PROTO = 16384,	 /* -m tcp, udp, sctp, with --dport if ARG_DPORT */
+	MATCH_NOT_LOOPBACK = 32768, /* destination is not 127.0.0.0/8 or ::1; stands in the entry */
 };
 
 enum ipt_verdict {
@@ -129,19 +138,44 @@ enum ipt_verdict {
 };
 
 enum ipt_template_id {
+	/* nat, KUBE-SERVICES and KUBE-NODEPORTS: frontends */
 	T_CLUSTER_IP,
+	T_EXTERNAL_IP,
+	T_LOAD_BALANCER_IP,
 	T_NODEPORTS_LAST,
+	T_NODE_PORT,
+	/* KUBE-FW-: source ranges */
+	T_SOURCE_RANGE,
+	/* KUBE-EXT- */
+	T_EXTERNAL_MASQ,
+	T_EXTERNAL_POD,
+	T_EXTERNAL_LOCAL_MASQ,
+	T_EXTERNAL_LOCAL,
+	T_EXTERNAL_POLICY,
+	/* KUBE-SVC-, KUBE-SVL- */
 	T_CLUSTER_IP_MASQ_OUTSIDE,
 	T_CLUSTER_IP_MASQ_ALL,
+	T_ENDPOINT_AFFINE,
 	T_ENDPOINT_RANDOM,
 	T_ENDPOINT_LAST,
+	/* KUBE-SEP- */
 	T_HAIRPIN_MARK,
 	T_ENDPOINT_DNAT,
+	T_ENDPOINT_DNAT_AFFINE,
+	/* constant chains */
 	T_MARK_MASQ,
 	T_POSTROUTING_UNMARKED,
 	T_POSTROUTING_CLEAR,
 	T_POSTROUTING_MASQUERADE,
+	/* filter: what has no endpoints, or may not come */
 	T_NO_ENDPOINTS_REJECT,
+	T_NO_LOCAL_DROP,
+	T_EXTERNAL_NO_ENDPOINTS_REJECT,
+	T_EXTERNAL_NO_LOCAL_DROP,
+	T_NODE_PORT_NO_ENDPOINTS_REJECT,
+	T_NODE_PORT_NO_LOCAL_DROP,
+	T_FIREWALL_DROP,
+	T_HEALTH_CHECK_ACCEPT,
 	T_FORWARD_INVALID,
 	T_FORWARD_MARKED,
 	T_FORWARD_ESTABLISHED,
@@ -151,12 +185,12 @@ enum ipt_template_id {
 struct ipt_template {
 	const char *name;
 	uint8_t table;
-	uint8_t chain;	  /* the kind of chain it may stand in */
-	uint8_t args;	  /* enum ipt_arg */
+	uint16_t chains;  /* bit per chain_kind it may stand in */
+	uint16_t args;	  /* enum ipt_arg */
 	uint16_t matches; /* enum ipt_match */
 	uint8_t verdict;  /* enum ipt_verdict */
 	uint16_t targets; /* bit per chain_kind it may jump to (fixed if no ARG_TARGET: one bit) */
-	const char *comment; /* behind the name, if ARG_NAME; NULL: none */
+	const char *comment; /* %: the name; without one, ARG_NAME stands before it; NULL: none */
 };
 extern const struct ipt_template ipt_templates[IPT_TEMPLATE_COUNT];
 
