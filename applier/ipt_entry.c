@@ -15,17 +15,17 @@ static const struct entry_layout {
 	uint32_t target_offset, next_offset;
 	uint32_t size;	    /* of the entry without matches and target */
 	uint8_t proto_flag; /* without it ip6_tables does not look at proto */
-	uint8_t not_src;
+	struct ip_cidr loopback;
 } layouts[FAMILY_COUNT] = {
 #define IP(type, field) offsetof(struct type, field)
     [FAMILY_4] = {IP(ipt_ip, src), IP(ipt_ip, smsk), IP(ipt_ip, dst), IP(ipt_ip, dmsk),
 	IP(ipt_ip, proto), IP(ipt_ip, flags), IP(ipt_ip, invflags), sizeof(struct ipt_ip),
 	offsetof(struct ipt_entry, target_offset), offsetof(struct ipt_entry, next_offset),
-	sizeof(struct ipt_entry), 0, IPT_INV_SRCIP},
+	sizeof(struct ipt_entry), 0, {{FAMILY_4, {127}}, 8}},
     [FAMILY_6] = {IP(ip6t_ip6, src), IP(ip6t_ip6, smsk), IP(ip6t_ip6, dst), IP(ip6t_ip6, dmsk),
 	IP(ip6t_ip6, proto), IP(ip6t_ip6, flags), IP(ip6t_ip6, invflags), sizeof(struct ip6t_ip6),
 	offsetof(struct ip6t_entry, target_offset), offsetof(struct ip6t_entry, next_offset),
-	sizeof(struct ip6t_entry), IP6T_F_PROTO, IP6T_INV_SRCIP},
+	sizeof(struct ip6t_entry), IP6T_F_PROTO, {{FAMILY_6, {[15] = 1}}, 128}},
 #undef IP
 };
 
@@ -58,11 +58,15 @@ static void encode_ip(struct ipt_encoder *e, uint16_t matches)
 	if ((matches & (MATCH_SRC | MATCH_NOT_SRC)) != 0)
 		put_addr(e->b, l->src, l->src_mask, &r->src.addr, r->src.bits);
 	if ((matches & MATCH_NOT_SRC) != 0)
-		e->b->bytes[l->invflags] = l->not_src;
+		e->b->bytes[l->invflags] = IPT_INV_SRCIP; /* ip6_tables has the same numbers */
 	if ((matches & MATCH_SRC_TO) != 0)
 		put_addr(e->b, l->src, l->src_mask, &r->to, ip_bits(e->family));
 	if ((e->args & ARG_DST) != 0)
 		put_addr(e->b, l->dst, l->dst_mask, &r->dst, ip_bits(e->family));
+	if ((matches & MATCH_NOT_LOOPBACK) != 0) {
+		put_addr(e->b, l->dst, l->dst_mask, &l->loopback.addr, l->loopback.bits);
+		e->b->bytes[l->invflags] = IPT_INV_DSTIP;
+	}
 	if ((e->args & ARG_PROTO) != 0) {
 		put_u16(e->b, l->proto, r->proto);
 		e->b->bytes[l->flags] = l->proto_flag;
@@ -95,14 +99,10 @@ static void entry_begin(struct ipt_blob *b, uint8_t family)
 }
 
 /* The matches are there: the target and the lengths follow. */
-static void entry_end(struct ipt_encoder *e, enum ipt_verdict verdict, const struct ipt_chain *jump)
+static void entry_end(struct ipt_encoder *e, enum ipt_verdict verdict)
 {
-	char name[CHAIN_NAME_LEN] = "";
-
-	if (verdict == VERDICT_JUMP)
-		ipt_chain_name(jump, name);
 	put_u16(e->b, layouts[e->family].target_offset, e->b->len);
-	ipt_ext_target(e, verdict, name);
+	ipt_ext_target(e, verdict);
 	put_u16(e->b, layouts[e->family].next_offset, e->b->len);
 }
 
@@ -110,27 +110,27 @@ void ipt_entry_encode(
     struct ipt_blob *b, const struct ipt_rule *r, const struct ipt_chain *c, uint8_t masq_bit)
 {
 	const struct ipt_template *t = &ipt_templates[r->template];
-	struct ipt_encoder e = {b, r, t->args, c->family, t->comment, UINT32_C(1) << masq_bit};
+	struct ipt_encoder e = {b, r, t->args, c->family, t->comment, UINT32_C(1) << masq_bit, ""};
 	struct ipt_chain jump;
 
+	ipt_chain_name(ipt_rule_target(r, c, &jump) ? &jump : c, e.chain);
 	entry_begin(b, c->family);
 	encode_ip(&e, t->matches);
 	ipt_ext_matches(&e, t->matches);
-	ipt_rule_target(r, c, &jump);
-	entry_end(&e, t->verdict, &jump);
+	entry_end(&e, t->verdict);
 }
 
 void ipt_entry_encode_hook(struct ipt_blob *b, unsigned number, uint8_t family)
 {
 	const struct ipt_hook *h = &ipt_hooks[number];
-	struct ipt_chain jump = {.family = family, .table = h->table, .kind = h->kind};
 	struct ipt_encoder e = {.b = b, .family = family, .comment = h->comment};
 
+	strlcpy(e.chain, ipt_chain_kinds[h->kind].name, sizeof(e.chain));
 	entry_begin(b, family);
 	if (h->only_new)
 		ipt_ext_match_new(&e);
 	ipt_ext_matches(&e, MATCH_COMMENT);
-	entry_end(&e, VERDICT_JUMP, &jump);
+	entry_end(&e, VERDICT_JUMP);
 }
 
 /* --- digests --- */

@@ -7,6 +7,7 @@
 #include <linux/netfilter/xt_comment.h>
 #include <linux/netfilter/xt_conntrack.h>
 #include <linux/netfilter/xt_mark.h>
+#include <linux/netfilter/xt_recent.h>
 #include <linux/netfilter/xt_sctp.h>
 #include <linux/netfilter/xt_statistic.h>
 #include <linux/netfilter/xt_tcpudp.h>
@@ -60,21 +61,22 @@ static void match_comment(struct ipt_encoder *e, uint16_t endpoint)
 {
 	struct xt_comment_info *c = match_take(e->b, "comment", 0, sizeof(*c));
 	const char *name = (e->args & ARG_NAME) != 0 ? e->rule->name : "";
+	const char *text = e->comment, *at = strchr(text, '%'); /* where the name belongs */
 	char addr[IP_STRLEN];
+	int len = snprintf(c->comment, sizeof(c->comment), "%.*s%s%s",
+	    at != NULL ? (int)(at - text) : 0, text, name, at != NULL ? at + 1 : text);
 
-	if (endpoint == 0)
-		snprintf(c->comment, sizeof(c->comment), "%s%s", name, e->comment);
-	else
-		snprintf(c->comment, sizeof(c->comment),
-		    e->family == FAMILY_4 ? "%s%s%s:%u" : "%s%s[%s]:%u", name, e->comment,
-		    ip_format(&e->rule->to, addr), e->rule->to_port);
+	if (endpoint != 0)
+		snprintf(c->comment + len, sizeof(c->comment) - (size_t)len,
+		    e->family == FAMILY_4 ? "%s:%u" : "[%s]:%u", ip_format(&e->rule->to, addr),
+		    e->rule->to_port);
 }
 
-static void match_dst_type(struct ipt_encoder *e, uint16_t type)
+static void match_local(struct ipt_encoder *e, uint16_t source)
 {
 	struct xt_addrtype_info_v1 *a = match_take(e->b, "addrtype", 1, sizeof(*a));
 
-	a->dest = type;
+	*(source ? &a->source : &a->dest) = XT_ADDRTYPE_LOCAL;
 }
 
 static void match_mark(struct ipt_encoder *e, uint16_t invert)
@@ -91,6 +93,18 @@ static void match_statistic(struct ipt_encoder *e, uint16_t mode)
 
 	s->mode = mode;
 	s->u.random.probability = e->rule->probability;
+}
+
+/* A list of clients has its endpoint's chain's name. */
+static void match_recent(struct ipt_encoder *e, uint16_t what)
+{
+	struct xt_recent_mtinfo_v1 *r = match_take(e->b, "recent", 1, sizeof(*r));
+
+	r->seconds = (e->args & ARG_SECONDS) != 0 ? e->rule->seconds : 0;
+	r->check_set = (uint8_t)what;
+	strlcpy(r->name, e->chain, sizeof(r->name));
+	r->side = XT_RECENT_SOURCE;
+	memset(&r->mask, 0xff, sizeof(r->mask));
 }
 
 static void match_sctp(struct ipt_encoder *e, bool dport)
@@ -134,10 +148,13 @@ static const struct {
 	match_ctstate},
     {MATCH_COMMENT, false, match_comment},
     {MATCH_COMMENT_TO, true, match_comment},
-    {MATCH_LOCAL_DST, XT_ADDRTYPE_LOCAL, match_dst_type},
+    {MATCH_LOCAL_DST, false, match_local},
+    {MATCH_LOCAL_SRC, true, match_local},
     {MATCH_MARKED, false, match_mark},
     {MATCH_UNMARKED, true, match_mark},
     {MATCH_STATISTIC, XT_STATISTIC_MODE_RANDOM, match_statistic},
+    {MATCH_RECENT, XT_RECENT_CHECK | XT_RECENT_REAP, match_recent},
+    {MATCH_RECENT_SET, XT_RECENT_SET, match_recent},
     {MATCH_PROTO, 0, match_proto},
 };
 
@@ -208,7 +225,7 @@ static void target_standard(struct ipt_encoder *e, const char *name)
 	    e->b, name, 0, sizeof(struct xt_standard_target) - sizeof(struct xt_entry_target));
 }
 
-void ipt_ext_target(struct ipt_encoder *e, enum ipt_verdict verdict, const char *jump)
+void ipt_ext_target(struct ipt_encoder *e, enum ipt_verdict verdict)
 {
 	switch (verdict) {
 	case VERDICT_DNAT:
@@ -227,12 +244,16 @@ void ipt_ext_target(struct ipt_encoder *e, enum ipt_verdict verdict, const char 
 		target_reject(e);
 		break;
 	case VERDICT_JUMP:
+		target_standard(e, e->chain);
+		break;
 	case VERDICT_ACCEPT:
+		target_standard(e, "ACCEPT");
+		break;
 	case VERDICT_DROP:
+		target_standard(e, "DROP");
+		break;
 	case VERDICT_RETURN:
-		target_standard(e, verdict == VERDICT_JUMP     ? jump
-				   : verdict == VERDICT_ACCEPT ? "ACCEPT"
-				   : verdict == VERDICT_DROP   ? "DROP"
-							       : "RETURN");
+		target_standard(e, "RETURN");
+		break;
 	}
 }

@@ -1,0 +1,119 @@
+/* What may be in a rule: the arguments that ipt_rule_check() allows. */
+#include <netinet/in.h>
+#include <string.h>
+
+#include "applier/ipt_tables.h"
+
+/* Length of the DNS label TEXT begins with, 0 if it begins with none. */
+static size_t label_len(const char *text)
+{
+	size_t len = strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789-");
+
+	if (len > 63 || (len > 0 && (text[0] == '-' || text[len - 1] == '-')))
+		return 0;
+	return len;
+}
+
+/*
+ * namespace/name or namespace/name:port, each a DNS label, as the API server has it: what stands in
+ * a comment can then neither end a quotation nor look like an option to who parses a saved table.
+ */
+static bool name_valid(const char *name)
+{
+	static const char behind[] = "/:"; /* ... the labels; nothing behind the third */
+
+	for (size_t i = 0; i < sizeof(behind); i++, name++) {
+		size_t len = label_len(name);
+
+		name += len;
+		if (len == 0 || (*name == '\0' && i == 0))
+			return false;
+		if (*name == '\0')
+			return true;
+		if (*name != behind[i])
+			return false;
+	}
+	return false;
+}
+
+static const char *check_addresses(const struct ipt_rule *r, uint16_t args, uint8_t family)
+{
+	if ((args & ARG_SRC) != 0) {
+		if (r->src.addr.family != family)
+			return "a source of the other address family";
+		if (!ip_cidr_is_canonical(&r->src))
+			return "a source prefix with host bits or too many bits";
+	}
+	if ((args & ARG_DST) != 0) {
+		if (r->dst.family != family)
+			return "a destination of the other address family";
+		/* Nobody's loopback, metadata service or multicast is to be taken over. */
+		if (!ip_is_endpoint(&r->dst))
+			return "a destination that is no plain unicast address";
+	}
+	if ((args & ARG_TO) != 0) {
+		if (r->to.family != family)
+			return "an endpoint of the other address family";
+		if (!ip_is_endpoint(&r->to))
+			return "an endpoint that is no plain unicast address";
+		if (r->to_port == 0)
+			return "an endpoint's port 0";
+	}
+	return NULL;
+}
+
+static const char *check_target(
+    const struct ipt_rule *r, const struct ipt_template *t, const struct ipt_chain *c)
+{
+	struct ipt_chain target = {.family = c->family, .table = c->table, .kind = r->target_kind};
+
+	memcpy(target.hash, r->target_hash, sizeof(target.hash));
+	if (!ipt_chain_valid(&target))
+		return "a jump to a chain that cannot exist";
+	if ((t->targets & 1u << r->target_kind) == 0)
+		return "a jump to a chain this template may not jump to";
+	if (r->target_kind <= c->kind)
+		return "a jump to a chain of the same or a lower rank";
+	return NULL;
+}
+
+/* NULL, or which of R's numbers is not in its set. */
+static const char *check_numbers(const struct ipt_rule *r, const struct ipt_template *t)
+{
+	if ((t->args & ARG_PROTO) != 0 && r->proto != IPPROTO_TCP && r->proto != IPPROTO_UDP &&
+	    r->proto != IPPROTO_SCTP)
+		return "a protocol other than TCP, UDP and SCTP";
+	/* Health checks are HTTP: a port for strangers is opened to nothing else. */
+	if ((t->args & ARG_PROTO) != 0 && t->verdict == VERDICT_ACCEPT && r->proto != IPPROTO_TCP)
+		return "a port accepted for other than TCP";
+	if ((t->args & ARG_DPORT) != 0 && r->dport == 0)
+		return "a destination port 0";
+	if ((t->args & ARG_PROBABILITY) != 0 &&
+	    (r->probability == 0 || r->probability > UINT32_C(1) << 31))
+		return "a probability that is not in 1..2^31";
+	if ((t->args & ARG_SECONDS) != 0 && (r->seconds == 0 || r->seconds > 86400))
+		return "an affinity that is not of 1..86400 seconds";
+	return NULL;
+}
+
+const char *ipt_rule_check(const struct ipt_rule *r, const struct ipt_chain *c)
+{
+	const struct ipt_template *t;
+	const char *why;
+
+	if (!ipt_chain_valid(c))
+		return "a chain that cannot exist";
+	if (r->template >= IPT_TEMPLATE_COUNT)
+		return "an unknown template";
+	t = &ipt_templates[r->template];
+	if (t->table != c->table || (t->chains & 1u << c->kind) == 0)
+		return "a template that may not stand in this chain";
+	why = check_addresses(r, t->args, c->family);
+	if (why == NULL)
+		why = check_numbers(r, t);
+	if (why == NULL && (t->args & ARG_NAME) != 0 && !name_valid(r->name))
+		why = "a name that is not namespace/name or namespace/name:port of DNS labels";
+	if (why == NULL && (t->args & ARG_TARGET) != 0)
+		why = check_target(r, t, c);
+	return why;
+}
