@@ -92,6 +92,8 @@ const char *audit_rule(char *buf, size_t size, const struct ipt_rule *r, const s
 		add(buf, size, " to=%s port=%u", ip_format(&r->to, addr), r->to_port);
 	if ((t->args & ARG_PROBABILITY) != 0)
 		add(buf, size, " probability=%u", r->probability);
+	if ((t->args & ARG_SECONDS) != 0)
+		add(buf, size, " seconds=%u", r->seconds);
 	memcpy(target.hash, r->target_hash, sizeof(target.hash));
 	if ((t->args & ARG_TARGET) != 0)
 		add(buf, size, " target=%s", ipt_chain_name(&target, name));

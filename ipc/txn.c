@@ -111,7 +111,7 @@ static unsigned bits(unsigned v)
 }
 
 /* Fields of a rule on the wire: the template, one per argument, two for an endpoint or a chain. */
-static uint32_t rule_fields(uint8_t args)
+static uint32_t rule_fields(uint16_t args)
 {
 	return 1 + bits(args) + bits(args & (ARG_TO | ARG_TARGET));
 }
@@ -119,7 +119,7 @@ static uint32_t rule_fields(uint8_t args)
 void txn_rule(struct txn_writer *w, const struct ipt_rule *r)
 {
 	struct frame *f = &w->frame;
-	uint8_t args = ipt_templates[r->template].args;
+	uint16_t args = ipt_templates[r->template].args;
 
 	make_room(w);
 	w->rules++;
@@ -141,6 +141,8 @@ void txn_rule(struct txn_writer *w, const struct ipt_rule *r)
 	}
 	if (args & ARG_PROBABILITY)
 		frame_uint(f, r->probability);
+	if (args & ARG_SECONDS)
+		frame_uint(f, r->seconds);
 	if (args & ARG_TARGET) {
 		frame_uint(f, r->target_kind);
 		frame_bin(f, r->target_hash, CHAIN_HASH_LEN);
@@ -200,7 +202,7 @@ static void get_chain(struct cursor *c, struct ipt_chain *chain)
 
 static void get_rule(struct cursor *c, struct ipt_rule *r)
 {
-	uint8_t args;
+	uint16_t args;
 
 	memset(r, 0, offsetof(struct ipt_rule, name));
 	r->name[0] = '\0';
@@ -222,6 +224,8 @@ static void get_rule(struct cursor *c, struct ipt_rule *r)
 	}
 	if (args & ARG_PROBABILITY)
 		r->probability = (uint32_t)cursor_uint(c, UINT32_MAX);
+	if (args & ARG_SECONDS)
+		r->seconds = (uint32_t)cursor_uint(c, UINT32_MAX);
 	if (args & ARG_TARGET) {
 		r->target_kind = (uint8_t)cursor_uint(c, CHAIN_KIND_COUNT - 1);
 		cursor_bin(c, r->target_hash, CHAIN_HASH_LEN);
@@ -234,7 +238,7 @@ static void visit_rules(struct cursor *op, const struct txn_visitor *v, void *ar
 	struct ipt_rule r;
 
 	while (rules.error == NULL && rules.left > 0) {
-		struct cursor c = cursor_array(&rules, 1 + 2 * 8);
+		struct cursor c = cursor_array(&rules, rule_fields(UINT16_MAX));
 		const char *why;
 
 		get_rule(&c, &r);

@@ -15,9 +15,13 @@ static const struct {
     {MATCH_CTSTATE_INVALID, " state INVALID"},
     {MATCH_CTSTATE_EST, " state RELATED,ESTABLISHED"},
     {MATCH_LOCAL_DST, " to a local address"},
+    {MATCH_LOCAL_SRC, " from a local address"},
     {MATCH_MARKED, " marked"},
     {MATCH_UNMARKED, " unmarked"},
     {MATCH_STATISTIC, " with PROBABILITY"},
+    {MATCH_RECENT, " from clients of the last SECONDS"},
+    {MATCH_RECENT_SET, " (remember the client)"},
+    {MATCH_NOT_LOOPBACK, " not to loopback"},
     {MATCH_PROTO, " PROTO"},
 };
 
@@ -33,7 +37,7 @@ static const char *const verdicts[] = {
     [VERDICT_RETURN] = "RETURN",
 };
 
-/* The kind's name, padded to WIDTH. */
+/* A kind's name, padded to WIDTH. */
 static void print_chain_name(unsigned kind, int width)
 {
 	char name[CHAIN_NAME_LEN + 8];
@@ -41,6 +45,17 @@ static void print_chain_name(unsigned kind, int width)
 	snprintf(name, sizeof(name), "%s%s", ipt_chain_kinds[kind].name,
 	    ipt_chain_kinds[kind].hashed ? "<hash>" : "");
 	printf("%-*s", width, name);
+}
+
+/* Those of KINDS, a bit each. */
+static void print_chain_names(unsigned kinds)
+{
+	for (unsigned k = 0; kinds >> k != 0; k++)
+		if (kinds & 1u << k) {
+			print_chain_name(k, 0);
+			if (kinds >> k > 1)
+				printf(" or ");
+		}
 }
 
 static void print_chains(void)
@@ -69,8 +84,8 @@ static void print_hooks(void)
 
 static void print_template(const struct ipt_template *t)
 {
-	printf("  %-24s %-6s ", t->name, tables[t->table]);
-	print_chain_name(t->chain, 0);
+	printf("  %-29s %-6s ", t->name, tables[t->table]);
+	print_chain_names(t->chains);
 	printf(":");
 	for (size_t i = 0; i < sizeof(matches) / sizeof(matches[0]); i++)
 		if (t->matches & matches[i].bit)
@@ -80,11 +95,9 @@ static void print_template(const struct ipt_template *t)
 	if (t->args & ARG_DPORT)
 		printf(" port DPORT");
 	printf(" => %s", verdicts[t->verdict]);
-	for (unsigned k = 0; k < CHAIN_KIND_COUNT; k++)
-		if (t->targets & 1u << k) {
-			putchar(' ');
-			print_chain_name(k, 0);
-		}
+	if (t->targets != 0)
+		putchar(' ');
+	print_chain_names(t->targets);
 	putchar('\n');
 }
 
