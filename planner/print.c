@@ -14,6 +14,7 @@ struct line {
 	FILE *out;
 	const struct ipt_rule *rule;
 	const struct ipt_template *template;
+	const struct ipt_chain *chain;
 	uint8_t family;
 	uint32_t mark;
 };
@@ -26,6 +27,28 @@ static void print_address(
 	fprintf(l->out, " %s %s/%u", option, ip_format(a, ip), bits);
 }
 
+/* The name stands before the text, or where that has a %. */
+static void print_comment(const struct line *l, const char *endpoint)
+{
+	const char *text = l->template->comment, *at = strchr(text, '%');
+
+	fprintf(l->out, " -m comment --comment \"%.*s%s%s%s\"", at != NULL ? (int)(at - text) : 0,
+	    text, l->template->args & ARG_NAME ? l->rule->name : "", at != NULL ? at + 1 : text,
+	    endpoint);
+}
+
+/* The clients' list is the endpoint's: it has the name of the chain jumped to or stood in. */
+static void print_recent_list(const struct line *l)
+{
+	char name[CHAIN_NAME_LEN];
+	struct ipt_chain target;
+	bool jump = ipt_rule_target(l->rule, l->chain, &target);
+
+	fprintf(l->out, " --name %s --mask %s --rsource",
+	    ipt_chain_name(jump ? &target : l->chain, name),
+	    l->family == FAMILY_4 ? "255.255.255.255" : "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff");
+}
+
 static void print_match(const struct line *l, enum ipt_match match)
 {
 	const struct ipt_rule *r = l->rule;
@@ -34,7 +57,8 @@ static void print_match(const struct line *l, enum ipt_match match)
 	switch (match) {
 	case MATCH_SRC:
 	case MATCH_NOT_SRC:
-	case MATCH_SRC_TO: /* stand before all others, with the addresses */
+	case MATCH_SRC_TO:
+	case MATCH_NOT_LOOPBACK: /* stand before all others, with the addresses */
 		break;
 	case MATCH_CTSTATE_INVALID:
 		fputs(" -m conntrack --ctstate INVALID", l->out);
@@ -44,12 +68,14 @@ static void print_match(const struct line *l, enum ipt_match match)
 		break;
 	case MATCH_COMMENT:
 	case MATCH_COMMENT_TO:
-		fprintf(l->out, " -m comment --comment \"%s%s%s\"",
-		    l->template->args & ARG_NAME ? r->name : "", l->template->comment,
-		    match == MATCH_COMMENT ? "" : names_endpoint(endpoint, &r->to, r->to_port));
+		print_comment(
+		    l, match == MATCH_COMMENT ? "" : names_endpoint(endpoint, &r->to, r->to_port));
 		break;
 	case MATCH_LOCAL_DST:
 		fputs(" -m addrtype --dst-type LOCAL", l->out);
+		break;
+	case MATCH_LOCAL_SRC:
+		fputs(" -m addrtype --src-type LOCAL", l->out);
 		break;
 	case MATCH_MARKED:
 		fprintf(l->out, " -m mark --mark 0x%x/0x%x", l->mark, l->mark);
@@ -60,6 +86,14 @@ static void print_match(const struct line *l, enum ipt_match match)
 	case MATCH_STATISTIC: /* a probability counts in parts of 2^31 */
 		fprintf(l->out, " -m statistic --mode random --probability %.11f",
 		    r->probability / 2147483648.0);
+		break;
+	case MATCH_RECENT:
+		fprintf(l->out, " -m recent --rcheck --seconds %u --reap", r->seconds);
+		print_recent_list(l);
+		break;
+	case MATCH_RECENT_SET:
+		fputs(" -m recent --set", l->out);
+		print_recent_list(l);
 		break;
 	case MATCH_PROTO:
 		fprintf(l->out, " -m %s", names_proto(r->proto));
@@ -82,6 +116,8 @@ static void print_matches(const struct line *l)
 		print_address(l, "-s", &r->to, ip_bits(l->family));
 	if (args & ARG_DST)
 		print_address(l, "-d", &r->dst, ip_bits(l->family));
+	if (matches & MATCH_NOT_LOOPBACK)
+		fputs(l->family == FAMILY_4 ? " ! -d 127.0.0.0/8" : " ! -d ::1/128", l->out);
 	if (args & ARG_PROTO)
 		fprintf(l->out, " -p %s", names_proto(r->proto));
 	for (unsigned m = 1; m <= matches; m <<= 1)
@@ -89,14 +125,14 @@ static void print_matches(const struct line *l)
 			print_match(l, (enum ipt_match)m);
 }
 
-static void print_verdict(const struct line *l, const struct ipt_chain *c)
+static void print_verdict(const struct line *l)
 {
 	char text[ENDPOINT_STRLEN], name[CHAIN_NAME_LEN];
 	struct ipt_chain target;
 
 	switch ((enum ipt_verdict)l->template->verdict) {
 	case VERDICT_JUMP:
-		ipt_rule_target(l->rule, c, &target);
+		ipt_rule_target(l->rule, l->chain, &target);
 		fprintf(l->out, " -j %s\n", ipt_chain_name(&target, name));
 		break;
 	case VERDICT_DNAT:
@@ -131,12 +167,12 @@ static void print_verdict(const struct line *l, const struct ipt_chain *c)
 void print_rule(
     FILE *out, const struct ipt_rule *r, const struct ipt_chain *c, uint8_t masquerade_bit)
 {
-	struct line l = {out, r, &ipt_templates[r->template], c->family, 1u << masquerade_bit};
+	struct line l = {out, r, &ipt_templates[r->template], c, c->family, 1u << masquerade_bit};
 	char name[CHAIN_NAME_LEN];
 
 	fprintf(out, "-A %s", ipt_chain_name(c, name));
 	print_matches(&l);
-	print_verdict(&l, c);
+	print_verdict(&l);
 }
 
 /* --- the whole state --- */
