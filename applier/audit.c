@@ -13,20 +13,13 @@
 #define SYSLOG_PRIORITY (10 << 3 | 6)
 
 /* Appends to the text in BUF; what does not fit is cut. */
-__attribute__((format(printf, 3, 0))) static void vadd(
-    char *buf, size_t size, const char *fmt, va_list ap)
-{
-	size_t len = strlen(buf);
-
-	vsnprintf(buf + len, size - len, fmt, ap);
-}
-
 __attribute__((format(printf, 3, 4))) static void add(char *buf, size_t size, const char *fmt, ...)
 {
+	size_t len = strlen(buf);
 	va_list ap;
 
 	va_start(ap, fmt);
-	vadd(buf, size, fmt, ap);
+	vsnprintf(buf + len, size - len, fmt, ap);
 	va_end(ap);
 }
 
@@ -43,7 +36,8 @@ void audit_write(const struct policy *p, const char *fmt, ...)
 	else
 		strftime(buf, sizeof(buf), "%Y-%m-%dT%H:%M:%SZ ", gmtime_r(&now, &tm));
 	va_start(ap, fmt);
-	vadd(buf, sizeof(buf) - 1, fmt, ap);
+	len = strlen(buf);
+	vsnprintf(buf + len, sizeof(buf) - 1 - len, fmt, ap);
 	va_end(ap);
 	len = strlen(buf);
 	for (size_t i = 0; i < len; i++)

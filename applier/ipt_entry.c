@@ -86,8 +86,7 @@ bool ipt_rule_target(const struct ipt_rule *r, const struct ipt_chain *c, struct
 		target->kind = r->target_kind;
 		memcpy(target->hash, r->target_hash, sizeof(target->hash));
 	} else {
-		while ((t->targets & 1u << target->kind) == 0)
-			target->kind++;
+		target->kind = (uint8_t)__builtin_ctz(t->targets);
 	}
 	return true;
 }

@@ -189,17 +189,14 @@ static void target_dnat(struct ipt_encoder *e)
 
 static void target_masquerade(struct ipt_encoder *e)
 {
-	if (e->family == FAMILY_4) {
-		struct nf_nat_ipv4_multi_range_compat *n =
-		    target_take(e->b, "MASQUERADE", 0, sizeof(*n));
+	bool v4 = e->family == FAMILY_4;
+	/* IPv6's data begins with the flags, IPv4's with the number of ranges before them */
+	uint32_t *n = target_take(e->b, "MASQUERADE", 0,
+	    v4 ? sizeof(struct nf_nat_ipv4_multi_range_compat) : sizeof(struct nf_nat_range));
 
-		n->rangesize = 1;
-		n->range[0].flags = NF_NAT_RANGE_PROTO_RANDOM_FULLY;
-	} else {
-		struct nf_nat_range *n = target_take(e->b, "MASQUERADE", 0, sizeof(*n));
-
-		n->flags = NF_NAT_RANGE_PROTO_RANDOM_FULLY;
-	}
+	if (v4)
+		*n++ = 1;
+	*n = NF_NAT_RANGE_PROTO_RANDOM_FULLY;
 }
 
 static void target_reject(struct ipt_encoder *e)
@@ -218,42 +215,25 @@ static void target_mark(struct ipt_encoder *e, uint32_t mask)
 	m->mask = mask;
 }
 
-/* A jump or a standard verdict by name; libiptc turns the name into the number. */
-static void target_standard(struct ipt_encoder *e, const char *name)
-{
-	target_take(
-	    e->b, name, 0, sizeof(struct xt_standard_target) - sizeof(struct xt_entry_target));
-}
-
 void ipt_ext_target(struct ipt_encoder *e, enum ipt_verdict verdict)
 {
-	switch (verdict) {
-	case VERDICT_DNAT:
+	/* libiptc turns the name of a chain or of a standard verdict into its number */
+	const char *const names[] = {[VERDICT_JUMP] = e->chain,
+	    [VERDICT_ACCEPT] = "ACCEPT",
+	    [VERDICT_DROP] = "DROP",
+	    [VERDICT_RETURN] = "RETURN"};
+
+	if (verdict == VERDICT_DNAT)
 		target_dnat(e);
-		break;
-	case VERDICT_SET_MARK:
+	else if (verdict == VERDICT_SET_MARK)
 		target_mark(e, e->mark);
-		break;
-	case VERDICT_CLEAR_MARK: /* it is set: the rule before returned if not */
+	else if (verdict == VERDICT_CLEAR_MARK) /* it is set: the rule before returned if not */
 		target_mark(e, 0);
-		break;
-	case VERDICT_MASQUERADE:
+	else if (verdict == VERDICT_MASQUERADE)
 		target_masquerade(e);
-		break;
-	case VERDICT_REJECT:
+	else if (verdict == VERDICT_REJECT)
 		target_reject(e);
-		break;
-	case VERDICT_JUMP:
-		target_standard(e, e->chain);
-		break;
-	case VERDICT_ACCEPT:
-		target_standard(e, "ACCEPT");
-		break;
-	case VERDICT_DROP:
-		target_standard(e, "DROP");
-		break;
-	case VERDICT_RETURN:
-		target_standard(e, "RETURN");
-		break;
-	}
+	else
+		target_take(e->b, names[verdict], 0,
+		    sizeof(struct xt_standard_target) - sizeof(struct xt_entry_target));
 }

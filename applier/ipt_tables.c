@@ -43,84 +43,82 @@ const struct ipt_hook ipt_hooks[IPT_HOOK_COUNT] = {
 #define FRONTEND (ARG_DST | ARG_PROTO | ARG_DPORT | ARG_NAME)
 #define PORT	 (ARG_PROTO | ARG_DPORT | ARG_NAME)
 #define TEXT	 MATCH_COMMENT
-#define SERVICE	 (BIT(CHAIN_SVC) | BIT(CHAIN_SVL))
+#define K(kind)	 BIT(CHAIN_##kind)
+#define SERVICE	 (K(SVC) | K(SVL))
 
 const struct ipt_template ipt_templates[IPT_TEMPLATE_COUNT] = {
-    [T_CLUSTER_IP] = {"cluster-ip", IPT_NAT, BIT(CHAIN_SERVICES), FRONTEND | ARG_TARGET,
+    [T_CLUSTER_IP] = {"cluster-ip", IPT_NAT, K(SERVICES), FRONTEND | ARG_TARGET,
 	TEXT | MATCH_PROTO, VERDICT_JUMP, SERVICE, " cluster IP"},
-    [T_EXTERNAL_IP] = {"external-ip", IPT_NAT, BIT(CHAIN_SERVICES), FRONTEND | ARG_TARGET,
-	TEXT | MATCH_PROTO, VERDICT_JUMP, BIT(CHAIN_EXT), " external IP"},
-    [T_LOAD_BALANCER_IP] = {"load-balancer-ip", IPT_NAT, BIT(CHAIN_SERVICES), FRONTEND | ARG_TARGET,
-	TEXT | MATCH_PROTO, VERDICT_JUMP, BIT(CHAIN_EXT) | BIT(CHAIN_FW), " loadbalancer IP"},
-    [T_NODEPORTS_LAST] = {"nodeports-last", IPT_NAT, BIT(CHAIN_SERVICES), 0,
-	MATCH_NOT_LOOPBACK | TEXT | MATCH_LOCAL_DST, VERDICT_JUMP, BIT(CHAIN_NODEPORTS),
+    [T_EXTERNAL_IP] = {"external-ip", IPT_NAT, K(SERVICES), FRONTEND | ARG_TARGET,
+	TEXT | MATCH_PROTO, VERDICT_JUMP, K(EXT), " external IP"},
+    [T_LOAD_BALANCER_IP] = {"load-balancer-ip", IPT_NAT, K(SERVICES), FRONTEND | ARG_TARGET,
+	TEXT | MATCH_PROTO, VERDICT_JUMP, K(EXT) | K(FW), " loadbalancer IP"},
+    [T_NODEPORTS_LAST] = {"nodeports-last", IPT_NAT, K(SERVICES), 0,
+	MATCH_NOT_LOOPBACK | TEXT | MATCH_LOCAL_DST, VERDICT_JUMP, K(NODEPORTS),
 	"kubernetes service nodeports; NOTE: this must be the last rule in this chain"},
-    [T_NODE_PORT] = {"node-port", IPT_NAT, BIT(CHAIN_NODEPORTS), PORT | ARG_TARGET,
-	TEXT | MATCH_PROTO, VERDICT_JUMP, BIT(CHAIN_EXT), ""},
-    [T_SOURCE_RANGE] = {"source-range", IPT_NAT, BIT(CHAIN_FW), ARG_SRC | ARG_NAME | ARG_TARGET,
-	MATCH_SRC | TEXT, VERDICT_JUMP, BIT(CHAIN_EXT), " loadbalancer IP"},
-    [T_EXTERNAL_MASQ] = {"external-masq", IPT_NAT, BIT(CHAIN_EXT), ARG_NAME, TEXT,
-	VERDICT_JUMP, BIT(CHAIN_MARK_MASQ), "masquerade traffic for % external destinations"},
-    [T_EXTERNAL_POD] = {"external-pod", IPT_NAT, BIT(CHAIN_EXT), ARG_SRC | ARG_NAME | ARG_TARGET,
-	MATCH_SRC | TEXT, VERDICT_JUMP, BIT(CHAIN_SVC), "pod traffic for % external destinations"},
-    [T_EXTERNAL_LOCAL_MASQ] = {"external-local-masq", IPT_NAT, BIT(CHAIN_EXT), ARG_NAME,
-	TEXT | MATCH_LOCAL_SRC, VERDICT_JUMP, BIT(CHAIN_MARK_MASQ),
+    [T_NODE_PORT] = {"node-port", IPT_NAT, K(NODEPORTS), PORT | ARG_TARGET, TEXT | MATCH_PROTO,
+	VERDICT_JUMP, K(EXT), ""},
+    [T_SOURCE_RANGE] = {"source-range", IPT_NAT, K(FW), ARG_SRC | ARG_NAME | ARG_TARGET,
+	MATCH_SRC | TEXT, VERDICT_JUMP, K(EXT), " loadbalancer IP"},
+    [T_EXTERNAL_MASQ] = {"external-masq", IPT_NAT, K(EXT), ARG_NAME, TEXT, VERDICT_JUMP,
+	K(MARK_MASQ), "masquerade traffic for % external destinations"},
+    [T_EXTERNAL_POD] = {"external-pod", IPT_NAT, K(EXT), ARG_SRC | ARG_NAME | ARG_TARGET,
+	MATCH_SRC | TEXT, VERDICT_JUMP, K(SVC), "pod traffic for % external destinations"},
+    [T_EXTERNAL_LOCAL_MASQ] = {"external-local-masq", IPT_NAT, K(EXT), ARG_NAME,
+	TEXT | MATCH_LOCAL_SRC, VERDICT_JUMP, K(MARK_MASQ),
 	"masquerade LOCAL traffic for % external destinations"},
-    [T_EXTERNAL_LOCAL] = {"external-local", IPT_NAT, BIT(CHAIN_EXT), ARG_NAME | ARG_TARGET,
-	TEXT | MATCH_LOCAL_SRC, VERDICT_JUMP, BIT(CHAIN_SVC),
+    [T_EXTERNAL_LOCAL] = {"external-local", IPT_NAT, K(EXT), ARG_NAME | ARG_TARGET,
+	TEXT | MATCH_LOCAL_SRC, VERDICT_JUMP, K(SVC),
 	"route LOCAL traffic for % external destinations"},
-    [T_EXTERNAL_POLICY] = {"external-policy", IPT_NAT, BIT(CHAIN_EXT), ARG_TARGET, 0,
-	VERDICT_JUMP, SERVICE, NULL},
+    [T_EXTERNAL_POLICY] = {"external-policy", IPT_NAT, K(EXT), ARG_TARGET, 0, VERDICT_JUMP,
+	SERVICE, NULL},
     [T_CLUSTER_IP_MASQ_OUTSIDE] = {"cluster-ip-masq-outside", IPT_NAT, SERVICE, ARG_SRC | FRONTEND,
-	MATCH_NOT_SRC | TEXT | MATCH_PROTO, VERDICT_JUMP, BIT(CHAIN_MARK_MASQ), " cluster IP"},
+	MATCH_NOT_SRC | TEXT | MATCH_PROTO, VERDICT_JUMP, K(MARK_MASQ), " cluster IP"},
     [T_CLUSTER_IP_MASQ_ALL] = {"cluster-ip-masq-all", IPT_NAT, SERVICE, FRONTEND,
-	TEXT | MATCH_PROTO, VERDICT_JUMP, BIT(CHAIN_MARK_MASQ), " cluster IP"},
+	TEXT | MATCH_PROTO, VERDICT_JUMP, K(MARK_MASQ), " cluster IP"},
     [T_ENDPOINT_AFFINE] = {"endpoint-affine", IPT_NAT, SERVICE,
-	ARG_NAME | ARG_TO | ARG_SECONDS | ARG_TARGET, MATCH_COMMENT_TO | MATCH_RECENT,
-	VERDICT_JUMP, BIT(CHAIN_SEP), " -> "},
+	ARG_NAME | ARG_TO | ARG_SECONDS | ARG_TARGET, MATCH_COMMENT_TO | MATCH_RECENT, VERDICT_JUMP,
+	K(SEP), " -> "},
     [T_ENDPOINT_RANDOM] = {"endpoint-random", IPT_NAT, SERVICE,
 	ARG_NAME | ARG_TO | ARG_PROBABILITY | ARG_TARGET, MATCH_COMMENT_TO | MATCH_STATISTIC,
-	VERDICT_JUMP, BIT(CHAIN_SEP), " -> "},
+	VERDICT_JUMP, K(SEP), " -> "},
     [T_ENDPOINT_LAST] = {"endpoint-last", IPT_NAT, SERVICE, ARG_NAME | ARG_TO | ARG_TARGET,
-	MATCH_COMMENT_TO, VERDICT_JUMP, BIT(CHAIN_SEP), " -> "},
-    [T_HAIRPIN_MARK] = {"hairpin-mark", IPT_NAT, BIT(CHAIN_SEP), ARG_NAME | ARG_TO,
-	MATCH_SRC_TO | TEXT, VERDICT_JUMP, BIT(CHAIN_MARK_MASQ), ""},
-    [T_ENDPOINT_DNAT] = {"endpoint-dnat", IPT_NAT, BIT(CHAIN_SEP), ARG_PROTO | ARG_NAME | ARG_TO,
+	MATCH_COMMENT_TO, VERDICT_JUMP, K(SEP), " -> "},
+    [T_HAIRPIN_MARK] = {"hairpin-mark", IPT_NAT, K(SEP), ARG_NAME | ARG_TO, MATCH_SRC_TO | TEXT,
+	VERDICT_JUMP, K(MARK_MASQ), ""},
+    [T_ENDPOINT_DNAT] = {"endpoint-dnat", IPT_NAT, K(SEP), ARG_PROTO | ARG_NAME | ARG_TO,
 	TEXT | MATCH_PROTO, VERDICT_DNAT, 0, ""},
-    [T_ENDPOINT_DNAT_AFFINE] = {"endpoint-dnat-affine", IPT_NAT, BIT(CHAIN_SEP),
+    [T_ENDPOINT_DNAT_AFFINE] = {"endpoint-dnat-affine", IPT_NAT, K(SEP),
 	ARG_PROTO | ARG_NAME | ARG_TO, TEXT | MATCH_RECENT_SET | MATCH_PROTO, VERDICT_DNAT, 0, ""},
-    [T_MARK_MASQ] = {"mark-masq", IPT_NAT, BIT(CHAIN_MARK_MASQ), 0, 0, VERDICT_SET_MARK, 0, NULL},
-    [T_POSTROUTING_UNMARKED] = {"postrouting-unmarked", IPT_NAT, BIT(CHAIN_POSTROUTING), 0,
-	MATCH_UNMARKED, VERDICT_RETURN, 0, NULL},
-    [T_POSTROUTING_CLEAR] = {"postrouting-clear", IPT_NAT, BIT(CHAIN_POSTROUTING), 0, 0,
+    [T_MARK_MASQ] = {"mark-masq", IPT_NAT, K(MARK_MASQ), 0, 0, VERDICT_SET_MARK, 0, NULL},
+    [T_POSTROUTING_UNMARKED] = {"postrouting-unmarked", IPT_NAT, K(POSTROUTING), 0, MATCH_UNMARKED,
+	VERDICT_RETURN, 0, NULL},
+    [T_POSTROUTING_CLEAR] = {"postrouting-clear", IPT_NAT, K(POSTROUTING), 0, 0,
 	VERDICT_CLEAR_MARK, 0, NULL},
-    [T_POSTROUTING_MASQUERADE] = {"postrouting-masquerade", IPT_NAT, BIT(CHAIN_POSTROUTING), 0,
-	TEXT, VERDICT_MASQUERADE, 0, "kubernetes service traffic requiring SNAT"},
-    [T_NO_ENDPOINTS_REJECT] = {"no-endpoints-reject", IPT_FILTER, BIT(CHAIN_SERVICES), FRONTEND,
+    [T_POSTROUTING_MASQUERADE] = {"postrouting-masquerade", IPT_NAT, K(POSTROUTING), 0, TEXT,
+	VERDICT_MASQUERADE, 0, "kubernetes service traffic requiring SNAT"},
+    [T_NO_ENDPOINTS_REJECT] = {"no-endpoints-reject", IPT_FILTER, K(SERVICES), FRONTEND,
 	TEXT | MATCH_PROTO, VERDICT_REJECT, 0, " has no endpoints"},
-    [T_NO_LOCAL_DROP] = {"no-local-drop", IPT_FILTER, BIT(CHAIN_SERVICES), FRONTEND,
-	TEXT | MATCH_PROTO, VERDICT_DROP, 0, " has no local endpoints"},
+    [T_NO_LOCAL_DROP] = {"no-local-drop", IPT_FILTER, K(SERVICES), FRONTEND, TEXT | MATCH_PROTO,
+	VERDICT_DROP, 0, " has no local endpoints"},
     [T_EXTERNAL_NO_ENDPOINTS_REJECT] = {"external-no-endpoints-reject", IPT_FILTER,
-	BIT(CHAIN_EXTERNAL_SERVICES), FRONTEND, TEXT | MATCH_PROTO, VERDICT_REJECT, 0,
-	" has no endpoints"},
-    [T_EXTERNAL_NO_LOCAL_DROP] = {"external-no-local-drop", IPT_FILTER,
-	BIT(CHAIN_EXTERNAL_SERVICES), FRONTEND, TEXT | MATCH_PROTO, VERDICT_DROP, 0,
-	" has no local endpoints"},
+	K(EXTERNAL_SERVICES), FRONTEND, TEXT | MATCH_PROTO, VERDICT_REJECT, 0, " has no endpoints"},
+    [T_EXTERNAL_NO_LOCAL_DROP] = {"external-no-local-drop", IPT_FILTER, K(EXTERNAL_SERVICES),
+	FRONTEND, TEXT | MATCH_PROTO, VERDICT_DROP, 0, " has no local endpoints"},
     [T_NODE_PORT_NO_ENDPOINTS_REJECT] = {"node-port-no-endpoints-reject", IPT_FILTER,
-	BIT(CHAIN_EXTERNAL_SERVICES), PORT, TEXT | MATCH_LOCAL_DST | MATCH_PROTO, VERDICT_REJECT, 0,
+	K(EXTERNAL_SERVICES), PORT, TEXT | MATCH_LOCAL_DST | MATCH_PROTO, VERDICT_REJECT, 0,
 	" has no endpoints"},
-    [T_NODE_PORT_NO_LOCAL_DROP] = {"node-port-no-local-drop", IPT_FILTER,
-	BIT(CHAIN_EXTERNAL_SERVICES), PORT, TEXT | MATCH_LOCAL_DST | MATCH_PROTO, VERDICT_DROP, 0,
-	" has no local endpoints"},
-    [T_FIREWALL_DROP] = {"firewall-drop", IPT_FILTER, BIT(CHAIN_PROXY_FIREWALL), FRONTEND,
+    [T_NODE_PORT_NO_LOCAL_DROP] = {"node-port-no-local-drop", IPT_FILTER, K(EXTERNAL_SERVICES),
+	PORT, TEXT | MATCH_LOCAL_DST | MATCH_PROTO, VERDICT_DROP, 0, " has no local endpoints"},
+    [T_FIREWALL_DROP] = {"firewall-drop", IPT_FILTER, K(PROXY_FIREWALL), FRONTEND,
 	TEXT | MATCH_PROTO, VERDICT_DROP, 0, " traffic not accepted by its source ranges"},
-    [T_HEALTH_CHECK_ACCEPT] = {"health-check-accept", IPT_FILTER, BIT(CHAIN_NODEPORTS), PORT,
+    [T_HEALTH_CHECK_ACCEPT] = {"health-check-accept", IPT_FILTER, K(NODEPORTS), PORT,
 	TEXT | MATCH_PROTO, VERDICT_ACCEPT, 0, " health check node port"},
-    [T_FORWARD_INVALID] = {"forward-invalid", IPT_FILTER, BIT(CHAIN_FORWARD), 0,
-	MATCH_CTSTATE_INVALID, VERDICT_DROP, 0, NULL},
-    [T_FORWARD_MARKED] = {"forward-marked", IPT_FILTER, BIT(CHAIN_FORWARD), 0,
-	TEXT | MATCH_MARKED, VERDICT_ACCEPT, 0, "kubernetes forwarding rules"},
-    [T_FORWARD_ESTABLISHED] = {"forward-established", IPT_FILTER, BIT(CHAIN_FORWARD), 0,
+    [T_FORWARD_INVALID] = {"forward-invalid", IPT_FILTER, K(FORWARD), 0, MATCH_CTSTATE_INVALID,
+	VERDICT_DROP, 0, NULL},
+    [T_FORWARD_MARKED] = {"forward-marked", IPT_FILTER, K(FORWARD), 0, TEXT | MATCH_MARKED,
+	VERDICT_ACCEPT, 0, "kubernetes forwarding rules"},
+    [T_FORWARD_ESTABLISHED] = {"forward-established", IPT_FILTER, K(FORWARD), 0,
 	MATCH_CTSTATE_EST | TEXT, VERDICT_ACCEPT, 0, "kubernetes forwarding conntrack rule"},
 };
 /* clang-format on */
@@ -130,20 +128,15 @@ static const char base32[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
 
 #define HASH_CHARS 16 /* of 5 bits */
 
-static bool hash_is_zero(const uint8_t hash[CHAIN_HASH_LEN])
-{
-	static const uint8_t zero[CHAIN_HASH_LEN];
-
-	return memcmp(hash, zero, CHAIN_HASH_LEN) == 0;
-}
-
 bool ipt_chain_valid(const struct ipt_chain *c)
 {
+	static const uint8_t none[CHAIN_HASH_LEN];
+
 	if (c->family >= FAMILY_COUNT || c->table >= IPT_TABLE_COUNT || c->kind >= CHAIN_KIND_COUNT)
 		return false;
 	if ((ipt_chain_kinds[c->kind].tables & 1u << c->table) == 0)
 		return false;
-	return ipt_chain_kinds[c->kind].hashed || hash_is_zero(c->hash);
+	return ipt_chain_kinds[c->kind].hashed || memcmp(c->hash, none, sizeof(none)) == 0;
 }
 
 const char *ipt_chain_name(const struct ipt_chain *c, char buf[CHAIN_NAME_LEN])
@@ -191,20 +184,14 @@ bool ipt_chain_parse(struct ipt_chain *c, const char *name)
 {
 	for (unsigned k = 0; k < CHAIN_KIND_COUNT; k++) {
 		const struct ipt_chain_kind *kind = &ipt_chain_kinds[k];
+		size_t len = strlen(kind->name);
 
-		if ((kind->tables & 1u << c->table) == 0)
+		if ((kind->tables & 1u << c->table) == 0 || strncmp(name, kind->name, len) != 0)
 			continue;
-		memset(c->hash, 0, sizeof(c->hash));
-		if (kind->hashed) {
-			size_t len = strlen(kind->name);
-
-			if (strncmp(name, kind->name, len) != 0 || !hash_parse(c->hash, name + len))
-				continue;
-		} else if (strcmp(name, kind->name) != 0) {
-			continue;
-		}
 		c->kind = (uint8_t)k;
-		return true;
+		memset(c->hash, 0, sizeof(c->hash));
+		if (kind->hashed ? hash_parse(c->hash, name + len) : name[len] == '\0')
+			return true;
 	}
 	return false;
 }
