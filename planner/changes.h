@@ -14,7 +14,7 @@ struct change {
 	struct ipt_chain chain;
 	bool fresh; /* not in the kernel yet */
 	uint8_t key[NAMES_KEY_LEN];
-	/* What a KUBE-SVC- or KUBE-SEP- chain is made of again when it is written. */
+	/* What a service's chain is made of again when it is written; NULL: a chain of no one's. */
 	const struct stored_service *service;
 	uint32_t port_index;
 	uint16_t port; /* the endpoint's */

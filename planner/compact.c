@@ -8,6 +8,8 @@
 #include "planner/memory.h"
 #include "planner/names.h"
 
+#define AFFINITY_MAX 86400u /* seconds; the API's own */
+
 /* --- strings of an object, behind one another; offset 0 is the empty string --- */
 
 struct strings {
@@ -91,14 +93,76 @@ static struct service_port *good_ports(const struct service *in, uint32_t *count
 	return ports;
 }
 
+/* Addresses as they came, those left out that cannot be programmed. */
+static uint32_t good_ips(
+    const struct service *in, struct ip_addr *to, const struct ip_addr *ips, uint32_t count)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < count; i++)
+		if (ip_refusal(in, &ips[i]) == NULL)
+			to[n++] = ips[i];
+	return n;
+}
+
+static struct frontend_ips {
+	const char *field;
+	const struct ip_addr *ips;
+	uint32_t count;
+} ips_of(const struct service *in, enum frontend kind)
+{
+	switch (kind) {
+	case FRONTEND_EXTERNAL:
+		return (struct frontend_ips){"externalIP", in->external_ips, in->external_ip_count};
+	case FRONTEND_LOAD_BALANCER:
+		return (struct frontend_ips){"load-balancer IP", in->lb_ips, in->lb_ip_count};
+	default:
+		return (struct frontend_ips){"clusterIP", in->cluster_ips, in->cluster_ip_count};
+	}
+}
+
+/* Copies what the specification points to behind it; it must have room. */
+static void fill_spec(struct service_spec *out, const struct service *in,
+    const struct service_port *ports, uint32_t port_count, const uint32_t *names,
+    const struct strings *s)
+{
+	struct stored_port *to = (struct stored_port *)(out + 1);
+	struct ip_addr *ips;
+	char *at;
+
+	out->ports = to;
+	out->port_count = port_count;
+	for (uint32_t i = 0; i < port_count; i++)
+		to[i] = (struct stored_port){.port = ports[i].port,
+		    .node_port = ports[i].node_port,
+		    .name = names[i],
+		    .proto = ports[i].proto};
+	ips = (struct ip_addr *)(to + port_count);
+	for (unsigned k = 0; k < FRONTEND_COUNT; k++) {
+		struct frontend_ips from = ips_of(in, (enum frontend)k);
+
+		out->ips[k] = ips;
+		out->ip_counts[k] = good_ips(in, ips, from.ips, from.count);
+		ips += out->ip_counts[k];
+	}
+	at = (char *)ips;
+	out->source_ranges = (struct ip_cidr *)at;
+	out->source_range_count = in->source_range_count;
+	if (in->source_range_count > 0)
+		memcpy(at, in->source_ranges, in->source_range_count * sizeof(*in->source_ranges));
+	at += in->source_range_count * sizeof(*in->source_ranges);
+	out->strings = memcpy(at, s->text, s->len);
+	at += s->len;
+	out->content_len = (uint32_t)(at - (char *)(out + 1));
+	out->live = (uint8_t *)at;
+}
+
 struct service_spec *compact_service(const struct service *in)
 {
 	struct strings s = {NULL, 0, 0};
 	struct service_spec *out;
-	struct stored_port *to;
 	struct service_port *ports;
 	uint32_t n, *names;
-	char *text;
 
 	ports = good_ports(in, &n);
 	names = memory_new((n + 1) * sizeof(*names));
@@ -106,20 +170,16 @@ struct service_spec *compact_service(const struct service *in)
 	for (uint32_t i = 0; i < n; i++)
 		names[i] = strings_add(&s, ports[i].name, strlen(ports[i].name) + 1);
 
-	out = memory_new(sizeof(*out) + n * sizeof(*to) + s.len + n);
-	to = (struct stored_port *)(out + 1);
-	text = (char *)(to + n);
-	for (uint32_t i = 0; i < n; i++)
-		to[i] = (struct stored_port){ports[i].port, ports[i].proto, 0, names[i]};
-	memcpy(text, s.text, s.len);
-	for (uint32_t i = 0; i < in->cluster_ip_count; i++)
-		if (ip_refusal(in, &in->cluster_ips[i]) == NULL)
-			out->ips[out->ip_count++] = in->cluster_ips[i];
-	out->port_count = n;
-	out->ports = to;
-	out->strings = text;
-	out->strings_len = (uint32_t)s.len;
-	out->live = (uint8_t *)text + s.len;
+	out = memory_new(sizeof(*out) + n * (sizeof(*out->ports) + sizeof(*out->live)) + s.len +
+			 ((size_t)in->cluster_ip_count + in->external_ip_count + in->lb_ip_count) *
+			     sizeof(struct ip_addr) +
+			 in->source_range_count * sizeof(struct ip_cidr));
+	fill_spec(out, in, ports, n, names, &s);
+	out->affinity_seconds =
+	    in->affinity_seconds < AFFINITY_MAX ? in->affinity_seconds : AFFINITY_MAX;
+	out->internal_local = in->internal_local;
+	out->external_local = in->external_local;
+	out->health_check_node_port = in->health_check_node_port;
 	free(s.text);
 	free(names);
 	free(ports);
@@ -128,24 +188,35 @@ struct service_spec *compact_service(const struct service *in)
 
 bool compact_service_equal(const struct service_spec *a, const struct service_spec *b)
 {
-	return a->ip_count == b->ip_count && a->port_count == b->port_count &&
-	       a->strings_len == b->strings_len && memcmp(a->ips, b->ips, sizeof(a->ips)) == 0 &&
-	       memcmp(a->ports, b->ports, a->port_count * sizeof(*a->ports)) == 0 &&
-	       memcmp(a->strings, b->strings, a->strings_len) == 0;
+	return a->affinity_seconds == b->affinity_seconds &&
+	       a->health_check_node_port == b->health_check_node_port &&
+	       a->internal_local == b->internal_local && a->external_local == b->external_local &&
+	       a->port_count == b->port_count && a->source_range_count == b->source_range_count &&
+	       memcmp(a->ip_counts, b->ip_counts, sizeof(a->ip_counts)) == 0 &&
+	       a->content_len == b->content_len && memcmp(a + 1, b + 1, a->content_len) == 0;
+}
+
+static void explain_ips(const struct service *in, enum frontend kind)
+{
+	struct frontend_ips from = ips_of(in, kind);
+	char ip[IP_STRLEN];
+
+	for (uint32_t i = 0; i < from.count; i++) {
+		const char *why = ip_refusal(in, &from.ips[i]);
+
+		if (why != NULL)
+			log_warn("service %s/%s: %s %s is left out: %s", in->namespace, in->name,
+			    from.field, ip_format(&from.ips[i], ip), why);
+	}
 }
 
 void compact_service_explain(const struct service *in, const struct service_spec *spec)
 {
 	uint32_t good = 0;
 	const char *why;
-	char ip[IP_STRLEN];
 
-	for (uint32_t i = 0; i < in->cluster_ip_count; i++) {
-		why = ip_refusal(in, &in->cluster_ips[i]);
-		if (why != NULL)
-			log_warn("service %s/%s: clusterIP %s is left out: %s", in->namespace,
-			    in->name, ip_format(&in->cluster_ips[i], ip), why);
-	}
+	for (unsigned k = 0; k < FRONTEND_COUNT; k++)
+		explain_ips(in, (enum frontend)k);
 	for (uint32_t i = 0; i < in->port_count; i++) {
 		why = port_refusal(in, &in->ports[i]);
 		good += why == NULL;
@@ -158,6 +229,10 @@ void compact_service_explain(const struct service *in, const struct service_spec
 			 "left out; "
 			 "give each port a name of its own",
 		    in->namespace, in->name, good - spec->port_count);
+	if (in->affinity_seconds > AFFINITY_MAX)
+		log_warn("service %s/%s: session affinity of %u seconds is taken for %u, the most "
+			 "there is",
+		    in->namespace, in->name, in->affinity_seconds, AFFINITY_MAX);
 }
 
 /* --- slices --- */
@@ -197,8 +272,13 @@ static uint32_t add_zones(struct strings *s, const struct endpoint *e,
 	return strings_add(s, set, len);
 }
 
+static bool is_local(const struct endpoint *e, const char *node_name)
+{
+	return e->node[0] != '\0' && strcmp(e->node, node_name) == 0;
+}
+
 static uint32_t compact_endpoints(
-    const struct slice *in, struct stored_endpoint *to, struct strings *s)
+    const struct slice *in, const char *node_name, struct stored_endpoint *to, struct strings *s)
 {
 	uint32_t n = 0;
 
@@ -208,14 +288,14 @@ static uint32_t compact_endpoints(
 		if (!endpoint_good(in, e))
 			continue;
 		memcpy(to[n].addr, e->addr.b, sizeof(to[n].addr));
-		to[n].flags = e->flags;
+		to[n].flags = (uint8_t)(e->flags | (is_local(e, node_name) ? EP_LOCAL : 0));
 		to[n].zones = add_zones(s, e, to, n);
 		n++;
 	}
 	return n;
 }
 
-struct stored_slice *compact_slice(const struct slice *in)
+struct stored_slice *compact_slice(const struct slice *in, const char *node_name)
 {
 	struct stored_endpoint *ends = memory_new((in->endpoint_count + 1) * sizeof(*ends)),
 			       *to_ends;
@@ -231,10 +311,11 @@ struct stored_slice *compact_slice(const struct slice *in)
 		const struct slice_port *p = &in->ports[i];
 
 		if (port_good(p))
-			ports[port_count++] = (struct stored_port){
-			    p->port, p->proto, 0, strings_add(&s, p->name, strlen(p->name) + 1)};
+			ports[port_count++] = (struct stored_port){.port = p->port,
+			    .name = strings_add(&s, p->name, strlen(p->name) + 1),
+			    .proto = p->proto};
 	}
-	end_count = compact_endpoints(in, ends, &s);
+	end_count = compact_endpoints(in, node_name, ends, &s);
 
 	out = memory_new(sizeof(*out) + end_count * sizeof(*ends) + port_count * sizeof(*ports) +
 			 s.len + name_len);

@@ -12,7 +12,8 @@
 
 /* The caller frees what they return. What cannot be programmed is left out without a word ... */
 struct service_spec *compact_service(const struct service *in);
-struct stored_slice *compact_slice(const struct slice *in);
+/* NODE_NAME is our own. */
+struct stored_slice *compact_slice(const struct slice *in, const char *node_name);
 
 bool compact_service_equal(const struct service_spec *a, const struct service_spec *b);
 bool compact_slice_equal(const struct stored_slice *a, const struct stored_slice *b);

@@ -5,6 +5,7 @@
 
 #include "applier/ipt_entry.h"
 #include "common/siphash.h"
+#include "planner/frontends.h"
 #include "planner/memory.h"
 
 int owned_chain_cmp(const struct owned_chain *a, const struct owned_chain *b)
@@ -84,87 +85,129 @@ static struct desired_chain *add_chain(
 	return w;
 }
 
+/* What stands in W, a chain of V. A service's chain goes by the endpoints chosen last. */
+static void chain_rules(const struct desired *d, const struct stored_service *v,
+    const struct desired_chain *w, const struct rule_sink *to)
+{
+	struct rules_port p = {d->cfg, v, w->port_index, w->c.family};
+
+	switch (w->c.kind) {
+	case CHAIN_FW:
+		rules_firewall(to, &p, &d->node);
+		break;
+	case CHAIN_EXT:
+		rules_external(to, &p);
+		break;
+	case CHAIN_SVC:
+		rules_service(to, &p, LIST_CLUSTER, &d->chosen);
+		break;
+	case CHAIN_SVL:
+		rules_service(to, &p, LIST_LOCAL, &d->chosen);
+		break;
+	case CHAIN_SEP:
+		rules_endpoint(to, &p, &w->addr, w->port);
+		break;
+	}
+}
+
+static void digest_chain(
+    const struct desired *d, const struct stored_service *v, struct desired_chain *w)
+{
+	struct ipt_chain chain = owned_chain_name(&w->c);
+	struct digester g;
+	struct rule_sink to = digest_begin(&g, d, &chain);
+
+	chain_rules(d, v, w, &to);
+	w->c.digest = siphash_final(&g.hash);
+}
+
+static void add_port_chain(
+    struct desired *d, const struct stored_service *v, uint32_t index, uint8_t family, uint8_t kind)
+{
+	const struct stored_port *port = &v->spec->ports[index];
+	struct desired_chain *w = add_chain(d, family, kind, index);
+	char name[SVCPORT_NAME_LEN];
+
+	names_service_port(name, v->namespace, v->name, v->spec->strings + port->name);
+	names_svc_hash(w->c.hash, name, port->proto);
+	digest_chain(d, v, w);
+}
+
 static void add_endpoint(struct desired *d, const struct stored_service *v, uint32_t index,
-    const char *name, const struct chosen_endpoint *e)
+    const struct chosen_endpoint *e)
 {
 	struct desired_chain *w = add_chain(d, e->addr.family, CHAIN_SEP, index);
-	struct ipt_chain chain;
-	struct digester g;
-	struct rule_sink to;
 
 	w->addr = e->addr;
 	w->port = e->port;
-	names_sep_hash(w->c.hash, name, v->spec->ports[index].proto, e->text);
-	chain = owned_chain_name(&w->c);
-	to = digest_begin(&g, d, &chain);
-	rules_endpoint(&to, v, index, &e->addr, e->port);
-	w->c.digest = siphash_final(&g.hash);
+	memcpy(w->c.hash, e->hash, sizeof(w->c.hash));
+	digest_chain(d, v, w);
 }
 
 static void add_port(
     struct desired *d, const struct stored_service *v, uint32_t index, uint8_t family)
 {
-	const struct stored_port *port = &v->spec->ports[index];
-	char name[SVCPORT_NAME_LEN];
-	struct desired_chain *w;
-	struct ipt_chain chain;
-	struct digester g;
-	struct rule_sink to;
+	const struct chosen_endpoints *e = &d->chosen;
+	unsigned chains, used = 0;
 
 	endpoints_choose(&d->chosen, v, index, family, d->zone);
-	if (d->chosen.count == 0)
-		return;
-	v->spec->live[index] |= (uint8_t)(1u << family);
-	names_service_port(name, v->namespace, v->name, v->spec->strings + port->name);
-	w = add_chain(d, family, CHAIN_SVC, index);
-	names_svc_hash(w->c.hash, name, port->proto);
-	chain = owned_chain_name(&w->c);
-	to = digest_begin(&g, d, &chain);
-	rules_service(&to, d->cfg, v, index, family, &d->chosen);
-	w->c.digest = siphash_final(&g.hash);
-	for (size_t i = 0; i < d->chosen.count; i++)
-		add_endpoint(d, v, index, name, &d->chosen.e[i]);
+	if (e->in_list[LIST_CLUSTER] > 0)
+		v->spec->live[index] |= (uint8_t)(LIVE_CLUSTER << family);
+	if (e->in_list[LIST_LOCAL] > 0)
+		v->spec->live[index] |= (uint8_t)(LIVE_LOCAL << family);
+	chains = rules_chains(v->spec, index, family);
+	for (uint8_t kind = CHAIN_FW; kind <= CHAIN_SVL; kind++)
+		if (chains & 1u << kind)
+			add_port_chain(d, v, index, family, kind);
+	if (chains & 1u << CHAIN_SVC)
+		used |= 1u << LIST_CLUSTER;
+	if (chains & 1u << CHAIN_SVL)
+		used |= 1u << LIST_LOCAL;
+	for (size_t i = 0; i < e->count; i++)
+		if (e->e[i].lists & used)
+			add_endpoint(d, v, index, &e->e[i]);
 }
 
 void desired_service(struct desired *d, struct stored_service *v)
 {
 	struct service_spec *spec = v->spec;
-	bool has[FAMILY_COUNT] = {false};
 
 	d->count = 0;
 	if (spec == NULL)
 		return;
-	for (uint32_t i = 0; i < spec->ip_count; i++)
-		has[spec->ips[i].family] = true;
 	memset(spec->live, 0, spec->port_count);
-	for (unsigned f = 0; f < FAMILY_COUNT; f++)
-		for (uint32_t i = 0; has[f] && d->families[f] && i < spec->port_count; i++)
-			add_port(d, v, i, (uint8_t)f);
+	for (uint8_t f = 0; f < FAMILY_COUNT; f++) {
+		if (!d->families[f] || !rules_has_family(spec, f))
+			continue;
+		for (uint32_t i = 0; i < spec->port_count; i++)
+			add_port(d, v, i, f);
+	}
 	if (d->count > 0)
 		qsort(d->chains, d->count, sizeof(*d->chains), desired_chain_cmp);
 }
 
 /* --- the content of chains --- */
 
-uint64_t desired_frontends(
-    const struct desired *d, const struct stored_service *v, uint8_t family, uint8_t table)
+uint64_t desired_shared(
+    const struct desired *d, const struct stored_service *v, enum shared_chain kind, uint8_t family)
 {
-	struct ipt_chain c = {.family = family, .table = table, .kind = CHAIN_SERVICES};
+	struct ipt_chain c = frontends_chain(kind, family);
 	struct digester g;
 	struct rule_sink to = digest_begin(&g, d, &c);
 
-	rules_frontends(&to, v, table, family);
+	frontends_rules(&to, v, kind, family);
 	return g.any ? siphash_final(&g.hash) : 0;
 }
 
 static void static_rules(
     const struct desired *d, const struct ipt_chain *c, const struct rule_sink *to)
 {
+	enum shared_chain kind = frontends_shared(c);
 	struct stored_service *v;
 
-	if (c->kind == CHAIN_SERVICES)
+	if (kind < SHARED_COUNT)
 		RB_FOREACH (v, service_tree, d->services)
-			rules_frontends(to, v, c->table, c->family);
+			frontends_rules(to, v, kind, c->family);
 	rules_static(to, c);
 }
 
@@ -179,15 +222,18 @@ uint64_t desired_static(const struct desired *d, const struct ipt_chain *c)
 
 void desired_rules(struct desired *d, const struct change *c, const struct rule_sink *to)
 {
-	switch (c->chain.kind) {
-	case CHAIN_SVC:
-		endpoints_choose(&d->chosen, c->service, c->port_index, c->chain.family, d->zone);
-		rules_service(to, d->cfg, c->service, c->port_index, c->chain.family, &d->chosen);
-		break;
-	case CHAIN_SEP:
-		rules_endpoint(to, c->service, c->port_index, &c->addr, c->port);
-		break;
-	default:
+	struct desired_chain w = {
+	    .c = {.family = c->chain.family, .kind = c->chain.kind},
+	    .port_index = c->port_index,
+	    .port = c->port,
+	    .addr = c->addr,
+	};
+
+	if (c->service == NULL) {
 		static_rules(d, &c->chain, to);
+		return;
 	}
+	if (w.c.kind == CHAIN_SVC || w.c.kind == CHAIN_SVL)
+		endpoints_choose(&d->chosen, c->service, c->port_index, w.c.family, d->zone);
+	chain_rules(d, c->service, &w, to);
 }

@@ -24,7 +24,8 @@ struct desired_chain {
 struct desired {
 	const struct config *cfg;
 	struct service_tree *services;
-	char zone[NAME_MAX_LABEL];   /* our node's, "" if unknown */
+	char zone[NAME_MAX_LABEL]; /* our node's, "" if unknown */
+	struct node_addrs node;
 	bool families[FAMILY_COUNT]; /* programmed at all */
 	/* The chains of the service looked at last, sorted by owned_chain_cmp(). */
 	struct desired_chain *chains;
@@ -34,13 +35,12 @@ struct desired {
 
 void desired_clear(struct desired *d);
 
-/* Fills D->chains with what V should have, and which of its ports have endpoints (spec->live). */
+/* Fills D->chains with what V should have, and which endpoints its ports have (spec->live). */
 void desired_service(struct desired *d, struct stored_service *v);
-/* The digest of V's rules in KUBE-SERVICES of a table; 0 if it has none. After desired_service().
- */
-uint64_t desired_frontends(
-    const struct desired *d, const struct stored_service *v, uint8_t family, uint8_t table);
-/* The digest of a chain whose kind has no hash; of KUBE-SERVICES after every desired_service(). */
+/* The digest of V's rules in a shared chain; 0 if it has none. After desired_service(). */
+uint64_t desired_shared(const struct desired *d, const struct stored_service *v,
+    enum shared_chain kind, uint8_t family);
+/* The digest of a chain whose kind has no hash; of a shared one after every desired_service(). */
 uint64_t desired_static(const struct desired *d, const struct ipt_chain *c);
 
 /* Gives TO the rules of the chain that C puts. */

@@ -5,8 +5,8 @@
 
 #include "planner/memory.h"
 
-/* Beyond enum endpoint_flag. */
-enum { ZONE_HINTS = 32, ZONE_HINT_OURS = 64 };
+/* Beyond enum endpoint_flag and EP_LOCAL. */
+enum { ZONE_HINTS = 64, ZONE_HINT_OURS = 128 };
 
 static bool zone_in_set(const char *set, const char *zone)
 {
@@ -40,6 +40,7 @@ static void append(struct chosen_endpoints *out, const struct stored_slice *s,
 	memcpy(c->addr.b, e->addr, sizeof(c->addr.b));
 	c->port = port;
 	c->flags = flags_of(s, e, zone);
+	c->lists = 0;
 	names_endpoint(c->text, &c->addr, port);
 }
 
@@ -103,52 +104,81 @@ static void unique(struct chosen_endpoints *out)
 	out->count = n;
 }
 
-/* Keeps those whose flags under MASK are VALUE; with none of them keeps all and returns false. */
-static bool keep(struct chosen_endpoints *out, unsigned mask, unsigned value)
+/* Lists those whose flags under MASK are all set. Returns how many. */
+static size_t list(struct chosen_endpoints *out, enum endpoint_list list, unsigned mask)
 {
 	size_t n = 0;
 
-	for (size_t i = 0; i < out->count; i++)
-		n += (out->e[i].flags & mask) == value;
-	if (n == 0)
-		return false;
-	n = 0;
-	for (size_t i = 0; i < out->count; i++)
-		if ((out->e[i].flags & mask) == value)
-			out->e[n++] = out->e[i];
-	out->count = n;
-	return true;
+	for (size_t i = 0; i < out->count; i++) {
+		if ((out->e[i].flags & mask) != mask)
+			continue;
+		out->e[i].lists |= (uint8_t)(1u << list);
+		n++;
+	}
+	return n;
 }
 
-static bool all_have(const struct chosen_endpoints *out, unsigned flag)
+/* Do all ready endpoints have the hints HAVE, and one OURS? Takes the others off the list then. */
+static bool narrow(struct chosen_endpoints *out, unsigned have, unsigned ours)
 {
-	for (size_t i = 0; i < out->count; i++)
-		if (!(out->e[i].flags & flag))
+	size_t n = 0;
+
+	for (size_t i = 0; i < out->count; i++) {
+		if (!(out->e[i].flags & EP_READY))
+			continue;
+		if (!(out->e[i].flags & have))
 			return false;
-	return true;
+		n += (out->e[i].flags & ours) != 0;
+	}
+	for (size_t i = 0; n > 0 && i < out->count; i++)
+		if (!(out->e[i].flags & ours))
+			out->e[i].lists &= (uint8_t) ~(1u << LIST_CLUSTER);
+	return n > 0;
 }
 
-/* Hints count only if every ready endpoint has them and some name us; node before zone. */
-static void keep_hinted(struct chosen_endpoints *out)
+static void fill_lists(struct chosen_endpoints *out)
 {
-	if (all_have(out, EP_NODE_HINTS) && keep(out, EP_NODE_HINT_OURS, EP_NODE_HINT_OURS))
-		return;
-	if (all_have(out, ZONE_HINTS))
-		keep(out, ZONE_HINT_OURS, ZONE_HINT_OURS);
+	if (list(out, LIST_CLUSTER, EP_READY) == 0)
+		list(out, LIST_CLUSTER, EP_SERVING | EP_TERMINATING);
+	else if (!narrow(out, EP_NODE_HINTS, EP_NODE_HINT_OURS))
+		narrow(out, ZONE_HINTS, ZONE_HINT_OURS);
+	if (list(out, LIST_LOCAL, EP_LOCAL | EP_READY) == 0)
+		list(out, LIST_LOCAL, EP_LOCAL | EP_SERVING | EP_TERMINATING);
+}
+
+/* Leaves what is in a list, and completes it. */
+static void keep_listed(
+    struct chosen_endpoints *out, const struct stored_service *v, const struct stored_port *p)
+{
+	char name[SVCPORT_NAME_LEN];
+	size_t n = 0;
+
+	names_service_port(name, v->namespace, v->name, v->spec->strings + p->name);
+	for (size_t i = 0; i < out->count; i++) {
+		struct chosen_endpoint *e = &out->e[n];
+
+		if (out->e[i].lists == 0)
+			continue;
+		*e = out->e[i];
+		names_sep_hash(e->hash, name, p->proto, e->text);
+		for (unsigned k = 0; k < LIST_COUNT; k++)
+			out->in_list[k] += (e->lists & 1u << k) != 0;
+		n++;
+	}
+	out->count = n;
 }
 
 void endpoints_choose(struct chosen_endpoints *out, const struct stored_service *v, uint32_t index,
     uint8_t family, const char *zone)
 {
+	memset(out->in_list, 0, sizeof(out->in_list));
 	collect(out, v, index, family, zone);
 	if (out->count == 0)
 		return;
 	qsort(out->e, out->count, sizeof(*out->e), chosen_cmp);
 	unique(out);
-	if (keep(out, EP_READY, EP_READY))
-		keep_hinted(out);
-	else if (!keep(out, EP_SERVING | EP_TERMINATING, EP_SERVING | EP_TERMINATING))
-		out->count = 0;
+	fill_lists(out);
+	keep_listed(out, v, &v->spec->ports[index]);
 }
 
 void endpoints_clear(struct chosen_endpoints *out)

@@ -8,10 +8,19 @@
 #include "planner/names.h"
 #include "planner/store.h"
 
+/* SEMANTICS "Choosing endpoints": decided separately. */
+enum endpoint_list {
+	LIST_CLUSTER, /* of all nodes */
+	LIST_LOCAL,   /* of our own: for the traffic policy Local */
+	LIST_COUNT
+};
+
 struct chosen_endpoint {
 	struct ip_addr addr;
 	uint16_t port;
-	uint8_t flags; /* enum endpoint_flag, and whether zone hints are there and name our zone */
+	uint8_t flags; /* of its entry, and whether zone hints are there and name our zone */
+	uint8_t lists; /* bit per enum endpoint_list */
+	uint8_t hash[CHAIN_HASH_LEN]; /* of its KUBE-SEP- */
 	char text[ENDPOINT_STRLEN];
 };
 
@@ -19,11 +28,12 @@ struct chosen_endpoint {
 struct chosen_endpoints {
 	struct chosen_endpoint *e;
 	size_t count, room;
+	size_t in_list[LIST_COUNT];
 };
 
 /*
- * Fills OUT with the endpoints of V's port INDEX in FAMILY, sorted by their text, each once
- * (SEMANTICS "Choosing endpoints", 1 and 2, cluster-wide list). ZONE is our node's, "" if unknown.
+ * Fills OUT with the endpoints of V's port INDEX in FAMILY that are in a list, sorted by their
+ * text, each once. ZONE is our node's, "" if unknown; hints count for the cluster's list alone.
  * The same whatever the order in which slices came. V must have a specification.
  */
 void endpoints_choose(struct chosen_endpoints *out, const struct stored_service *v, uint32_t index,

@@ -5,6 +5,7 @@
 
 #include "planner/changes.h"
 #include "planner/desired.h"
+#include "planner/frontends.h"
 #include "planner/memory.h"
 #include "planner/snapshot.h"
 
@@ -16,8 +17,8 @@ struct plan {
 		     */
 	struct snapshot snapshot;
 	struct changes changes;
-	/* Did a service's part of KUBE-SERVICES change? */
-	bool services_changed[FAMILY_COUNT][IPT_TABLE_COUNT];
+	/* Did a service's part of a shared chain change? */
+	bool shared_changed[FAMILY_COUNT][SHARED_COUNT];
 	struct plan_counts counts;
 };
 
@@ -25,7 +26,7 @@ struct plan *plan_new(const struct config *cfg)
 {
 	struct plan *p = memory_new(sizeof(*p));
 
-	store_init(&p->store);
+	store_init(&p->store, cfg->node_name);
 	p->desired.cfg = cfg;
 	p->desired.services = &p->store.services;
 	return p;
@@ -48,9 +49,8 @@ struct store *plan_store(struct plan *p)
 	return &p->store;
 }
 
-void plan_node(struct plan *p, const struct node *n)
+static void set_zone(struct plan *p, const char *zone)
 {
-	const char *zone = n == NULL ? "" : n->zone;
 	struct stored_slice *s;
 
 	if (strcmp(p->desired.zone, zone) == 0)
@@ -59,6 +59,30 @@ void plan_node(struct plan *p, const struct node *n)
 	RB_FOREACH (s, slice_tree, &p->store.slices)
 		if (s->zone_hints)
 			store_touch(&p->store, s->service);
+}
+
+static void set_addrs(struct plan *p, const struct ip_addr *addrs, uint32_t count)
+{
+	struct node_addrs *node = &p->desired.node;
+	struct stored_service *v;
+
+	if (count == node->count && memcmp(addrs, node->addrs, count * sizeof(*addrs)) == 0)
+		return;
+	memcpy(node->addrs, addrs, count * sizeof(*addrs));
+	node->count = count;
+	RB_FOREACH (v, service_tree, &p->store.services)
+		if (v->spec != NULL && v->spec->source_range_count > 0)
+			store_touch(&p->store, v);
+}
+
+void plan_node(struct plan *p, const struct node *n)
+{
+	static const struct node none;
+
+	if (n == NULL)
+		n = &none;
+	set_zone(p, n->zone);
+	set_addrs(p, n->addrs, n->addr_count);
 }
 
 const char *plan_snapshot(struct plan *p, const struct txn_snapshot *part)
@@ -174,6 +198,18 @@ static void own_desired(const struct desired *d, struct stored_service *v)
 		v->chains[i] = d->chains[i].c;
 }
 
+static void diff_shared(struct plan *p, struct stored_service *v)
+{
+	for (uint8_t f = 0; f < FAMILY_COUNT; f++)
+		for (unsigned k = 0; p->desired.families[f] && k < SHARED_COUNT; k++) {
+			uint64_t digest = desired_shared(&p->desired, v, (enum shared_chain)k, f);
+
+			if (digest != v->shared[f][k])
+				p->shared_changed[f][k] = true;
+			v->shared[f][k] = digest;
+		}
+}
+
 static void diff_service(struct plan *p, struct stored_service *v)
 {
 	desired_service(&p->desired, v);
@@ -182,14 +218,7 @@ static void diff_service(struct plan *p, struct stored_service *v)
 	p->counts.services += v->spec != NULL;
 	for (uint32_t i = 0; i < v->chain_count; i++)
 		p->counts.endpoints += v->chains[i].kind == CHAIN_SEP;
-	for (unsigned f = 0; f < FAMILY_COUNT; f++)
-		for (unsigned t = 0; p->desired.families[f] && t < IPT_TABLE_COUNT; t++) {
-			uint64_t digest = desired_frontends(&p->desired, v, (uint8_t)f, (uint8_t)t);
-
-			if (digest != v->frontends[f][t])
-				p->services_changed[f][t] = true;
-			v->frontends[f][t] = digest;
-		}
+	diff_shared(p, v);
 	store_release(&p->store, v);
 }
 
@@ -209,7 +238,7 @@ static void diff_everything(struct plan *p)
 				if (!ipt_chain_kinds[c.kind].hashed &&
 				    (ipt_chain_kinds[c.kind].tables & 1u << c.table))
 					need_put(p, &c, desired_static(&p->desired, &c), false);
-	memset(p->services_changed, 0, sizeof(p->services_changed));
+	memset(p->shared_changed, 0, sizeof(p->shared_changed));
 	for (size_t i = 0; i < p->snapshot.count; i++)
 		if (!p->snapshot.chains[i].wanted)
 			changes_add(&p->changes.deletes, &p->snapshot.chains[i].chain);
@@ -218,15 +247,17 @@ static void diff_everything(struct plan *p)
 static void diff_touched(struct plan *p)
 {
 	struct stored_service *v;
-	struct ipt_chain c = {.kind = CHAIN_SERVICES};
 
 	while ((v = store_take_touched(&p->store)) != NULL)
 		diff_service(p, v);
-	for (c.family = 0; c.family < FAMILY_COUNT; c.family++)
-		for (c.table = 0; c.table < IPT_TABLE_COUNT; c.table++)
-			if (p->services_changed[c.family][c.table])
+	for (uint8_t f = 0; f < FAMILY_COUNT; f++)
+		for (unsigned k = 0; k < SHARED_COUNT; k++) {
+			struct ipt_chain c = frontends_chain((enum shared_chain)k, f);
+
+			if (p->shared_changed[f][k])
 				changes_add(&p->changes.puts, &c);
-	memset(p->services_changed, 0, sizeof(p->services_changed));
+		}
+	memset(p->shared_changed, 0, sizeof(p->shared_changed));
 }
 
 /* --- operations --- */

@@ -21,7 +21,7 @@ void plan_free(struct plan *p);
 
 /* Objects go in here; see planner/store.h. */
 struct store *plan_store(struct plan *p);
-/* The own node; NULL when it does not exist. Of it the zone counts. */
+/* The own node; NULL when it does not exist. Of it the zone and the addresses count. */
 void plan_node(struct plan *p, const struct node *n);
 
 /* A part of what is in the kernel. NULL, or how it breaks the protocol. */

@@ -19,7 +19,7 @@ static const struct {
     {CHAIN_FORWARD, T_FORWARD_ESTABLISHED},
 };
 
-static void start(struct ipt_rule *r, enum ipt_template_id t, const struct stored_service *v,
+void rules_start(struct ipt_rule *r, enum ipt_template_id t, const struct stored_service *v,
     const struct stored_port *p)
 {
 	memset(r, 0, sizeof(*r));
@@ -44,88 +44,214 @@ void rules_static(const struct rule_sink *to, const struct ipt_chain *c)
 	}
 }
 
-void rules_frontends(
-    const struct rule_sink *to, const struct stored_service *v, uint8_t table, uint8_t family)
+/* --- which chains a port has --- */
+
+static bool has_ip(const struct service_spec *spec, enum frontend kind, uint8_t family)
 {
-	const struct service_spec *spec = v->spec;
+	for (uint32_t i = 0; i < spec->ip_counts[kind]; i++)
+		if (spec->ips[kind][i].family == family)
+			return true;
+	return false;
+}
+
+bool rules_has_family(const struct service_spec *spec, uint8_t family)
+{
+	return has_ip(spec, FRONTEND_CLUSTER, family);
+}
+
+/* Do the source ranges limit who may reach the load-balancer IPs of FAMILY? */
+static bool restricted(const struct service_spec *spec, uint8_t family)
+{
+	bool any = false;
+
+	for (uint32_t i = 0; i < spec->source_range_count; i++) {
+		if (spec->source_ranges[i].addr.family != family)
+			continue;
+		if (spec->source_ranges[i].bits == 0) /* everybody */
+			return false;
+		any = true;
+	}
+	return any;
+}
+
+unsigned rules_chains(const struct service_spec *spec, uint32_t index, uint8_t family)
+{
+	uint8_t live = (uint8_t)(spec->live[index] >> family);
+	bool balanced = has_ip(spec, FRONTEND_LOAD_BALANCER, family);
+	bool external = balanced || spec->ports[index].node_port != 0 ||
+			has_ip(spec, FRONTEND_EXTERNAL, family);
+	unsigned chains = 0;
+
+	if (!(live & LIVE_CLUSTER))
+		return 0;
+	if (external)
+		chains |= 1u << CHAIN_EXT;
+	if (balanced && restricted(spec, family))
+		chains |= 1u << CHAIN_FW;
+	/* From outside as well: pods and the node pass by the policy Local. */
+	if (external || !spec->internal_local)
+		chains |= 1u << CHAIN_SVC;
+	if (live & LIVE_LOCAL && (spec->internal_local || (external && spec->external_local)))
+		chains |= 1u << CHAIN_SVL;
+	return chains;
+}
+
+/* --- the chains of a port --- */
+
+static void begin(struct ipt_rule *r, enum ipt_template_id t, const struct rules_port *p)
+{
+	rules_start(r, t, p->v, &p->v->spec->ports[p->index]);
+}
+
+/* ... that jumps to another chain of the port. */
+static void begin_jump(
+    struct ipt_rule *r, enum ipt_template_id t, const struct rules_port *p, enum chain_kind target)
+{
+	begin(r, t, p);
+	r->target_kind = (uint8_t)target;
+	names_svc_hash(r->target_hash, r->name, r->proto);
+}
+
+/* Where pods are, as far as it is known. */
+static const struct ip_cidr *pods(const struct rules_port *p)
+{
+	for (uint32_t i = 0; i < p->cfg->cluster_cidr_count; i++)
+		if (p->cfg->cluster_cidrs[i].addr.family == p->family)
+			return &p->cfg->cluster_cidrs[i];
+	return NULL;
+}
+
+static bool contains_any(const struct ip_cidr *c, const struct node_addrs *node)
+{
+	for (uint32_t i = 0; i < node->count; i++)
+		if (ip_cidr_contains(c, &node->addrs[i]))
+			return true;
+	return false;
+}
+
+void rules_firewall(
+    const struct rule_sink *to, const struct rules_port *p, const struct node_addrs *node)
+{
+	const struct service_spec *spec = p->v->spec;
+	bool node_allowed = false;
 	struct ipt_rule r;
 
-	for (uint32_t i = 0; spec != NULL && i < spec->port_count; i++) {
-		bool live = spec->live[i] & (1u << family);
-
-		if (live != (table == IPT_NAT))
+	begin_jump(&r, T_SOURCE_RANGE, p, CHAIN_EXT);
+	for (uint32_t i = 0; i < spec->source_range_count; i++) {
+		if (spec->source_ranges[i].addr.family != p->family)
 			continue;
-		start(&r, live ? T_CLUSTER_IP : T_NO_ENDPOINTS_REJECT, v, &spec->ports[i]);
-		if (live) {
-			r.target_kind = CHAIN_SVC;
-			names_svc_hash(r.target_hash, r.name, r.proto);
-		}
-		for (uint32_t k = 0; k < spec->ip_count; k++) {
-			if (spec->ips[k].family != family)
-				continue;
-			r.dst = spec->ips[k];
-			to->rule(to->arg, &r);
-		}
+		r.src = spec->source_ranges[i];
+		node_allowed |= contains_any(&r.src, node);
+		to->rule(to->arg, &r);
 	}
+	/* Where the address is the node's as well, what the node sends there comes from there. */
+	for (uint32_t i = 0; node_allowed && i < spec->ip_counts[FRONTEND_LOAD_BALANCER]; i++) {
+		r.src.addr = spec->ips[FRONTEND_LOAD_BALANCER][i];
+		r.src.bits = ip_bits(p->family);
+		if (r.src.addr.family == p->family)
+			to->rule(to->arg, &r);
+	}
+}
+
+/* The policy Local is for outsiders: others reach every endpoint. */
+static void pass_by_policy(const struct rule_sink *to, const struct rules_port *p)
+{
+	struct ipt_rule r;
+
+	if (pods(p) != NULL) {
+		begin_jump(&r, T_EXTERNAL_POD, p, CHAIN_SVC);
+		r.src = *pods(p);
+		to->rule(to->arg, &r);
+	}
+	begin(&r, T_EXTERNAL_LOCAL_MASQ, p);
+	to->rule(to->arg, &r);
+	begin_jump(&r, T_EXTERNAL_LOCAL, p, CHAIN_SVC);
+	to->rule(to->arg, &r);
+}
+
+void rules_external(const struct rule_sink *to, const struct rules_port *p)
+{
+	const struct service_spec *spec = p->v->spec;
+	struct ipt_rule r;
+
+	if (spec->external_local) {
+		pass_by_policy(to, p);
+	} else {
+		begin(&r, T_EXTERNAL_MASQ, p);
+		to->rule(to->arg, &r);
+	}
+	if (spec->external_local && !(spec->live[p->index] >> p->family & LIVE_LOCAL))
+		return;
+	begin_jump(&r, T_EXTERNAL_POLICY, p, spec->external_local ? CHAIN_SVL : CHAIN_SVC);
+	to->rule(to->arg, &r);
 }
 
 /* What of the traffic to the cluster IPs is masqueraded, before an endpoint is chosen. */
-static void masquerade(const struct rule_sink *to, const struct config *cfg,
-    const struct stored_service *v, uint32_t index, uint8_t family)
+static void masquerade(const struct rule_sink *to, const struct rules_port *p)
 {
-	const struct ip_cidr *pods = NULL;
+	const struct service_spec *spec = p->v->spec;
 	struct ipt_rule r;
 
-	for (uint32_t i = 0; i < cfg->cluster_cidr_count; i++)
-		if (cfg->cluster_cidrs[i].addr.family == family)
-			pods = &cfg->cluster_cidrs[i];
-	if (!cfg->masquerade_all && pods == NULL)
+	if (!p->cfg->masquerade_all && pods(p) == NULL)
 		return;
-	start(&r, cfg->masquerade_all ? T_CLUSTER_IP_MASQ_ALL : T_CLUSTER_IP_MASQ_OUTSIDE, v,
-	    &v->spec->ports[index]);
-	if (!cfg->masquerade_all)
-		r.src = *pods;
-	for (uint32_t k = 0; k < v->spec->ip_count; k++) {
-		if (v->spec->ips[k].family != family)
-			continue;
-		r.dst = v->spec->ips[k];
-		to->rule(to->arg, &r);
+	begin(&r, p->cfg->masquerade_all ? T_CLUSTER_IP_MASQ_ALL : T_CLUSTER_IP_MASQ_OUTSIDE, p);
+	if (!p->cfg->masquerade_all)
+		r.src = *pods(p);
+	for (uint32_t k = 0; k < spec->ip_counts[FRONTEND_CLUSTER]; k++) {
+		r.dst = spec->ips[FRONTEND_CLUSTER][k];
+		if (r.dst.family == p->family)
+			to->rule(to->arg, &r);
 	}
 }
 
-void rules_service(const struct rule_sink *to, const struct config *cfg,
-    const struct stored_service *v, uint32_t index, uint8_t family,
-    const struct chosen_endpoints *endpoints)
+/* Fills in endpoint E as what R is about. */
+static void set_endpoint(struct ipt_rule *r, const struct chosen_endpoint *e)
 {
-	const struct stored_port *p = &v->spec->ports[index];
+	r->to = e->addr;
+	r->to_port = e->port;
+	memcpy(r->target_hash, e->hash, sizeof(r->target_hash));
+}
+
+void rules_service(const struct rule_sink *to, const struct rules_port *p, enum endpoint_list list,
+    const struct chosen_endpoints *e)
+{
+	const struct service_spec *spec = p->v->spec;
+	uint32_t left = (uint32_t)e->in_list[list];
 	struct ipt_rule r;
 
-	masquerade(to, cfg, v, index, family);
-	start(&r, T_ENDPOINT_RANDOM, v, p);
+	if (spec->internal_local == (list == LIST_LOCAL))
+		masquerade(to, p);
+	begin(&r, T_ENDPOINT_AFFINE, p);
 	r.target_kind = CHAIN_SEP;
-	for (size_t i = 0; i < endpoints->count; i++) {
-		const struct chosen_endpoint *e = &endpoints->e[i];
-		uint32_t left = (uint32_t)(endpoints->count - i);
-
+	r.seconds = spec->affinity_seconds;
+	for (size_t i = 0; r.seconds > 0 && i < e->count; i++) {
+		if (!(e->e[i].lists & 1u << list))
+			continue;
+		set_endpoint(&r, &e->e[i]);
+		to->rule(to->arg, &r);
+	}
+	r.template = T_ENDPOINT_RANDOM;
+	for (size_t i = 0; i < e->count; i++) {
+		if (!(e->e[i].lists & 1u << list))
+			continue;
 		if (left == 1)
 			r.template = T_ENDPOINT_LAST;
 		r.probability = (PROBABILITY_ONE + left / 2) / left;
-		r.to = e->addr;
-		r.to_port = e->port;
-		names_sep_hash(r.target_hash, r.name, p->proto, e->text);
+		set_endpoint(&r, &e->e[i]);
 		to->rule(to->arg, &r);
+		left--;
 	}
 }
 
-void rules_endpoint(const struct rule_sink *to, const struct stored_service *v, uint32_t index,
+void rules_endpoint(const struct rule_sink *to, const struct rules_port *p,
     const struct ip_addr *addr, uint16_t port)
 {
 	struct ipt_rule r;
 
-	start(&r, T_HAIRPIN_MARK, v, &v->spec->ports[index]);
+	begin(&r, T_HAIRPIN_MARK, p);
 	r.to = *addr;
 	r.to_port = port;
 	to->rule(to->arg, &r);
-	r.template = T_ENDPOINT_DNAT;
+	r.template = p->v->spec->affinity_seconds > 0 ? T_ENDPOINT_DNAT_AFFINE : T_ENDPOINT_DNAT;
 	to->rule(to->arg, &r);
 }

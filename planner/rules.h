@@ -1,6 +1,7 @@
 /*
- * What stands in each chain: the rules of iptables mode in upstream's order (SEMANTICS: "iptables
- * mode"; upstream's pkg/proxy/iptables/proxier.go syncProxyRules). Pure.
+ * What stands in each chain of a service, and in the constant ones: the rules of iptables mode in
+ * upstream's order (SEMANTICS: "iptables mode"; upstream's pkg/proxy/iptables/proxier.go
+ * syncProxyRules). Pure.
  */
 #ifndef PLANNER_RULES_H
 #define PLANNER_RULES_H
@@ -19,20 +20,43 @@ struct rule_sink {
 /* The constant content of a chain whose kind has no hash; KUBE-SERVICES' is what ends it. */
 void rules_static(const struct rule_sink *to, const struct ipt_chain *c);
 
+/* Begins a rule of V's port P: everything zero but the template and the port's own arguments. */
+void rules_start(struct ipt_rule *r, enum ipt_template_id t, const struct stored_service *v,
+    const struct stored_port *p);
+
+/* A service is programmed in the families of its cluster IPs. */
+bool rules_has_family(const struct service_spec *spec, uint8_t family);
+
 /*
- * V's rules in KUBE-SERVICES: in nat for its ports with endpoints (spec->live), in filter for those
- * without. Nothing if V has no specification.
+ * Which chains port INDEX of SPEC has in FAMILY, a bit per enum chain_kind from CHAIN_FW to
+ * CHAIN_SVL. Goes by spec->live.
  */
-void rules_frontends(
-    const struct rule_sink *to, const struct stored_service *v, uint8_t table, uint8_t family);
+unsigned rules_chains(const struct service_spec *spec, uint32_t index, uint8_t family);
 
-/* KUBE-SVC- of V's port INDEX, whose ENDPOINTS are at least one. */
-void rules_service(const struct rule_sink *to, const struct config *cfg,
-    const struct stored_service *v, uint32_t index, uint8_t family,
-    const struct chosen_endpoints *endpoints);
+/* The own node's addresses. */
+struct node_addrs {
+	uint32_t count;
+	struct ip_addr addrs[16];
+};
 
-/* KUBE-SEP- of one endpoint of V's port INDEX. */
-void rules_endpoint(const struct rule_sink *to, const struct stored_service *v, uint32_t index,
+/* Whom the rules of one port concern. */
+struct rules_port {
+	const struct config *cfg;
+	const struct stored_service *v;
+	uint32_t index;
+	uint8_t family;
+};
+
+/* KUBE-FW- */
+void rules_firewall(
+    const struct rule_sink *to, const struct rules_port *p, const struct node_addrs *node);
+/* KUBE-EXT- */
+void rules_external(const struct rule_sink *to, const struct rules_port *p);
+/* KUBE-SVC- or KUBE-SVL-, whose endpoints are those of LIST in E: at least one. */
+void rules_service(const struct rule_sink *to, const struct rules_port *p, enum endpoint_list list,
+    const struct chosen_endpoints *e);
+/* KUBE-SEP- of one endpoint. */
+void rules_endpoint(const struct rule_sink *to, const struct rules_port *p,
     const struct ip_addr *addr, uint16_t port);
 
 #endif

@@ -24,9 +24,10 @@ static int stored_slice_cmp(const struct stored_slice *a, const struct stored_sl
 RB_GENERATE(service_tree, stored_service, by_name, stored_service_cmp)
 RB_GENERATE(slice_tree, stored_slice, by_name, stored_slice_cmp)
 
-void store_init(struct store *s)
+void store_init(struct store *s, const char *node_name)
 {
 	memset(s, 0, sizeof(*s));
+	s->node_name = node_name;
 	RB_INIT(&s->services);
 	RB_INIT(&s->slices);
 	SLIST_INIT(&s->touched);
@@ -141,7 +142,7 @@ static void remove_slice(struct store *s, struct stored_slice *e)
 void store_slice_put(struct store *s, const struct slice *in)
 {
 	struct stored_slice *old = find_slice(s, in->namespace, in->name);
-	struct stored_slice *e = compact_slice(in);
+	struct stored_slice *e = compact_slice(in, s->node_name);
 
 	if (old != NULL && strcmp(old->service->name, in->service) == 0 &&
 	    compact_slice_equal(old, e)) {
@@ -221,5 +222,5 @@ void store_clear(struct store *s)
 		free(v->chains);
 		free(v);
 	}
-	store_init(s);
+	store_init(s, s->node_name);
 }

@@ -17,27 +17,45 @@
 
 struct stored_port {
 	uint16_t port;
+	uint16_t node_port; /* 0: none */
+	uint32_t name;	    /* where its name stands in the object's strings */
 	uint8_t proto;
-	uint8_t pad;
-	uint32_t name; /* where its name stands in the object's strings */
+	uint8_t pad[3];
 };
+
+/* By which kind of address a service is reached. */
+enum frontend { FRONTEND_CLUSTER, FRONTEND_EXTERNAL, FRONTEND_LOAD_BALANCER, FRONTEND_COUNT };
 
 /* A service's specification: one allocation. Ports sorted by name, protocol. */
 struct service_spec {
-	uint32_t strings_len;
-	uint32_t ip_count;
-	struct ip_addr ips[FAMILY_COUNT];
+	uint32_t affinity_seconds; /* 0: no session affinity */
+	uint16_t health_check_node_port;
+	bool internal_local, external_local;
 	uint32_t port_count;
+	uint32_t ip_counts[FRONTEND_COUNT];
+	uint32_t source_range_count;
+	/* What these point to lies behind one another, in this order. */
 	const struct stored_port *ports;
+	const struct ip_addr *ips[FRONTEND_COUNT];
+	const struct ip_cidr *source_ranges;
 	const char *strings;
-	uint8_t
-	    *live; /* per port a bit per family that has endpoints; the planner's, not compared */
+	uint32_t content_len; /* of all that */
+	uint8_t *live; /* per port an enum live_bit per family; the planner's, not compared */
 };
+
+/* Shifted by the family. */
+enum live_bit {
+	LIVE_CLUSTER = 1, /* there are endpoints */
+	LIVE_LOCAL = 4,	  /* there are some on this node */
+};
+
+/* An endpoint on this node, beyond enum endpoint_flag. */
+enum { EP_LOCAL = 32 };
 
 struct stored_endpoint {
 	uint8_t addr[16];
 	uint32_t zones; /* where its zone hints stand in the strings: "a\0b\0\0"; 0: none */
-	uint8_t flags;	/* enum endpoint_flag */
+	uint8_t flags;	/* enum endpoint_flag, EP_LOCAL */
 	uint8_t pad[3];
 };
 
@@ -60,8 +78,19 @@ struct stored_slice {
 struct owned_chain {
 	uint64_t digest;
 	uint8_t family;
-	uint8_t kind; /* CHAIN_SVC or CHAIN_SEP */
+	uint8_t kind; /* CHAIN_FW to CHAIN_SEP */
 	uint8_t hash[CHAIN_HASH_LEN];
+};
+
+/* Chains with rules of every service. */
+enum shared_chain {
+	SHARED_NAT_SERVICES,
+	SHARED_NAT_NODEPORTS,
+	SHARED_FILTER_SERVICES,
+	SHARED_FILTER_EXTERNAL_SERVICES,
+	SHARED_FILTER_NODEPORTS,
+	SHARED_FILTER_PROXY_FIREWALL,
+	SHARED_COUNT
 };
 
 /* Exists while there is a specification, a slice, a chain in the kernel, or a change to plan. */
@@ -74,8 +103,8 @@ struct stored_service {
 	uint32_t chain_count;
 	uint32_t seen; /* the list that named it last */
 	bool touched;
-	uint64_t frontends[FAMILY_COUNT]
-			  [IPT_TABLE_COUNT]; /* digests of its rules in KUBE-SERVICES */
+	/* Digests of its rules in the shared chains; 0: none. */
+	uint64_t shared[FAMILY_COUNT][SHARED_COUNT];
 	const char *namespace;
 	const char *name;
 };
@@ -92,9 +121,11 @@ struct store {
 	uint32_t list[KIND_SLICE + 1]; /* per kind the number of the list now or last read */
 	bool listing[KIND_SLICE + 1];  /* between LIST_BEGIN and LIST_END */
 	bool listed[KIND_SLICE + 1];   /* LIST_END came once */
+	const char *node_name;	       /* our own: EP_LOCAL */
 };
 
-void store_init(struct store *s);
+/* NODE_NAME must outlive the store. */
+void store_init(struct store *s, const char *node_name);
 void store_clear(struct store *s);
 
 /*

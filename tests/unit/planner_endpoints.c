@@ -13,19 +13,31 @@ static struct stored_service *service_of(struct world *w, const char *ns, const 
 	return NULL;
 }
 
-/* The endpoints of a/s's port INDEX as one line of text. */
-static const char *chosen(struct world *w, uint32_t index, uint8_t family, const char *zone)
+/* The endpoints of a/s's port INDEX in LIST as one line of text. */
+static const char *listed(
+    struct world *w, enum endpoint_list list, uint32_t index, uint8_t family, const char *zone)
 {
 	static char text[4096];
-	struct chosen_endpoints out = {NULL, 0, 0};
+	struct chosen_endpoints out = {.e = NULL};
+	size_t count = 0;
 
 	endpoints_choose(&out, service_of(w, "a", "s"), index, family, zone);
 	text[0] = '\0';
-	for (size_t i = 0; i < out.count; i++)
-		snprintf(text + strlen(text), sizeof(text) - strlen(text), "%s%s", i > 0 ? " " : "",
-		    out.e[i].text);
+	for (size_t i = 0; i < out.count; i++) {
+		assert_int_not_equal(out.e[i].lists, 0);
+		if (!(out.e[i].lists & 1u << list))
+			continue;
+		snprintf(text + strlen(text), sizeof(text) - strlen(text), "%s%s",
+		    count++ > 0 ? " " : "", out.e[i].text);
+	}
+	assert_int_equal(count, out.in_list[list]);
 	endpoints_clear(&out);
 	return text;
+}
+
+static const char *chosen(struct world *w, uint32_t index, uint8_t family, const char *zone)
+{
+	return listed(w, LIST_CLUSTER, index, family, zone);
 }
 
 static void test_conditions_and_hints(void **state)
@@ -70,6 +82,50 @@ static void test_conditions_and_hints(void **state)
 		assert_string_equal(chosen(w, 0, FAMILY_4, cases[i].zone), cases[i].want);
 		world_free(w);
 	}
+}
+
+/* The local list is decided by itself. */
+static void test_local(void **state)
+{
+	static const struct {
+		const char *endpoints, *cluster, *local;
+	} cases[] = {
+	    {"10.1.0.1=rl 10.1.0.2=r", "10.1.0.1:80 10.1.0.2:80", "10.1.0.1:80"},
+	    {"10.1.0.1=r 10.1.0.2=r", "10.1.0.1:80 10.1.0.2:80", ""},
+	    /* those that end serve here though others are ready elsewhere, not among them */
+	    {"10.1.0.1=stl 10.1.0.2=r", "10.1.0.2:80", "10.1.0.1:80"},
+	    {"10.1.0.1=stl 10.1.0.2=rl 10.1.0.3=st", "10.1.0.2:80", "10.1.0.2:80"},
+	    {"10.1.0.1=stl 10.1.0.2=st", "10.1.0.1:80 10.1.0.2:80", "10.1.0.1:80"},
+	    {"10.1.0.1=sl 10.1.0.2=tl 10.1.0.3=r", "10.1.0.3:80", ""},
+	    /* hints are the cluster's affair */
+	    {"10.1.0.1=rl@b 10.1.0.2=r@a", "10.1.0.2:80", "10.1.0.1:80"},
+	    {"10.1.0.1=rhl 10.1.0.2=rho", "10.1.0.2:80", "10.1.0.1:80"},
+	    {"10.1.0.1=rlho 10.1.0.2=rh", "10.1.0.1:80", "10.1.0.1:80"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct world *w = world_new();
+
+		put_service(w, "a/s", "10.0.0.1", "http:80/tcp");
+		put_slice(w, "a/x", "s", "http:80/tcp", cases[i].endpoints);
+		assert_string_equal(chosen(w, 0, FAMILY_4, "a"), cases[i].cluster);
+		assert_string_equal(listed(w, LIST_LOCAL, 0, FAMILY_4, "a"), cases[i].local);
+		world_free(w);
+	}
+}
+
+/* Without a name of our own nothing is local. */
+static void test_no_node_name(void **state)
+{
+	struct world *w = world_new();
+
+	(void)state;
+	w->cfg.node_name[0] = '\0';
+	put_service(w, "a/s", "10.0.0.1", "http:80/tcp");
+	put_slice(w, "a/x", "s", "http:80/tcp", "10.1.0.1=rl");
+	assert_string_equal(listed(w, LIST_LOCAL, 0, FAMILY_4, ""), "");
+	world_free(w);
 }
 
 /* The same address in two slices, which come in either order. */
@@ -126,6 +182,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_conditions_and_hints),
+	    cmocka_unit_test(test_local),
+	    cmocka_unit_test(test_no_node_name),
 	    cmocka_unit_test(test_duplicates),
 	    cmocka_unit_test(test_ports_match_by_name_and_protocol),
 	};

@@ -10,7 +10,8 @@ static void test_rules(void **state)
 	snprintf(text, sizeof(text),
 	    "-A KUBE-SERVICES -d 10.0.0.1/32 -p tcp -m comment --comment \"a/web:http cluster IP\" "
 	    "-m tcp --dport 80 -j %s\n"
-	    "-A KUBE-SERVICES -m comment --comment \"kubernetes service nodeports; NOTE: this must "
+	    "-A KUBE-SERVICES ! -d 127.0.0.0/8 -m comment --comment \"kubernetes service "
+	    "nodeports; NOTE: this must "
 	    "be the last rule in this chain\" -m addrtype --dst-type LOCAL -j KUBE-NODEPORTS\n",
 	    svc("a/web:http"));
 	assert_rules(w, "KUBE-SERVICES", text);

@@ -196,6 +196,7 @@ static inline struct world *world_new(void)
 
 	assert_non_null(w);
 	w->cfg.masquerade_bit = 14;
+	memcpy(w->cfg.node_name, "me", 3);
 	w->cfg.key = (struct siphash_key){1, 2};
 	w->plan = plan_new(&w->cfg);
 	apply_init(&w->apply, world_frame, w);
@@ -252,37 +253,88 @@ static inline uint8_t proto_of(const char *p)
 	return strcmp(p, "udp") == 0 ? PROTO_UDP : strcmp(p, "sctp") == 0 ? PROTO_SCTP : PROTO_TCP;
 }
 
-/* IPS: "10.0.0.1 fd00::1"; PORTS: "http:80/tcp dns:53/udp"; an unnamed port is ":80/tcp". */
-static inline void put_service(
-    struct world *w, const char *name, const char *ips, const char *ports)
+static inline struct ip_addr *ips_of(const char *words, uint32_t *count)
 {
-	struct service s = {.ports = calloc(16, sizeof(*s.ports))};
-	char text[512], *at, *save = NULL, proto[8];
-	unsigned port;
+	struct ip_addr *ips = calloc(16, sizeof(*ips));
+	char text[512], *at, *save = NULL;
 
-	assert_int_equal(sscanf(name, "%63[^/]/%63s", s.namespace, s.name), 2);
-	snprintf(text, sizeof(text), "%s", ips);
+	assert_non_null(ips);
+	snprintf(text, sizeof(text), "%s", words != NULL ? words : "");
 	for (at = strtok_r(text, " ", &save); at != NULL; at = strtok_r(NULL, " ", &save))
-		assert_int_equal(ip_parse(&s.cluster_ips[s.cluster_ip_count++], at), 0);
-	snprintf(text, sizeof(text), "%s", ports);
-	for (at = strtok_r(text, " ", &save); at != NULL; at = strtok_r(NULL, " ", &save)) {
-		struct service_port *p = &s.ports[s.port_count++];
+		assert_int_equal(ip_parse(&ips[(*count)++], at), 0);
+	return ips;
+}
 
-		if (*at != ':') {
-			assert_int_equal(sscanf(at, "%63[^:]:%u/%7s", p->name, &port, proto), 3);
-		} else {
-			assert_int_equal(sscanf(at, ":%u/%7s", &port, proto), 2);
-		}
+static inline struct ip_cidr *ranges_of(const char *words, uint32_t *count)
+{
+	struct ip_cidr *ranges = calloc(16, sizeof(*ranges));
+	char text[512], *at, *save = NULL;
+
+	assert_non_null(ranges);
+	snprintf(text, sizeof(text), "%s", words != NULL ? words : "");
+	for (at = strtok_r(text, " ", &save); at != NULL; at = strtok_r(NULL, " ", &save))
+		assert_int_equal(ip_cidr_parse(&ranges[(*count)++], at), 0);
+	return ranges;
+}
+
+/* "http:80/tcp dns:53/udp"; an unnamed port is ":80/tcp", one with a node port ":80/tcp/30080". */
+static inline struct service_port *ports_of(const char *words, uint32_t *count)
+{
+	struct service_port *ports = calloc(16, sizeof(*ports));
+	char text[512], *at, *save = NULL, proto[8];
+
+	assert_non_null(ports);
+	snprintf(text, sizeof(text), "%s", words);
+	for (at = strtok_r(text, " ", &save); at != NULL; at = strtok_r(NULL, " ", &save)) {
+		struct service_port *p = &ports[(*count)++];
+		unsigned port, node_port = 0;
+		size_t len = strcspn(at, ":");
+
+		memcpy(p->name, at, len);
+		assert_true(sscanf(at + len, ":%u/%7[a-z]/%u", &port, proto, &node_port) >= 2);
 		p->port = (uint16_t)port;
+		p->node_port = (uint16_t)node_port;
 		p->proto = proto_of(proto);
 	}
+	return ports;
+}
+
+/* A service in words; NULL: none. */
+struct words {
+	const char *name, *ips, *ports, *external, *balancer, *ranges;
+	uint32_t affinity;
+	uint16_t health;
+	bool internal_local, external_local;
+};
+
+static inline void put_words(struct world *w, const struct words *x)
+{
+	struct service s = {.affinity_seconds = x->affinity,
+	    .health_check_node_port = x->health,
+	    .internal_local = x->internal_local,
+	    .external_local = x->external_local};
+	struct ip_addr *ips = ips_of(x->ips, &s.cluster_ip_count);
+
+	assert_int_equal(sscanf(x->name, "%63[^/]/%63s", s.namespace, s.name), 2);
+	memcpy(s.cluster_ips, ips, sizeof(s.cluster_ips));
+	free(ips);
+	s.ports = ports_of(x->ports, &s.port_count);
+	s.external_ips = ips_of(x->external, &s.external_ip_count);
+	s.lb_ips = ips_of(x->balancer, &s.lb_ip_count);
+	s.source_ranges = ranges_of(x->ranges, &s.source_range_count);
 	store_service_put(plan_store(w->plan), &s);
 	service_clear(&s);
 }
 
+static inline void put_service(
+    struct world *w, const char *name, const char *ips, const char *ports)
+{
+	put_words(w, &(struct words){.name = name, .ips = ips, .ports = ports});
+}
+
 /*
  * ENDPOINTS: "10.1.0.1=r 10.1.0.2=st@zone-a,zone-b": addresses with flags r(eady), s(erving),
- * t(erminating), h(as node hints), o(urs among them), and zone hints.
+ * t(erminating), h(as node hints), o(urs among them), l(ocal), and zone hints.
  */
 static inline void put_slice(struct world *w, const char *name, const char *service,
     const char *ports, const char *endpoints)
@@ -318,6 +370,8 @@ static inline void put_slice(struct world *w, const char *name, const char *serv
 		for (int i = 0; letters[i] != '\0'; i++)
 			if (strchr(flags, letters[i]) != NULL)
 				e->flags |= (uint8_t)(1 << i);
+		snprintf(e->node, sizeof(e->node), "%s",
+		    strchr(flags, 'l') != NULL ? w->cfg.node_name : "other");
 		for (char *z = strtok(zones, ","); z != NULL; z = strtok(NULL, ","))
 			snprintf(e->zone_hints[e->zone_hint_count++], NAME_MAX_LABEL, "%s", z);
 	}
@@ -383,10 +437,10 @@ static inline const char *chain_name(
 	static unsigned turn;
 	struct ipt_chain c = {.table = IPT_NAT, .kind = kind};
 
-	if (kind == CHAIN_SVC)
-		names_svc_hash(c.hash, port, proto);
-	else
+	if (kind == CHAIN_SEP)
 		names_sep_hash(c.hash, port, proto, endpoint);
+	else
+		names_svc_hash(c.hash, port, proto);
 	return ipt_chain_name(&c, names[turn++ % 8]);
 }
 

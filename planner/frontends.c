@@ -1,0 +1,169 @@
+#include "planner/frontends.h"
+
+#include <string.h>
+
+/* One port of a service in one family, on its way into a shared chain. */
+struct visit {
+	const struct rule_sink *to;
+	const struct stored_service *v;
+	const struct stored_port *port;
+	uint8_t family;
+	uint8_t live;	 /* enum live_bit */
+	unsigned chains; /* rules_chains() */
+	struct ipt_rule r;
+};
+
+static bool exists(const struct visit *w, enum chain_kind kind)
+{
+	return w->chains & 1u << kind;
+}
+
+/* Begins a rule of the port. The target, if T has one, is the port's chain of kind TARGET. */
+static void start(struct visit *w, enum ipt_template_id t, enum chain_kind target)
+{
+	rules_start(&w->r, t, w->v, w->port);
+	if ((ipt_templates[t].args & ARG_TARGET) == 0)
+		return;
+	w->r.target_kind = (uint8_t)target;
+	names_svc_hash(w->r.target_hash, w->r.name, w->r.proto);
+}
+
+static void finish(const struct visit *w)
+{
+	w->to->rule(w->to->arg, &w->r);
+}
+
+/* A rule for each address. */
+static void addresses(
+    struct visit *w, enum frontend kind, enum ipt_template_id t, enum chain_kind target)
+{
+	const struct service_spec *spec = w->v->spec;
+	bool started = false;
+
+	for (uint32_t i = 0; i < spec->ip_counts[kind]; i++) {
+		if (spec->ips[kind][i].family != w->family)
+			continue;
+		if (!started)
+			start(w, t, target);
+		started = true;
+		w->r.dst = spec->ips[kind][i];
+		finish(w);
+	}
+}
+
+/* The chain that traffic to the cluster IPs goes to, if it exists. */
+static enum chain_kind internal_chain(const struct visit *w)
+{
+	return w->v->spec->internal_local ? CHAIN_SVL : CHAIN_SVC;
+}
+
+static void nat_services(struct visit *w)
+{
+	if (exists(w, internal_chain(w)))
+		addresses(w, FRONTEND_CLUSTER, T_CLUSTER_IP, internal_chain(w));
+	if (!exists(w, CHAIN_EXT))
+		return;
+	addresses(w, FRONTEND_EXTERNAL, T_EXTERNAL_IP, CHAIN_EXT);
+	addresses(w, FRONTEND_LOAD_BALANCER, T_LOAD_BALANCER_IP,
+	    exists(w, CHAIN_FW) ? CHAIN_FW : CHAIN_EXT);
+}
+
+static void nat_nodeports(struct visit *w)
+{
+	if (w->port->node_port == 0 || !exists(w, CHAIN_EXT))
+		return;
+	start(w, T_NODE_PORT, CHAIN_EXT);
+	w->r.dport = w->port->node_port;
+	finish(w);
+}
+
+static void filter_services(struct visit *w)
+{
+	if (!exists(w, internal_chain(w)))
+		addresses(w, FRONTEND_CLUSTER,
+		    w->live & LIVE_CLUSTER ? T_NO_LOCAL_DROP : T_NO_ENDPOINTS_REJECT, 0);
+}
+
+/*
+ * The filter sees what nat sent nowhere. With the policy Local but no local endpoint that is all
+ * but what pods and the node itself send.
+ */
+static void filter_external_services(struct visit *w)
+{
+	bool reject = !(w->live & LIVE_CLUSTER);
+	enum ipt_template_id t = reject ? T_EXTERNAL_NO_ENDPOINTS_REJECT : T_EXTERNAL_NO_LOCAL_DROP;
+
+	if (!reject && (!w->v->spec->external_local || w->live & LIVE_LOCAL))
+		return;
+	addresses(w, FRONTEND_EXTERNAL, t, 0);
+	addresses(w, FRONTEND_LOAD_BALANCER, t, 0);
+	if (w->port->node_port == 0)
+		return;
+	start(w, reject ? T_NODE_PORT_NO_ENDPOINTS_REJECT : T_NODE_PORT_NO_LOCAL_DROP, 0);
+	w->r.dport = w->port->node_port;
+	finish(w);
+}
+
+/* Load balancers ask over HTTP, whatever the service speaks (the API's healthCheckNodePort). */
+static void filter_nodeports(struct visit *w)
+{
+	const struct service_spec *spec = w->v->spec;
+
+	if (spec->health_check_node_port == 0 || !spec->external_local)
+		return;
+	start(w, T_HEALTH_CHECK_ACCEPT, 0);
+	w->r.proto = PROTO_TCP;
+	w->r.dport = spec->health_check_node_port;
+	finish(w);
+}
+
+static void filter_proxy_firewall(struct visit *w)
+{
+	if (exists(w, CHAIN_FW))
+		addresses(w, FRONTEND_LOAD_BALANCER, T_FIREWALL_DROP, 0);
+}
+
+static const struct {
+	uint8_t table;
+	uint8_t kind;
+	void (*rules)(struct visit *w);
+} shared[SHARED_COUNT] = {
+    [SHARED_NAT_SERVICES] = {IPT_NAT, CHAIN_SERVICES, nat_services},
+    [SHARED_NAT_NODEPORTS] = {IPT_NAT, CHAIN_NODEPORTS, nat_nodeports},
+    [SHARED_FILTER_SERVICES] = {IPT_FILTER, CHAIN_SERVICES, filter_services},
+    [SHARED_FILTER_EXTERNAL_SERVICES] = {IPT_FILTER, CHAIN_EXTERNAL_SERVICES,
+	filter_external_services},
+    [SHARED_FILTER_NODEPORTS] = {IPT_FILTER, CHAIN_NODEPORTS, filter_nodeports},
+    [SHARED_FILTER_PROXY_FIREWALL] = {IPT_FILTER, CHAIN_PROXY_FIREWALL, filter_proxy_firewall},
+};
+
+struct ipt_chain frontends_chain(enum shared_chain kind, uint8_t family)
+{
+	return (struct ipt_chain){
+	    .family = family, .table = shared[kind].table, .kind = shared[kind].kind};
+}
+
+enum shared_chain frontends_shared(const struct ipt_chain *c)
+{
+	unsigned i;
+
+	for (i = 0; i < SHARED_COUNT; i++)
+		if (shared[i].table == c->table && shared[i].kind == c->kind)
+			break;
+	return (enum shared_chain)i;
+}
+
+void frontends_rules(const struct rule_sink *to, const struct stored_service *v,
+    enum shared_chain kind, uint8_t family)
+{
+	struct visit w = {.to = to, .v = v, .family = family};
+
+	if (v->spec == NULL || !rules_has_family(v->spec, family))
+		return;
+	for (uint32_t i = 0; i < v->spec->port_count; i++) {
+		w.port = &v->spec->ports[i];
+		w.live = (uint8_t)(v->spec->live[i] >> family);
+		w.chains = rules_chains(v->spec, i, family);
+		shared[kind].rules(&w);
+	}
+}

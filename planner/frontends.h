@@ -1,0 +1,23 @@
+/*
+ * What a service puts into the chains that all services share: its addresses and node ports, and
+ * what becomes of them without endpoints. Pure.
+ */
+#ifndef PLANNER_FRONTENDS_H
+#define PLANNER_FRONTENDS_H
+
+#include <stdint.h>
+
+#include "applier/ipt_tables.h"
+#include "planner/rules.h"
+#include "planner/store.h"
+
+/* The shared chain KIND of FAMILY. */
+struct ipt_chain frontends_chain(enum shared_chain kind, uint8_t family);
+/* Which of the shared chains C is; SHARED_COUNT if none. */
+enum shared_chain frontends_shared(const struct ipt_chain *c);
+
+/* V's rules in a shared chain. Nothing if V has no specification or no cluster IP of FAMILY. */
+void frontends_rules(const struct rule_sink *to, const struct stored_service *v,
+    enum shared_chain kind, uint8_t family);
+
+#endif
