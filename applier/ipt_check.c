@@ -4,16 +4,6 @@
 
 #include "applier/ipt_tables.h"
 
-/* Length of the DNS label TEXT begins with, 0 if it begins with none. */
-static size_t label_len(const char *text)
-{
-	size_t len = strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789-");
-
-	if (len > 63 || (len > 0 && (text[0] == '-' || text[len - 1] == '-')))
-		return 0;
-	return len;
-}
-
 /*
  * namespace/name or namespace/name:port, each a DNS label, as the API server has it: what stands in
  * a comment can then neither end a quotation nor look like an option to who parses a saved table.
@@ -23,13 +13,13 @@ static bool name_valid(const char *name)
 	static const char behind[] = "/:"; /* ... the labels; nothing behind the third */
 
 	for (size_t i = 0; i < sizeof(behind); i++, name++) {
-		size_t len = label_len(name);
+		size_t len = strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-");
 
-		name += len;
-		if (len == 0 || (*name == '\0' && i == 0))
+		if (len == 0 || len > 63 || name[0] == '-' || name[len - 1] == '-')
 			return false;
+		name += len;
 		if (*name == '\0')
-			return true;
+			return i > 0;
 		if (*name != behind[i])
 			return false;
 	}

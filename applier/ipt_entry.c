@@ -93,8 +93,8 @@ bool ipt_rule_target(const struct ipt_rule *r, const struct ipt_chain *c, struct
 
 static void entry_begin(struct ipt_blob *b, uint8_t family)
 {
-	memset(b->bytes, 0, sizeof(b->bytes));
 	b->len = layouts[family].size;
+	memset(b->bytes, 0, b->len);
 }
 
 /* The matches are there: the target and the lengths follow. */

@@ -12,7 +12,7 @@
 #include "applier/ipt_tables.h"
 #include "common/siphash.h"
 
-#define IPT_ENTRY_MAX 1024 /* bytes of the largest entry any template makes */
+#define IPT_ENTRY_MAX 1536 /* bytes; ipt_ext.c asserts that no entry has more */
 
 /* An entry; a jump is in it as libiptc wants it (the chain's name in the target's name). */
 struct ipt_blob {

@@ -12,16 +12,27 @@
 #include <linux/netfilter/xt_statistic.h>
 #include <linux/netfilter/xt_tcpudp.h>
 #include <linux/netfilter_ipv4/ipt_REJECT.h>
+#include <linux/netfilter_ipv6/ip6_tables.h>
 #include <linux/netfilter_ipv6/ip6t_REJECT.h>
 #include <stdio.h>
 #include <string.h>
 
 /* --- the bytes: every part is aligned, so the casts below are sound --- */
 
+/* No entry is larger than one with a match of each sort and the largest target. */
+#define PART(type) XT_ALIGN(sizeof(struct xt_entry_match) + sizeof(struct type))
+_Static_assert(sizeof(struct ip6t_entry) + PART(xt_conntrack_mtinfo3) + PART(xt_comment_info) +
+		       PART(xt_addrtype_info_v1) + PART(xt_mark_mtinfo1) + PART(xt_statistic_info) +
+		       PART(xt_recent_mtinfo_v1) + PART(xt_sctp_info) + PART(nf_nat_range2) <=
+		   IPT_ENTRY_MAX,
+    "an entry may not fit");
+
+/* LEN bytes more, zero. */
 static void *blob_take(struct ipt_blob *b, size_t len)
 {
 	void *p = b->bytes + b->len;
 
+	memset(p, 0, XT_ALIGN(len));
 	b->len += (uint32_t)XT_ALIGN(len);
 	return p;
 }
@@ -104,7 +115,8 @@ static void match_recent(struct ipt_encoder *e, uint16_t what)
 	r->check_set = (uint8_t)what;
 	strlcpy(r->name, e->chain, sizeof(r->name));
 	r->side = XT_RECENT_SOURCE;
-	memset(&r->mask, 0xff, sizeof(r->mask));
+	/* as iptables has it from its own --mask 255.255.255.255; without --mask it sets all 16 */
+	memset(&r->mask, 0xff, ip_len(e->family));
 }
 
 static void match_sctp(struct ipt_encoder *e, bool dport)

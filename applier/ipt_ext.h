@@ -6,7 +6,7 @@
 
 /* A rule being encoded: its parts, and the bytes so far. */
 struct ipt_encoder {
-	struct ipt_blob *b;	     /* zeroed behind len */
+	struct ipt_blob *b;
 	const struct ipt_rule *rule; /* NULL for a hook */
 	uint16_t args;		     /* those of RULE */
 	uint8_t family;
