@@ -15,47 +15,11 @@
 #include "applier/ipt_backend.h"
 #include "applier/ipt_tables.h"
 #include "applier/policy.h"
-#include "common/ip.h"
 
 #include "netns.h"
+#include "sample_rules.h"
 
 #define SAVED_MAX 65536
-
-static inline struct ip_addr addr(const char *text)
-{
-	struct ip_addr a;
-
-	assert_int_equal(ip_parse(&a, text), 0);
-	return a;
-}
-
-static inline struct ipt_chain chain(uint8_t family, uint8_t table, uint8_t kind, uint8_t hash)
-{
-	struct ipt_chain c = {.family = family, .table = table, .kind = kind};
-
-	if (ipt_chain_kinds[kind].hashed)
-		memset(c.hash, hash, sizeof(c.hash));
-	return c;
-}
-
-/* A rule of TEMPLATE with every argument in order. */
-static inline struct ipt_rule rule(uint8_t family, uint8_t template)
-{
-	struct ipt_rule r = {.template = template,
-	    .proto = IPPROTO_TCP,
-	    .dport = 443,
-	    .to_port = 8443,
-	    .probability = UINT32_C(1) << 30,
-	    .dst = addr(family == FAMILY_4 ? "10.96.0.1" : "fd00:10::1"),
-	    .to = addr(family == FAMILY_4 ? "10.0.0.1" : "fd00::a:1"),
-	    .target_kind = template == T_CLUSTER_IP ? CHAIN_SVC : CHAIN_SEP,
-	    .name = "default/kubernetes:https"};
-
-	assert_int_equal(
-	    ip_cidr_parse(&r.src, family == FAMILY_4 ? "10.244.0.0/16" : "fd00:244::/56"), 0);
-	memset(r.target_hash, template == T_CLUSTER_IP ? 1 : 2, sizeof(r.target_hash));
-	return r;
-}
 
 /* A namespace with the backend open in it. The policy is frozen as in the program. */
 static inline const struct policy *policy_in_namespace(int audit_fd)

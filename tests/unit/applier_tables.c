@@ -70,26 +70,48 @@ static void chains_that_cannot_exist(void **state)
 	assert_false(ipt_chain_valid(&c));
 }
 
+/* Does it concern one port of an address or of the node, or broken packets alone? */
+static bool narrow(const struct ipt_template *t)
+{
+	if ((t->matches & MATCH_CTSTATE_INVALID) != 0)
+		return true;
+	if ((t->args & ARG_DPORT) == 0 || (t->matches & MATCH_PROTO) == 0)
+		return false;
+	return (t->args & ARG_DST) != 0 || (t->matches & MATCH_LOCAL_DST) != 0;
+}
+
 /* No template may jump down the ranks, and none may drop or reject everything. */
 static void templates_keep_the_rules(void **state)
 {
-	const uint16_t narrowing = MATCH_CTSTATE_INVALID;
-
 	(void)state;
 	for (unsigned i = 0; i < IPT_TEMPLATE_COUNT; i++) {
 		const struct ipt_template *t = &ipt_templates[i];
 
 		assert_non_null(t->name);
-		assert_true(ipt_chain_kinds[t->chain].tables & 1u << t->table);
+		assert_true(t->chains != 0 && t->chains >> CHAIN_KIND_COUNT == 0);
+		for (unsigned k = 0; k < CHAIN_KIND_COUNT; k++) {
+			if (((t->chains | t->targets) & 1u << k) != 0)
+				assert_true(ipt_chain_kinds[k].tables & 1u << t->table);
+			if ((t->chains & 1u << k) != 0) /* jumps go up */
+				assert_int_equal(t->targets >> (k + 1) << (k + 1), t->targets);
+		}
 		assert_int_equal(t->verdict == VERDICT_JUMP, t->targets != 0);
-		if (t->verdict == VERDICT_JUMP)
-			assert_true(t->targets >> (t->chain + 1) << (t->chain + 1) == t->targets);
 		if (t->verdict == VERDICT_JUMP && (t->args & ARG_TARGET) == 0)
 			assert_int_equal(__builtin_popcount(t->targets), 1);
 		if (t->verdict == VERDICT_DROP || t->verdict == VERDICT_REJECT)
-			assert_true((t->args & ARG_DST) != 0 || (t->matches & narrowing) != 0);
+			assert_true(narrow(t));
 		if (t->verdict == VERDICT_DNAT)
 			assert_true((t->args & ARG_TO) != 0 && (t->args & ARG_PROTO) != 0);
+		/* what the bytes of a part are made of must be among the arguments */
+		assert_int_equal((t->args & ARG_SECONDS) != 0, (t->matches & MATCH_RECENT) != 0);
+		assert_int_equal(
+		    (t->args & ARG_SRC) != 0, (t->matches & (MATCH_SRC | MATCH_NOT_SRC)) != 0);
+		assert_int_equal((t->args & ARG_PROTO) != 0, (t->matches & MATCH_PROTO) != 0);
+		/* a list of clients is named after an endpoint's chain */
+		if ((t->matches & MATCH_RECENT) != 0)
+			assert_int_equal(t->targets, 1u << CHAIN_SEP);
+		if ((t->matches & MATCH_RECENT_SET) != 0)
+			assert_int_equal(t->chains, 1u << CHAIN_SEP);
 		assert_int_equal(
 		    (t->matches & (MATCH_COMMENT | MATCH_COMMENT_TO)) != 0, t->comment != NULL);
 	}
@@ -99,19 +121,36 @@ static void templates_keep_the_rules(void **state)
 	}
 }
 
+static void must_pass(const struct ipt_rule *good, uint8_t family, uint8_t kind)
+{
+	const struct ipt_template *t = &ipt_templates[good->template];
+	struct ipt_chain in = sample_chain(family, t->table, kind);
+	const char *why = ipt_rule_check(good, &in);
+
+	if (why != NULL)
+		fail_msg("%s: %s", t->name, why);
+}
+
+/* Each in every chain it may stand in, to every chain it may jump to; and nowhere else. */
 static void good_rules_pass(void **state)
 {
 	(void)state;
 	for (uint8_t f = 0; f < FAMILY_COUNT; f++)
-		for (uint8_t i = 0; i < IPT_TEMPLATE_COUNT; i++) {
-			struct ipt_chain c =
-			    chain(f, ipt_templates[i].table, ipt_templates[i].chain, 1);
-			struct ipt_rule r = rule(f, i);
-			const char *why = ipt_rule_check(&r, &c);
+		for (uint8_t i = 0; i < IPT_TEMPLATE_COUNT; i++)
+			for (uint8_t k = 0; k < CHAIN_KIND_COUNT; k++)
+				for (uint8_t to = 0; to < CHAIN_KIND_COUNT; to++) {
+					const struct ipt_template *t = &ipt_templates[i];
+					struct ipt_chain in = sample_chain(f, t->table, k);
+					struct ipt_rule good = rule(f, i);
+					bool jump = (t->args & ARG_TARGET) != 0;
 
-			if (why != NULL)
-				fail_msg("%s: %s", ipt_templates[i].name, why);
-		}
+					set_target(&good, to);
+					if ((t->chains & 1u << k) != 0 &&
+					    (!jump || (t->targets & 1u << to) != 0))
+						must_pass(&good, f, k);
+					else
+						assert_non_null(ipt_rule_check(&good, &in));
+				}
 }
 
 /* --- refusals: one thing wrong each --- */
@@ -159,14 +198,14 @@ static void set_number(const char *text)
 	case 'P':
 		r.probability = (uint32_t)n;
 		break;
+	case 's':
+		r.seconds = (uint32_t)n;
+		break;
 	case 'b':
 		r.src.bits = (uint8_t)n;
 		break;
 	case 'k':
 		r.target_kind = (uint8_t)n;
-		break;
-	case 'c':
-		c.kind = (uint8_t)n;
 		break;
 	case 't':
 		c.table = (uint8_t)n;
@@ -174,6 +213,25 @@ static void set_number(const char *text)
 	default:
 		fail();
 	}
+}
+
+static uint8_t kind_named(const char *text)
+{
+	uint8_t k = 0;
+
+	while (strcmp(ipt_chain_kinds[k].name, text) != 0)
+		assert_true(++k < CHAIN_KIND_COUNT);
+	return k;
+}
+
+static void set_target_kind(const char *text)
+{
+	set_target(&r, kind_named(text));
+}
+
+static void set_chain_kind(const char *text)
+{
+	c = sample_chain(c.family, c.table, kind_named(text));
 }
 
 #define LABEL63 "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
@@ -231,15 +289,43 @@ static const struct refusal {
     {FAMILY_4, T_CLUSTER_IP, set_name, "a" LABEL63 "/b", "name"},
     {FAMILY_4, T_ENDPOINT_RANDOM, set_number, "P=0", "probability"},
     {FAMILY_4, T_ENDPOINT_RANDOM, set_number, "P=2147483649", "probability"},
+    {FAMILY_4, T_ENDPOINT_AFFINE, set_number, "s=0", "1..86400 seconds"},
+    {FAMILY_4, T_ENDPOINT_AFFINE, set_number, "s=86401", "1..86400 seconds"},
+    {FAMILY_4, T_HEALTH_CHECK_ACCEPT, set_number, "p=17", "other than TCP"},
+    {FAMILY_4, T_HEALTH_CHECK_ACCEPT, set_number, "p=132", "other than TCP"},
+    {FAMILY_4, T_NODE_PORT, set_number, "d=0", "port 0"},
+    {FAMILY_4, T_NODE_PORT_NO_LOCAL_DROP, set_number, "d=0", "port 0"},
+    {FAMILY_4, T_SOURCE_RANGE, set_src, "fd00::/8", "other address family"},
+    {FAMILY_6, T_SOURCE_RANGE, set_src, "192.0.2.0/24", "other address family"},
+    {FAMILY_6, T_EXTERNAL_POD, set_src, "10.244.0.0/16", "other address family"},
+    {FAMILY_4, T_FIREWALL_DROP, set_dst, "0.0.0.0", "unicast"},
+    {FAMILY_4, T_EXTERNAL_NO_LOCAL_DROP, set_dst, "224.0.0.1", "unicast"},
+    {FAMILY_4, T_EXTERNAL_IP, set_dst, "127.0.0.1", "unicast"},
+    {FAMILY_4, T_LOAD_BALANCER_IP, set_dst, "169.254.169.254", "unicast"},
+    {FAMILY_4, T_EXTERNAL_MASQ, set_name, "a/b%s", "name"},
     {FAMILY_4, T_CLUSTER_IP, set_number, "k=200", "cannot exist"},
-    {FAMILY_4, T_CLUSTER_IP, set_number, "k=8", "may not jump"},    /* CHAIN_SEP */
-    {FAMILY_4, T_ENDPOINT_LAST, set_number, "k=7", "may not jump"}, /* CHAIN_SVC: a cycle */
+    {FAMILY_4, T_CLUSTER_IP, set_target_kind, "KUBE-EXT-", "may not jump"},
+    {FAMILY_4, T_CLUSTER_IP, set_target_kind, "KUBE-SEP-", "may not jump"},
+    {FAMILY_4, T_EXTERNAL_IP, set_target_kind, "KUBE-SVC-", "may not jump"},
+    {FAMILY_4, T_NODE_PORT, set_target_kind, "KUBE-FW-", "may not jump"},
+    {FAMILY_4, T_EXTERNAL_POLICY, set_target_kind, "KUBE-FW-", "may not jump"}, /* a cycle */
+    {FAMILY_4, T_EXTERNAL_POLICY, set_target_kind, "KUBE-EXT-", "may not jump"},
+    {FAMILY_4, T_ENDPOINT_LAST, set_target_kind, "KUBE-EXT-", "may not jump"},
+    {FAMILY_4, T_ENDPOINT_LAST, set_target_kind, "KUBE-SVC-", "may not jump"},
+    {FAMILY_4, T_ENDPOINT_AFFINE, set_target_kind, "KUBE-SVL-", "may not jump"},
     {FAMILY_4, T_ENDPOINT_LAST, set_number, "k=1", "cannot exist"}, /* with a hash */
     {FAMILY_4, T_CLUSTER_IP, set_number, "T=200", "unknown template"},
-    {FAMILY_4, T_CLUSTER_IP, set_number, "T=7", "may not stand"},
-    {FAMILY_4, T_FORWARD_INVALID, set_number, "c=1", "may not stand"}, /* in KUBE-SERVICES */
+    {FAMILY_4, T_CLUSTER_IP, set_chain_kind, "KUBE-NODEPORTS", "may not stand"},
+    {FAMILY_4, T_SOURCE_RANGE, set_chain_kind, "KUBE-EXT-", "may not stand"},
+    {FAMILY_4, T_ENDPOINT_LAST, set_chain_kind, "KUBE-EXT-", "may not stand"},
+    {FAMILY_4, T_FORWARD_INVALID, set_chain_kind, "KUBE-SERVICES", "may not stand"},
+    {FAMILY_4, T_FIREWALL_DROP, set_chain_kind, "KUBE-SERVICES", "may not stand"},
+    {FAMILY_4, T_NODE_PORT_NO_LOCAL_DROP, set_chain_kind, "KUBE-NODEPORTS", "may not stand"},
+    {FAMILY_4, T_HEALTH_CHECK_ACCEPT, set_chain_kind, "KUBE-FORWARD", "may not stand"},
     {FAMILY_4, T_NO_ENDPOINTS_REJECT, set_number, "t=0", "may not stand"},
-    {FAMILY_4, T_CLUSTER_IP, set_number, "c=5", "cannot exist"}, /* KUBE-FORWARD in nat */
+    {FAMILY_4, T_NODE_PORT, set_number, "t=1", "may not stand"},
+    {FAMILY_4, T_CLUSTER_IP, set_chain_kind, "KUBE-FORWARD", "cannot exist"}, /* in nat */
+    {FAMILY_4, T_FIREWALL_DROP, set_chain_kind, "KUBE-SVC-", "cannot exist"}, /* in filter */
 };
 
 static void bad_rules_are_refused(void **state)
@@ -250,8 +336,7 @@ static void bad_rules_are_refused(void **state)
 		const char *why;
 
 		r = rule(x->family, x->template);
-		c = chain(x->family, ipt_templates[x->template].table,
-		    ipt_templates[x->template].chain, 1);
+		c = chain_of(x->family, x->template);
 		assert_null(ipt_rule_check(&r, &c));
 		x->spoil(x->text);
 		why = ipt_rule_check(&r, &c);
