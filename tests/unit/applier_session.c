@@ -420,7 +420,7 @@ static void send_words(unsigned type, uint32_t fields, const uint64_t *values)
 	sink(NULL, &f);
 }
 
-static void send_raw(const char *bytes, size_t len)
+static void send_raw(const void *bytes, size_t len)
 {
 	refusal = session_frame(session, (const uint8_t *)bytes, len);
 }
@@ -520,16 +520,21 @@ static void too_long(void)
 
 static void more_without_chain(void)
 {
-	begin();
 	/* [OPS, [[CHAIN_MORE, [[mark-masq]]]]] */
-	send_raw("\x92\x03\x91\x92\x02\x91\x91\x08", 8);
+	const uint8_t bytes[] = {0x92, TXN_OPS, 0x91, 0x92, OP_CHAIN_MORE, 0x91, 0x91, T_MARK_MASQ};
+
+	begin();
+	send_raw(bytes, sizeof(bytes));
 }
 
 static void more_after_hook(void)
 {
-	begin();
 	/* [OPS, [[HOOK, 0, 5, true], [CHAIN_MORE, [[mark-masq]]]]] */
-	send_raw("\x92\x03\x92\x94\x04\x00\x05\xc3\x92\x02\x91\x91\x08", 13);
+	const uint8_t bytes[] = {0x92, TXN_OPS, 0x92, 0x94, OP_HOOK, 0, 5, 0xc3, 0x92,
+	    OP_CHAIN_MORE, 0x91, 0x91, T_MARK_MASQ};
+
+	begin();
+	send_raw(bytes, sizeof(bytes));
 }
 
 static void loopback_dnat(void)
