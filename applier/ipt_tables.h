@@ -119,9 +119,9 @@ enum ipt_match {
 	MATCH_MARKED = 512,    /* the masquerade bit is set */
 	MATCH_UNMARKED = 1024, /* ... is not set */
 	MATCH_STATISTIC = 2048,
-	MATCH_RECENT = 4096,	 /* the target's clients of the last ARG_SECONDS, older ones reaped */
-	MATCH_RECENT_SET = 8192, /* remember the client as one of this chain's */
-	MATCH_PROTO = 16384,	 /* -m tcp, udp, sctp, with --dport if ARG_DPORT */
+	MATCH_RECENT = 4096, /* the target's clients of the last ARG_SECONDS, older ones reaped */
+	MATCH_RECENT_SET = 8192,    /* remember the client as one of this chain's */
+	MATCH_PROTO = 16384,	    /* -m tcp, udp, sctp, with --dport if ARG_DPORT */
 	MATCH_NOT_LOOPBACK = 32768, /* destination is not 127.0.0.0/8 or ::1; stands in the entry */
 };
 
