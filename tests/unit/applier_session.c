@@ -422,7 +422,7 @@ static void send_words(unsigned type, uint32_t fields, const uint64_t *values)
 
 static void send_raw(const void *bytes, size_t len)
 {
-	refusal = session_frame(session, (const uint8_t *)bytes, len);
+	refusal = session_frame(session, bytes, len);
 }
 
 static void ops_without_begin(void)

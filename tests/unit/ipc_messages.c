@@ -14,6 +14,8 @@
 #include "ipc/status.h"
 #include "ipc/txn.h"
 
+#include "sample_rules.h"
+
 static struct frame f;
 
 static void config_round_trip(void **state)
@@ -333,6 +335,65 @@ static void transaction_across_frames(void **state)
 	assert_true(s.frames > 10);
 }
 
+static struct ipt_rule came;
+
+static const char *take_chain(void *arg, const struct ipt_chain *c)
+{
+	(void)arg;
+	(void)c;
+	return NULL;
+}
+static const char *take_rule(void *arg, const struct ipt_rule *r)
+{
+	(void)arg;
+	came = *r;
+	return NULL;
+}
+static const struct txn_visitor taker = {take_chain, take_rule, take_chain, see_hook};
+
+static void take_one(void *arg, const struct frame *sent)
+{
+	struct frame_reader r;
+	struct cursor c;
+	unsigned type;
+
+	assert_null(frame_open(&r, sent->buf, sent->len, &type, &c));
+	if (type == TXN_OPS)
+		assert_null(txn_decode_ops(&c, &taker, arg));
+	frame_close(&r);
+}
+
+/* A rule of each template brings its arguments, and no others. */
+static void every_template(void **state)
+{
+	static struct txn_writer w;
+
+	(void)state;
+	for (uint8_t t = 0; t < IPT_TEMPLATE_COUNT; t++) {
+		const uint16_t args = ipt_templates[t].args;
+		const struct ipt_rule a = rule(FAMILY_6, t);
+
+		memset(&came, 0xff, sizeof(came));
+		txn_begin(&w, take_one, NULL, 1, 0);
+		txn_chain_put(&w, &(struct ipt_chain){.kind = CHAIN_SERVICES});
+		txn_rule(&w, &a);
+		txn_commit(&w);
+		assert_int_equal(came.template, t);
+		assert_int_equal(came.proto, args & ARG_PROTO ? a.proto : 0);
+		assert_int_equal(came.dport, args & ARG_DPORT ? a.dport : 0);
+		assert_int_equal(came.to_port, args & ARG_TO ? a.to_port : 0);
+		assert_int_equal(came.probability, args & ARG_PROBABILITY ? a.probability : 0);
+		assert_int_equal(came.seconds, args & ARG_SECONDS ? 10800 : 0);
+		assert_int_equal(came.src.bits, args & ARG_SRC ? a.src.bits : 0);
+		assert_int_equal(ip_cmp(&came.src.addr, &a.src.addr) == 0, (args & ARG_SRC) != 0);
+		assert_int_equal(ip_cmp(&came.dst, &a.dst) == 0, (args & ARG_DST) != 0);
+		assert_int_equal(ip_cmp(&came.to, &a.to) == 0, (args & ARG_TO) != 0);
+		assert_int_equal(came.target_kind, args & ARG_TARGET ? a.target_kind : 0);
+		assert_int_equal(came.target_hash[9], args & ARG_TARGET ? a.target_hash[9] : 0);
+		assert_string_equal(came.name, args & ARG_NAME ? a.name : "");
+	}
+}
+
 /* Writes one operation by hand and returns what the decoder says. */
 static const char *decode_by_hand(void (*write)(void))
 {
@@ -400,6 +461,22 @@ static void rule_with_a_field_more(void)
 	frame_uint(&f, 1);
 }
 
+/* Beyond 32 bits seconds must not come out as fewer. */
+static void rule_of_too_many_seconds(void)
+{
+	frame_array(&f, 2);
+	frame_uint(&f, OP_CHAIN_MORE);
+	frame_array(&f, 1);
+	frame_array(&f, 7);
+	frame_uint(&f, T_ENDPOINT_AFFINE);
+	frame_str(&f, "shop/web");
+	frame_bin(&f, "\x0a\0\0\1", 4);
+	frame_uint(&f, 80);
+	frame_uint(&f, (UINT64_C(1) << 32) + 1);
+	frame_uint(&f, CHAIN_SEP);
+	frame_bin(&f, "0123456789", 10);
+}
+
 static void refuses_malformed_operations(void **state)
 {
 	(void)state;
@@ -409,6 +486,7 @@ static void refuses_malformed_operations(void **state)
 	assert_string_equal(decode_by_hand(hash_where_none_belongs), "a chain that cannot exist");
 	assert_string_equal(decode_by_hand(rule_of_unknown_template), "a number out of range");
 	assert_string_equal(decode_by_hand(rule_with_a_field_more), "too many fields");
+	assert_string_equal(decode_by_hand(rule_of_too_many_seconds), "a number out of range");
 }
 
 static void answers_round_trip(void **state)
@@ -476,6 +554,7 @@ int main(void)
 	    cmocka_unit_test(refuses_an_endpoint_of_the_other_family),
 	    cmocka_unit_test(node_round_trip),
 	    cmocka_unit_test(transaction_across_frames),
+	    cmocka_unit_test(every_template),
 	    cmocka_unit_test(refuses_malformed_operations),
 	    cmocka_unit_test(answers_round_trip),
 	    cmocka_unit_test(status_round_trip),
