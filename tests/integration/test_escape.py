@@ -16,6 +16,13 @@ REFUSED = {
                   "KUBE-SVC-AIBAEAQCAIBAEAQC: endpoint-last name=default/web to=10.244.1.10 "
                   "port=8080 target=KUBE-SVC-AEAQCAIBAEAQCAIB",
     "jump_down": "a jump to a chain this template may not jump to",
+    "jump_from_external": "a jump to a chain this template may not jump to: ipv4 nat "
+                          "KUBE-EXT-AIBAEAQCAIBAEAQC: external-policy "
+                          "target=KUBE-FW-AEAQCAIBAEAQCAIB",
+    "jump_from_service": "a jump to a chain this template may not jump to: ipv4 nat "
+                         "KUBE-SVC-AIBAEAQCAIBAEAQC: endpoint-last",
+    "jump_past_firewall": "a jump to a chain this template may not jump to: ipv4 nat "
+                          "KUBE-SERVICES: load-balancer-ip",
     "jump_other_table": "a jump to a chain that cannot exist: ipv4 nat KUBE-SERVICES: cluster-ip",
     "unknown_template": "a number out of range",
     "unknown_kind": "a number out of range",
@@ -27,6 +34,27 @@ REFUSED = {
     "template_without_arguments": "too few fields",
     "drop_everything": "a template that may not stand in this chain: ipv4 filter KUBE-SERVICES: "
                        "forward-invalid",
+    "drop_misplaced": "a template that may not stand in this chain: ipv4 filter KUBE-SERVICES: "
+                      "node-port-no-local-drop",
+    "drop_in_nat": "a chain that cannot exist",
+    "drop_everywhere": "a destination that is no plain unicast address: ipv4 filter "
+                       "KUBE-PROXY-FIREWALL: firewall-drop dst=0.0.0.0",
+    "drop_multicast": "a destination that is no plain unicast address: ipv4 filter "
+                      "KUBE-EXTERNAL-SERVICES: external-no-local-drop dst=224.0.0.1",
+    "drop_every_port": "a destination port 0: ipv4 filter KUBE-EXTERNAL-SERVICES: "
+                       "node-port-no-local-drop",
+    "accept_misplaced": "a template that may not stand in this chain: ipv4 filter "
+                        "KUBE-EXTERNAL-SERVICES: health-check-accept",
+    "accept_udp": "a port accepted for other than TCP: ipv4 filter KUBE-NODEPORTS: "
+                  "health-check-accept proto=17 dport=80 name=default/web",
+    "accept_every_port": "a destination port 0: ipv4 filter KUBE-NODEPORTS: health-check-accept",
+    "service_in_filter": "a chain that cannot exist",
+    "affine_never": "an affinity that is not of 1..86400 seconds: ipv4 nat "
+                    "KUBE-SVC-AIBAEAQCAIBAEAQC: endpoint-affine name=default/web to=10.244.1.10 "
+                    "port=8080 seconds=0 target=KUBE-SEP-AIBAEAQCAIBAEAQC",
+    "affine_too_long": "seconds=86401",
+    "range_of_other_family": "a source of the other address family: ipv4 nat "
+                             "KUBE-FW-AIBAEAQCAIBAEAQC: source-range src=fd00::/8",
     "reject_everything": "a destination that is no plain unicast address: ipv4 filter "
                          "KUBE-SERVICES: no-endpoints-reject dst=0.0.0.0",
     "wrong_family": "an endpoint of the other address family: ipv4 nat KUBE-SEP-AIBAEAQCAIBAEAQC: "

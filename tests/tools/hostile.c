@@ -84,6 +84,12 @@ static void put(uint8_t table, uint8_t kind, uint8_t hash)
 	txn_chain_put(&writer, &c);
 }
 
+/* The first of KINDS, a bit each; some templates have none. */
+static uint8_t first(unsigned kinds)
+{
+	return (uint8_t)(kinds != 0 ? __builtin_ctz(kinds) : 0);
+}
+
 static struct ipt_rule rule(uint8_t template)
 {
 	struct ipt_rule r = {.template = template,
@@ -91,13 +97,14 @@ static struct ipt_rule rule(uint8_t template)
 	    .dport = 80,
 	    .to_port = 8080,
 	    .probability = 1,
+	    .seconds = 10800,
 	    .src = {{.b = {10, 244}}, 16},
 	    .dst = {.b = {10, 96, 0, 1}},
 	    .to = {.b = {10, 244, 1, 10}},
-	    .target_kind = template == T_CLUSTER_IP ? CHAIN_SVC : CHAIN_SEP,
+	    .target_kind = first(ipt_templates[template].targets),
 	    .name = "default/web"};
 
-	memset(r.target_hash, template == T_CLUSTER_IP ? 1 : 2, sizeof(r.target_hash));
+	memset(r.target_hash, r.target_kind == CHAIN_SEP ? 2 : 1, sizeof(r.target_hash));
 	return r;
 }
 
@@ -108,13 +115,25 @@ static void put_rule(uint8_t template)
 	txn_rule(&writer, &r);
 }
 
-/* One transaction of one rule in its chain. */
-static void alone(const struct ipt_rule *r)
+/* One transaction of one rule in a chain of KIND. */
+static void alone_in(uint8_t kind, const struct ipt_rule *r)
 {
 	begin();
-	put(ipt_templates[r->template].table, ipt_templates[r->template].chain, 2);
+	put(ipt_templates[r->template].table, kind, 2);
 	txn_rule(&writer, r);
 	commit();
+}
+
+static void alone(const struct ipt_rule *r)
+{
+	alone_in(first(ipt_templates[r->template].chains), r);
+}
+
+static void misplaced(uint8_t template, uint8_t kind)
+{
+	struct ipt_rule r = rule(template);
+
+	alone_in(kind, &r);
 }
 
 static void dnat_to(uint8_t a, uint8_t b, uint8_t c, uint8_t d)
@@ -189,6 +208,23 @@ static void jump_down(void)
 	jumping(T_CLUSTER_IP, CHAIN_SERVICES, 0);
 }
 
+/* Back to who may come in: a cycle of FW and EXT. */
+static void jump_from_external(void)
+{
+	jumping(T_EXTERNAL_POLICY, CHAIN_FW, 1);
+}
+
+static void jump_from_service(void)
+{
+	jumping(T_ENDPOINT_LAST, CHAIN_EXT, 1);
+}
+
+/* Past the source ranges. */
+static void jump_past_firewall(void)
+{
+	jumping(T_LOAD_BALANCER_IP, CHAIN_SVC, 1);
+}
+
 static void jump_other_table(void)
 {
 	jumping(T_CLUSTER_IP, CHAIN_FORWARD, 0);
@@ -260,10 +296,97 @@ static void template_without_arguments(void)
 
 static void drop_everything(void)
 {
+	misplaced(T_FORWARD_INVALID, CHAIN_SERVICES);
+}
+
+/* KUBE-SERVICES is behind OUTPUT too: what is for strangers would cut the node off. */
+static void drop_misplaced(void)
+{
+	misplaced(T_NODE_PORT_NO_LOCAL_DROP, CHAIN_SERVICES);
+}
+
+static void drop_in_nat(void)
+{
+	misplaced(T_FIREWALL_DROP, CHAIN_SVC);
+}
+
+static void drop_everywhere(void)
+{
+	struct ipt_rule r = rule(T_FIREWALL_DROP);
+
+	memset(r.dst.b, 0, sizeof(r.dst.b));
+	alone(&r);
+}
+
+static void drop_multicast(void)
+{
+	struct ipt_rule r = rule(T_EXTERNAL_NO_LOCAL_DROP);
+
+	r.dst = (struct ip_addr){.b = {224, 0, 0, 1}};
+	alone(&r);
+}
+
+static void drop_every_port(void)
+{
+	struct ipt_rule r = rule(T_NODE_PORT_NO_LOCAL_DROP);
+
+	r.dport = 0;
+	alone(&r);
+}
+
+static void accept_misplaced(void)
+{
+	misplaced(T_HEALTH_CHECK_ACCEPT, CHAIN_EXTERNAL_SERVICES);
+}
+
+static void accept_udp(void)
+{
+	struct ipt_rule r = rule(T_HEALTH_CHECK_ACCEPT);
+
+	r.proto = IPPROTO_UDP;
+	alone(&r);
+}
+
+static void accept_every_port(void)
+{
+	struct ipt_rule r = rule(T_HEALTH_CHECK_ACCEPT);
+
+	r.dport = 0;
+	alone(&r);
+}
+
+static void service_in_filter(void)
+{
 	begin();
-	put(IPT_FILTER, CHAIN_SERVICES, 0);
-	put_rule(T_FORWARD_INVALID);
+	put(IPT_FILTER, CHAIN_SVC, 1);
+	put_rule(T_ENDPOINT_LAST);
 	commit();
+}
+
+static void affine_for(uint32_t seconds)
+{
+	struct ipt_rule r = rule(T_ENDPOINT_AFFINE);
+
+	r.seconds = seconds;
+	alone(&r);
+}
+
+static void affine_never(void)
+{
+	affine_for(0);
+}
+
+static void affine_too_long(void)
+{
+	affine_for(86401);
+}
+
+static void range_of_other_family(void)
+{
+	struct ipt_rule r = rule(T_SOURCE_RANGE);
+
+	r.src = (struct ip_cidr){{FAMILY_6, {0xfd}}, 8};
+	alone(&r);
 }
 
 static void reject_everything(void)
@@ -443,8 +566,10 @@ static void snapshot_in_transaction(void)
 
 static void rules_without_chain(void)
 {
+	const uint8_t bytes[] = {0x92, TXN_OPS, 0x91, 0x92, OP_CHAIN_MORE, 0x91, 0x91, T_MARK_MASQ};
+
 	begin();
-	send_bytes("\x92\x03\x91\x92\x02\x91\x91\x08", 8);
+	send_bytes(bytes, sizeof(bytes));
 }
 
 static void trailing_bytes(void)
@@ -509,6 +634,9 @@ static const struct {
     SCENARIO(jump_missing),
     SCENARIO(jump_cycle),
     SCENARIO(jump_down),
+    SCENARIO(jump_from_external),
+    SCENARIO(jump_from_service),
+    SCENARIO(jump_past_firewall),
     SCENARIO(jump_other_table),
     SCENARIO(delete_referenced),
     SCENARIO(unknown_template),
@@ -519,6 +647,18 @@ static const struct {
     SCENARIO(template_misplaced),
     SCENARIO(template_without_arguments),
     SCENARIO(drop_everything),
+    SCENARIO(drop_misplaced),
+    SCENARIO(drop_in_nat),
+    SCENARIO(drop_everywhere),
+    SCENARIO(drop_multicast),
+    SCENARIO(drop_every_port),
+    SCENARIO(accept_misplaced),
+    SCENARIO(accept_udp),
+    SCENARIO(accept_every_port),
+    SCENARIO(service_in_filter),
+    SCENARIO(affine_never),
+    SCENARIO(affine_too_long),
+    SCENARIO(range_of_other_family),
     SCENARIO(reject_everything),
     SCENARIO(wrong_family),
     SCENARIO(dnat_loopback),
