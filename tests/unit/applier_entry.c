@@ -22,8 +22,8 @@ struct expectation {
 #define RECENT	"-m recent "
 #define LAST                                                                                       \
 	COMMENT                                                                                    \
-	    "\"kubernetes service nodeports; NOTE: this must be the last rule in this chain\" "    \
-	    "-m addrtype --dst-type LOCAL -j KUBE-NODEPORTS"
+	"\"kubernetes service nodeports; NOTE: this must be the last rule in this chain\" "        \
+	"-m addrtype --dst-type LOCAL -j KUBE-NODEPORTS"
 #define LIST4 " --name " SEP " --mask 255.255.255.255 --rsource "
 #define LIST6 " --name " SEP " --mask ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff --rsource "
 
@@ -159,9 +159,9 @@ static const struct expectation expectations[] = {
 	" has no local endpoints\" -m tcp --dport 443 -j DROP"},
     {T_NODE_PORT_NO_ENDPOINTS_REJECT, IPPROTO_TCP, 0,
 	"-p tcp " COMMENT "\"" NAME " has no endpoints\" -m addrtype --dst-type LOCAL -m tcp "
-				    "--dport 443 -j REJECT --reject-with icmp-port-unreachable",
+	"--dport 443 -j REJECT --reject-with icmp-port-unreachable",
 	"-p tcp " COMMENT "\"" NAME " has no endpoints\" -m addrtype --dst-type LOCAL -m tcp "
-				    "--dport 443 -j REJECT --reject-with icmp6-port-unreachable"},
+	"--dport 443 -j REJECT --reject-with icmp6-port-unreachable"},
     {T_NODE_PORT_NO_LOCAL_DROP, IPPROTO_SCTP, 0,
 	"-p sctp " COMMENT "\"" NAME
 	" has no local endpoints\" -m addrtype --dst-type LOCAL -m sctp --dport 443 -j DROP",
