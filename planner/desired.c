@@ -156,9 +156,9 @@ static void add_port(
 	if (e->in_list[LIST_LOCAL] > 0)
 		v->spec->live[index] |= (uint8_t)(LIVE_LOCAL << family);
 	chains = rules_chains(v->spec, index, family);
-	for (uint8_t kind = CHAIN_FW; kind <= CHAIN_SVL; kind++)
+	for (unsigned kind = CHAIN_FW; kind <= CHAIN_SVL; kind++)
 		if (chains & 1u << kind)
-			add_port_chain(d, v, index, family, kind);
+			add_port_chain(d, v, index, family, (uint8_t)kind);
 	if (chains & 1u << CHAIN_SVC)
 		used |= 1u << LIST_CLUSTER;
 	if (chains & 1u << CHAIN_SVL)
@@ -176,11 +176,11 @@ void desired_service(struct desired *d, struct stored_service *v)
 	if (spec == NULL)
 		return;
 	memset(spec->live, 0, spec->port_count);
-	for (uint8_t f = 0; f < FAMILY_COUNT; f++) {
-		if (!d->families[f] || !rules_has_family(spec, f))
+	for (unsigned f = 0; f < FAMILY_COUNT; f++) {
+		if (!d->families[f] || !rules_has_family(spec, (uint8_t)f))
 			continue;
 		for (uint32_t i = 0; i < spec->port_count; i++)
-			add_port(d, v, i, f);
+			add_port(d, v, i, (uint8_t)f);
 	}
 	if (d->count > 0)
 		qsort(d->chains, d->count, sizeof(*d->chains), desired_chain_cmp);

@@ -200,9 +200,10 @@ static void own_desired(const struct desired *d, struct stored_service *v)
 
 static void diff_shared(struct plan *p, struct stored_service *v)
 {
-	for (uint8_t f = 0; f < FAMILY_COUNT; f++)
+	for (unsigned f = 0; f < FAMILY_COUNT; f++)
 		for (unsigned k = 0; p->desired.families[f] && k < SHARED_COUNT; k++) {
-			uint64_t digest = desired_shared(&p->desired, v, (enum shared_chain)k, f);
+			uint64_t digest =
+			    desired_shared(&p->desired, v, (enum shared_chain)k, (uint8_t)f);
 
 			if (digest != v->shared[f][k])
 				p->shared_changed[f][k] = true;
@@ -250,9 +251,9 @@ static void diff_touched(struct plan *p)
 
 	while ((v = store_take_touched(&p->store)) != NULL)
 		diff_service(p, v);
-	for (uint8_t f = 0; f < FAMILY_COUNT; f++)
+	for (unsigned f = 0; f < FAMILY_COUNT; f++)
 		for (unsigned k = 0; k < SHARED_COUNT; k++) {
-			struct ipt_chain c = frontends_chain((enum shared_chain)k, f);
+			struct ipt_chain c = frontends_chain((enum shared_chain)k, (uint8_t)f);
 
 			if (p->shared_changed[f][k])
 				changes_add(&p->changes.puts, &c);

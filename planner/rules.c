@@ -231,7 +231,7 @@ void rules_service(const struct rule_sink *to, const struct rules_port *p, enum 
 		to->rule(to->arg, &r);
 	}
 	r.template = T_ENDPOINT_RANDOM;
-	for (size_t i = 0; i < e->count; i++) {
+	for (size_t i = 0; left > 0 && i < e->count; i++) {
 		if (!(e->e[i].lists & 1u << list))
 			continue;
 		if (left == 1)
