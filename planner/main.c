@@ -48,12 +48,13 @@ struct planner {
 	struct feed feed;
 	struct apply apply;
 	struct pace pace;
-	struct event *sync_timer, *retry_timer;
+	struct event *sync_timer, *retry_timer, *check_timer;
 	uint64_t backoff_ms;
 	uint64_t started_ms; /* when the transaction in flight was begun */
 	struct plan_counts counts;
 	bool snapshot_asked;
-	bool synced;	   /* everything was programmed once */
+	bool checking; /* whether the kernel is as programmed; nothing else waits to be written */
+	bool synced;   /* everything was programmed once */
 	bool told_pending; /* the listener knows that something waits */
 	enum feed_node told_node;
 	struct frame frame;
@@ -145,6 +146,13 @@ static void on_sync(evutil_socket_t fd, short what, void *arg)
 		return;
 	p->started_ms = now_ms();
 	plan_sync(p->plan, &apply_operations, &p->apply, &p->counts);
+	if (p->checking && p->counts.puts + p->counts.deletes + p->counts.hooks > 0)
+		log_warn(
+		    "another program changed what was programmed: %llu chains and %llu hooks are "
+		    "put back, %llu chains deleted",
+		    (unsigned long long)p->counts.puts, (unsigned long long)p->counts.hooks,
+		    (unsigned long long)p->counts.deletes);
+	p->checking = false;
 	if (apply_commit(&p->apply))
 		pace_spend(&p->pace);
 	else
@@ -165,6 +173,22 @@ static void on_retry(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	ask_snapshot(arg);
+}
+
+/* x_tables tells nobody of a change: what others did to our chains is seen only by looking. */
+static void on_check(evutil_socket_t fd, short what, void *arg)
+{
+	struct planner *p = arg;
+
+	(void)fd;
+	(void)what;
+	start_timer(p->check_timer, p->cfg.sync_period_ms);
+	if (!p->synced || p->apply.in_flight || p->snapshot_asked || plan_waiting(p->plan) ||
+	    event_pending(p->retry_timer, EV_TIMEOUT, NULL))
+		return;
+	p->checking = true;
+	plan_forget(p->plan);
+	ask_snapshot(p);
 }
 
 static void failed(struct planner *p, const struct txn_result *r)
@@ -238,6 +262,8 @@ static const char *on_watcher(void *arg, unsigned type, struct cursor *c)
 	struct planner *p = arg;
 	const char *why = feed_message(&p->feed, type, c);
 
+	if (plan_waiting(p->plan))
+		p->checking = false; /* what is written may be this */
 	if (why == NULL)
 		schedule(p);
 	return why;
@@ -332,8 +358,11 @@ static void connect_peers(struct planner *p, struct event_base *base)
 	    now_ms());
 	p->sync_timer = evtimer_new(base, on_sync, p);
 	p->retry_timer = evtimer_new(base, on_retry, p);
-	if (p->sync_timer == NULL || p->retry_timer == NULL)
+	p->check_timer = evtimer_new(base, on_check, p);
+	if (p->sync_timer == NULL || p->retry_timer == NULL || p->check_timer == NULL)
 		fatal(EXIT_FAILED, "out of memory for timers");
+	if (p->cfg.sync_period_ms > 0)
+		start_timer(p->check_timer, p->cfg.sync_period_ms);
 }
 
 int main(void)
