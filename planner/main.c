@@ -361,8 +361,7 @@ static void connect_peers(struct planner *p, struct event_base *base)
 	p->check_timer = evtimer_new(base, on_check, p);
 	if (p->sync_timer == NULL || p->retry_timer == NULL || p->check_timer == NULL)
 		fatal(EXIT_FAILED, "out of memory for timers");
-	if (p->cfg.sync_period_ms > 0)
-		start_timer(p->check_timer, p->cfg.sync_period_ms);
+	start_timer(p->check_timer, p->cfg.sync_period_ms);
 }
 
 int main(void)

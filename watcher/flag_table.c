@@ -210,8 +210,8 @@ const struct flag flag_table[] = {
     {"iptables-masquerade-bit", 0, GROUP_RULES, "N", set_masquerade_bit,
 	"The packet mark's bit for masquerading, 0..31 (default 14)."},
     {"iptables-sync-period", 0, GROUP_RULES, "DURATION", set_sync_period,
-	"/healthz tells of a change that has waited for twice this\n"
-	"time (default 30s)."},
+	"How often to look whether the kernel is as programmed.\n"
+	"A change that waits twice as long is late (default 30s)."},
     {"iptables-min-sync-period", 0, GROUP_RULES, "DURATION", set_min_sync_period,
 	"The shortest between two changes of the rules (default 1s)."},
     {"dry-run", 0, GROUP_RULES, NULL, set_dry_run,
