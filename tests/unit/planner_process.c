@@ -27,7 +27,8 @@ struct process {
 
 static int config_fd(void)
 {
-	struct config cfg = {.mode = MODE_IPTABLES, .masquerade_bit = 14, .key = {1, 2}};
+	struct config cfg = {
+	    .mode = MODE_IPTABLES, .masquerade_bit = 14, .sync_period_ms = 30000, .key = {1, 2}};
 	struct frame *f = malloc(sizeof(*f));
 	int fd = memfd_create("config", 0);
 
