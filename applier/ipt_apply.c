@@ -35,7 +35,7 @@ static const char *failed(
     struct apply *a, const struct ipt_handle *t, const char *verb, const char *what)
 {
 	int error = errno;
-	bool stale = error == ENOENT;
+	bool stale = error == ENOENT && a->phase < PHASES; /* else the kernel lacks a module */
 	const char *why =
 	    stale ? "a chain is not there" : ipt_families[t->family].ops->strerror(error);
 
@@ -156,6 +156,7 @@ static int prepare(struct apply *a)
  */
 static int commit(struct apply *a, char summary[AUDIT_TEXT_MAX])
 {
+	a->phase = PHASES;
 	for (size_t i = 0; i < IPT_TABLES; i++) {
 		struct ipt_handle *t = &a->tables[i];
 		size_t len = strlen(summary);
@@ -169,7 +170,6 @@ static int commit(struct apply *a, char summary[AUDIT_TEXT_MAX])
 			if (errno == EAGAIN)
 				return 1;
 			failed(a, t, "write", audit_table(t->family, t->table));
-			a->result->code = TXN_KERNEL;
 			return -1;
 		}
 		a->result->writes += t->changed;
@@ -196,7 +196,7 @@ void ipt_apply(const struct policy *p, const struct transaction *txn, struct txn
 		    r->detail, sizeof(r->detail), "/run/xtables.lock is held by another program");
 		return;
 	}
-	/* A table that was written by a try that failed later is found to be right by the next. */
+	/* What a try that failed later has written is written, and audited, by the next again. */
 	for (int i = 0; i < TRIES && again == 1; i++) {
 		again = prepare(&a) == 0 ? commit(&a, summary) : -1;
 		ipt_tables_close(a.tables);

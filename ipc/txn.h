@@ -89,7 +89,7 @@ struct txn_snapshot {
 
 enum txn_code {
 	TXN_OK = 0,
-	TXN_UNCHANGED, /* everything was so already; nothing was written */
+	TXN_UNCHANGED, /* nothing had to be written */
 	TXN_STALE,     /* a chain jumped to is not there: ask a snapshot */
 	TXN_BUSY,      /* other writers won every race: try again */
 	TXN_KERNEL,    /* the kernel refused: errno and words */
