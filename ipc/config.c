@@ -1,18 +1,21 @@
 #include "ipc/config.h"
 
 #include <errno.h>
+#include <linux/oom.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "common/log.h"
 
-enum { CONFIG_MESSAGE = 1, CONFIG_FIELDS = 19 };
+enum { CONFIG_MESSAGE = 1, CONFIG_FIELDS = 29 };
 
 void config_encode(struct frame *f, const struct config *c)
 {
 	frame_begin(f, CONFIG_MESSAGE, CONFIG_FIELDS);
 	frame_uint(f, c->mode);
 	frame_bool(f, c->dry_run);
+	frame_bool(f, c->cleanup);
+	frame_bool(f, c->init_only);
 	frame_uint(f, (uint64_t)c->verbosity);
 	frame_str(f, c->node_name);
 	frame_str(f, c->manifest_path);
@@ -26,6 +29,14 @@ void config_encode(struct frame *f, const struct config *c)
 		frame_cidr(f, &c->cluster_cidrs[i]);
 	frame_uint(f, c->sync_period_ms);
 	frame_uint(f, c->min_sync_period_ms);
+	frame_uint(f, c->conntrack_max_per_core);
+	frame_uint(f, c->conntrack_min);
+	frame_uint(f, c->conntrack_tcp_established_s);
+	frame_uint(f, c->conntrack_tcp_close_wait_s);
+	frame_uint(f, c->conntrack_udp_s);
+	frame_uint(f, c->conntrack_udp_stream_s);
+	frame_bool(f, c->conntrack_tcp_be_liberal);
+	frame_uint(f, (uint64_t)(c->oom_score_adj + OOM_SCORE_ADJ_MAX)); /* numbers are unsigned */
 	frame_ip(f, &c->healthz_addr);
 	frame_uint(f, c->healthz_port);
 	frame_str(f, c->audit_log);
@@ -49,6 +60,8 @@ const char *config_decode(struct config *c, const void *data, size_t len)
 		cursor_fail(&in, "not a CONFIG message");
 	c->mode = (uint8_t)cursor_uint(&in, MODE_IPTABLES);
 	c->dry_run = cursor_bool(&in);
+	c->cleanup = cursor_bool(&in);
+	c->init_only = cursor_bool(&in);
 	c->verbosity = (int)cursor_uint(&in, 10);
 	cursor_str(&in, c->node_name, sizeof(c->node_name));
 	cursor_str(&in, c->manifest_path, sizeof(c->manifest_path));
@@ -64,6 +77,15 @@ const char *config_decode(struct config *c, const void *data, size_t len)
 	cursor_leave(&in, &cidrs);
 	c->sync_period_ms = cursor_uint(&in, INT64_MAX);
 	c->min_sync_period_ms = cursor_uint(&in, INT64_MAX);
+	c->conntrack_max_per_core = (uint32_t)cursor_uint(&in, INT32_MAX);
+	c->conntrack_min = (uint32_t)cursor_uint(&in, INT32_MAX);
+	c->conntrack_tcp_established_s = (uint32_t)cursor_uint(&in, INT32_MAX);
+	c->conntrack_tcp_close_wait_s = (uint32_t)cursor_uint(&in, INT32_MAX);
+	c->conntrack_udp_s = (uint32_t)cursor_uint(&in, INT32_MAX);
+	c->conntrack_udp_stream_s = (uint32_t)cursor_uint(&in, INT32_MAX);
+	c->conntrack_tcp_be_liberal = cursor_bool(&in);
+	c->oom_score_adj =
+	    (int16_t)((int)cursor_uint(&in, 2 * OOM_SCORE_ADJ_MAX) - OOM_SCORE_ADJ_MAX);
 	cursor_ip(&in, &c->healthz_addr);
 	c->healthz_port = (uint16_t)cursor_uint(&in, UINT16_MAX);
 	cursor_str(&in, c->audit_log, sizeof(c->audit_log));

@@ -22,6 +22,8 @@ enum proxy_mode { MODE_IPTABLES = 1 };
 struct config {
 	uint8_t mode; /* enum proxy_mode */
 	bool dry_run;
+	bool cleanup;	/* take away what any mode left, and end */
+	bool init_only; /* do what needs the most privilege, and end */
 	int verbosity;
 
 	char node_name[CONFIG_NODE_MAX];
@@ -37,6 +39,17 @@ struct config {
 
 	uint64_t sync_period_ms;
 	uint64_t min_sync_period_ms;
+
+	/* The node's connection tracking; 0 leaves what the kernel has. */
+	uint32_t conntrack_max_per_core;
+	uint32_t conntrack_min; /* the least, if a number per core is set */
+	uint32_t conntrack_tcp_established_s;
+	uint32_t conntrack_tcp_close_wait_s;
+	uint32_t conntrack_udp_s;
+	uint32_t conntrack_udp_stream_s;
+	bool conntrack_tcp_be_liberal;
+
+	int16_t oom_score_adj; /* -1000..1000 */
 
 	struct ip_addr healthz_addr;
 	uint16_t healthz_port; /* 0: no health server */

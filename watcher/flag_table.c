@@ -2,6 +2,7 @@
 
 #include <ctype.h>
 #include <limits.h>
+#include <linux/oom.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -9,6 +10,7 @@
 #include "watcher/kubeconfig.h"
 
 #define CONFIG_VERBOSITY_MAX 10 /* what the message may carry; more means no more */
+#define HELP_COLUMN	     42 /* where the explanations begin */
 #define BOOL_EXPECTED	     "expected true or false"
 #define PATH_EXPECTED	     "expected a path of at most 1023 bytes"
 #define DURATION_EXPECTED    "expected a duration such as 30s, 500ms or 1h2m"
@@ -146,6 +148,92 @@ static const char *set_min_sync_period(struct flag_state *s, const char *value)
 									  : DURATION_EXPECTED;
 }
 
+static const char *set_cleanup(struct flag_state *s, const char *value)
+{
+	return set_bool(&s->cfg->cleanup, value);
+}
+
+/* What there is of ipvs mode is cleaned up with the rest. */
+static const char *set_cleanup_ipvs(struct flag_state *s, const char *value)
+{
+	bool ignored;
+
+	(void)s;
+	return set_bool(&ignored, value);
+}
+
+static const char *set_init_only(struct flag_state *s, const char *value)
+{
+	return set_bool(&s->cfg->init_only, value);
+}
+
+static const char *set_count(uint32_t *out, const char *value)
+{
+	uint64_t n;
+
+	if (value_number(&n, value, 0, INT32_MAX) != 0)
+		return "expected a whole number from 0 to 2147483647";
+	*out = (uint32_t)n;
+	return NULL;
+}
+
+/* The kernel counts in whole seconds; a part of one is not 0, which means something else. */
+static const char *set_seconds(uint32_t *out, const char *value)
+{
+	uint64_t ms;
+
+	if (value_duration_ms(&ms, value) != 0 || ms > UINT64_C(1000) * INT32_MAX)
+		return DURATION_EXPECTED ", or 0 to leave what is set";
+	*out = (uint32_t)((ms + 999) / 1000);
+	return NULL;
+}
+
+static const char *set_conntrack_max_per_core(struct flag_state *s, const char *value)
+{
+	return set_count(&s->cfg->conntrack_max_per_core, value);
+}
+
+static const char *set_conntrack_min(struct flag_state *s, const char *value)
+{
+	return set_count(&s->cfg->conntrack_min, value);
+}
+
+static const char *set_conntrack_tcp_established(struct flag_state *s, const char *value)
+{
+	return set_seconds(&s->cfg->conntrack_tcp_established_s, value);
+}
+
+static const char *set_conntrack_tcp_close_wait(struct flag_state *s, const char *value)
+{
+	return set_seconds(&s->cfg->conntrack_tcp_close_wait_s, value);
+}
+
+static const char *set_conntrack_udp(struct flag_state *s, const char *value)
+{
+	return set_seconds(&s->cfg->conntrack_udp_s, value);
+}
+
+static const char *set_conntrack_udp_stream(struct flag_state *s, const char *value)
+{
+	return set_seconds(&s->cfg->conntrack_udp_stream_s, value);
+}
+
+static const char *set_conntrack_tcp_be_liberal(struct flag_state *s, const char *value)
+{
+	return set_bool(&s->cfg->conntrack_tcp_be_liberal, value);
+}
+
+static const char *set_oom_score_adj(struct flag_state *s, const char *value)
+{
+	bool negative = value[0] == '-';
+	uint64_t n;
+
+	if (value_number(&n, value + negative, 0, OOM_SCORE_ADJ_MAX) != 0)
+		return "expected a whole number from -1000 to 1000";
+	s->cfg->oom_score_adj = (int16_t)(negative ? -(int)n : (int)n);
+	return NULL;
+}
+
 static const char *set_healthz_bind_address(struct flag_state *s, const char *value)
 {
 	uint16_t port = 0;
@@ -216,6 +304,34 @@ const struct flag flag_table[] = {
 	"The shortest between two changes of the rules (default 1s)."},
     {"dry-run", 0, GROUP_RULES, NULL, set_dry_run,
 	"Print the rules, change nothing, and exit. Needs no privilege."},
+    {"cleanup", 0, GROUP_RULES, NULL, set_cleanup,
+	"Take away every rule and chain that this or another\n"
+	"kube-proxy left, and exit. Needs no apiserver."},
+    {"cleanup-ipvs", 0, GROUP_RULES, NULL, set_cleanup_ipvs,
+	"Accepted; --cleanup does all there is."},
+    {"init-only", 0, GROUP_RULES, NULL, set_init_only,
+	"Set the kernel's parameters below, and exit."},
+    {"conntrack-max-per-core", 0, GROUP_CONNTRACK, "N", set_conntrack_max_per_core,
+	"Connections tracked at the most, for each processor\n"
+	"(default 32768; 0: as it is). Only ever raised."},
+    {"conntrack-min", 0, GROUP_CONNTRACK, "N", set_conntrack_min,
+	"... but no fewer than these in all (default 131072)."},
+    {"conntrack-tcp-timeout-established", 0, GROUP_CONNTRACK, "DURATION",
+	set_conntrack_tcp_established,
+	"How long an idle TCP connection is tracked\n"
+	"(default 24h; 0: as it is)."},
+    {"conntrack-tcp-timeout-close-wait", 0, GROUP_CONNTRACK, "DURATION",
+	set_conntrack_tcp_close_wait, "... one in CLOSE_WAIT (default 1h; 0: as it is)."},
+    {"conntrack-tcp-be-liberal", 0, GROUP_CONNTRACK, NULL, set_conntrack_tcp_be_liberal,
+	"Track TCP segments outside the window too."},
+    {"conntrack-udp-timeout", 0, GROUP_CONNTRACK, "DURATION", set_conntrack_udp,
+	"How long a UDP flow without an answer is tracked\n"
+	"(default 0: as it is)."},
+    {"conntrack-udp-timeout-stream", 0, GROUP_CONNTRACK, "DURATION", set_conntrack_udp_stream,
+	"... one with an answer (default 0: as it is)."},
+    {"oom-score-adj", 0, GROUP_CONNTRACK, "N", set_oom_score_adj,
+	"The processes' place when memory runs out, -1000 (last)\n"
+	"to 1000 (default -999)."},
     {"healthz-bind-address", 0, GROUP_HEALTH, "IP[:PORT]", set_healthz_bind_address,
 	"Where /healthz is answered (default 0.0.0.0:10256).\n"
 	"Empty: nowhere."},
@@ -234,6 +350,7 @@ static const char *const group_titles[GROUP_COUNT] = {
     [GROUP_SOURCE] = "Where Services and EndpointSlices come from",
     [GROUP_NODE] = "Node and network",
     [GROUP_RULES] = "Rules",
+    [GROUP_CONNTRACK] = "Connection tracking and memory",
     [GROUP_HEALTH] = "Health",
     [GROUP_LOG] = "Logs and help",
 };
@@ -245,6 +362,11 @@ void flag_defaults(struct config *cfg)
 	cfg->masquerade_bit = 14;
 	cfg->sync_period_ms = 30000;
 	cfg->min_sync_period_ms = 1000;
+	cfg->conntrack_max_per_core = 32768;
+	cfg->conntrack_min = 131072;
+	cfg->conntrack_tcp_established_s = 24 * 60 * 60;
+	cfg->conntrack_tcp_close_wait_s = 60 * 60;
+	cfg->oom_score_adj = -999;
 	cfg->healthz_addr.family = FAMILY_4; /* 0.0.0.0 */
 	cfg->healthz_port = DEFAULT_HEALTHZ_PORT;
 	strlcpy(cfg->audit_log, "auto", sizeof(cfg->audit_log));
@@ -258,9 +380,13 @@ static void print_flag(const struct flag *f)
 	snprintf(left, sizeof(left), "  %c%c%c --%s%s%s", f->letter ? '-' : ' ',
 	    f->letter ? f->letter : ' ', f->letter ? ',' : ' ', f->name, f->argument ? " " : "",
 	    f->argument ? f->argument : "");
+	if (strlen(left) >= HELP_COLUMN) { /* a long one has a line to itself */
+		puts(left);
+		left[0] = '\0';
+	}
 	for (const char *next; line != NULL; line = next) {
 		next = strchr(line, '\n');
-		printf("%-42s%.*s\n", line == f->help ? left : "",
+		printf("%-*s%.*s\n", HELP_COLUMN, line == f->help ? left : "",
 		    next == NULL ? (int)strlen(line) : (int)(next - line), line);
 		if (next != NULL)
 			next++;

@@ -19,7 +19,15 @@ struct flag_state {
 
 #define DEFAULT_HEALTHZ_PORT 10256
 
-enum flag_group { GROUP_SOURCE, GROUP_NODE, GROUP_RULES, GROUP_HEALTH, GROUP_LOG, GROUP_COUNT };
+enum flag_group {
+	GROUP_SOURCE,
+	GROUP_NODE,
+	GROUP_RULES,
+	GROUP_CONNTRACK,
+	GROUP_HEALTH,
+	GROUP_LOG,
+	GROUP_COUNT
+};
 
 struct flag {
 	const char *name;

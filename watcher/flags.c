@@ -250,6 +250,8 @@ static enum flags_result settle_source(struct config *cfg)
 {
 	struct api_access access_to;
 
+	if (cfg->cleanup || cfg->init_only)
+		return FLAGS_RUN; /* of no Service */
 	if (cfg->manifest_path[0] != '\0') {
 		if (cfg->kubeconfig[0] != '\0' || cfg->master[0] != '\0') {
 			log_error("--manifest-path stands instead of an apiserver: it cannot be "
@@ -279,6 +281,11 @@ static enum flags_result settle(struct flag_state *s)
 		log_error("--iptables-min-sync-period (%gs) must not be longer than "
 			  "--iptables-sync-period (%gs); " SEE_HELP,
 		    (double)cfg->min_sync_period_ms / 1000, (double)cfg->sync_period_ms / 1000);
+		return FLAGS_BAD;
+	}
+	if (cfg->dry_run + cfg->cleanup + cfg->init_only > 1) {
+		log_error("--dry-run, --cleanup and --init-only each do one thing and exit: give "
+			  "one of them; " SEE_HELP);
 		return FLAGS_BAD;
 	}
 	settle_healthz(s);

@@ -29,6 +29,15 @@ static void config_round_trip(void **state)
 	    .cluster_cidr_count = 2,
 	    .sync_period_ms = 30000,
 	    .min_sync_period_ms = 1000,
+	    .cleanup = true,
+	    .conntrack_max_per_core = 1,
+	    .conntrack_min = 2,
+	    .conntrack_tcp_established_s = 3,
+	    .conntrack_tcp_close_wait_s = 4,
+	    .conntrack_udp_s = 5,
+	    .conntrack_udp_stream_s = INT32_MAX,
+	    .conntrack_tcp_be_liberal = true,
+	    .oom_score_adj = -999,
 	    .healthz_port = 10256,
 	    .audit_log = "syslog",
 	    .key = {1, UINT64_MAX}};
@@ -43,6 +52,12 @@ static void config_round_trip(void **state)
 	assert_memory_equal(&a, &b, sizeof(a));
 	assert_non_null(config_decode(&b, f.buf, f.len - 1));
 	assert_non_null(config_decode(&b, f.buf, 0));
+	a.cleanup = false;
+	a.init_only = true;
+	a.oom_score_adj = 1000;
+	config_encode(&f, &a);
+	assert_null(config_decode(&b, f.buf, f.len));
+	assert_memory_equal(&a, &b, sizeof(a));
 	a.masquerade_bit = 32;
 	config_encode(&f, &a);
 	assert_string_equal(config_decode(&b, f.buf, f.len), "a number out of range");

@@ -174,6 +174,48 @@ static void test_periods(void **state)
 	assert_int_equal(cfg.min_sync_period_ms, 0);
 }
 
+static void test_kernel(void **state)
+{
+	(void)state;
+	good(master);
+	assert_int_equal(cfg.conntrack_max_per_core, 32768);
+	assert_int_equal(cfg.conntrack_min, 131072);
+	assert_int_equal(cfg.conntrack_tcp_established_s, 86400);
+	assert_int_equal(cfg.conntrack_tcp_close_wait_s, 3600);
+	assert_int_equal(cfg.conntrack_udp_s, 0);
+	assert_int_equal(cfg.conntrack_udp_stream_s, 0);
+	assert_false(cfg.conntrack_tcp_be_liberal);
+	assert_int_equal(cfg.oom_score_adj, -999);
+	good_with_master("--conntrack-max-per-core=0 --conntrack-min=2147483647 "
+			 "--conntrack-tcp-timeout-established=0 "
+			 "--conntrack-tcp-timeout-close-wait=1m --conntrack-udp-timeout=1ms "
+			 "--conntrack-udp-timeout-stream=1001ms --conntrack-tcp-be-liberal "
+			 "--oom-score-adj=-1000");
+	assert_int_equal(cfg.conntrack_max_per_core, 0);
+	assert_int_equal(cfg.conntrack_min, INT32_MAX);
+	assert_int_equal(cfg.conntrack_tcp_established_s, 0);
+	assert_int_equal(cfg.conntrack_tcp_close_wait_s, 60);
+	assert_int_equal(cfg.conntrack_udp_s, 1);
+	assert_int_equal(cfg.conntrack_udp_stream_s, 2);
+	assert_true(cfg.conntrack_tcp_be_liberal);
+	assert_int_equal(cfg.oom_score_adj, -1000);
+	good_with_master("--oom-score-adj 17");
+	assert_int_equal(cfg.oom_score_adj, 17);
+}
+
+/* What serves no Service asks for none, not even for a kubeconfig that is there. */
+static void test_one_thing(void **state)
+{
+	(void)state;
+	good("--cleanup");
+	assert_true(cfg.cleanup);
+	good("--cleanup --cleanup-ipvs --kubeconfig=/nonexistent/x");
+	good("--cleanup --cleanup-ipvs=false");
+	good("--init-only");
+	assert_true(cfg.init_only);
+	assert_false(cfg.cleanup);
+}
+
 static void test_healthz(void **state)
 {
 	static const struct {
@@ -241,6 +283,16 @@ static void test_bad(void **state)
 	    {"--healthz-bind-address=1.2.3.4:", "expected IP", FLAGS_BAD},
 	    {"--healthz-bind-address=1.2.3.4:65536", "expected IP", FLAGS_BAD},
 	    {"--healthz-bind-address=[::1", "expected IP", FLAGS_BAD},
+	    {"--cleanup --dry-run", "each do one thing", FLAGS_BAD},
+	    {"--init-only --cleanup", "each do one thing", FLAGS_BAD},
+	    {"--cleanup-ipvs=x", "true or false", FLAGS_BAD},
+	    {"--conntrack-min=-1", "from 0 to 2147483647", FLAGS_BAD},
+	    {"--conntrack-max-per-core=2147483648", "from 0 to 2147483647", FLAGS_BAD},
+	    {"--conntrack-udp-timeout=5", "a duration such as", FLAGS_BAD},
+	    {"--conntrack-udp-timeout=-5s", "a duration such as", FLAGS_BAD},
+	    {"--oom-score-adj=1001", "from -1000 to 1000", FLAGS_BAD},
+	    {"--oom-score-adj=--1", "from -1000 to 1000", FLAGS_BAD},
+	    {"--oom-score-adj=-", "from -1000 to 1000", FLAGS_BAD},
 	    {"--healthz-port=65536", "expected a port", FLAGS_BAD},
 	    {"--audit-log=", "expected a path", FLAGS_BAD},
 	    {"-v=x", "--v \"x\": expected", FLAGS_BAD},
@@ -328,6 +380,8 @@ int main(void)
 	    cmocka_unit_test(test_syntax),
 	    cmocka_unit_test(test_cluster_cidr),
 	    cmocka_unit_test(test_periods),
+	    cmocka_unit_test(test_kernel),
+	    cmocka_unit_test(test_one_thing),
 	    cmocka_unit_test(test_healthz),
 	    cmocka_unit_test(test_bad),
 	    cmocka_unit_test(test_help),
