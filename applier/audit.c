@@ -72,8 +72,8 @@ const char *audit_rule(char *buf, size_t size, const struct ipt_rule *r, const s
 
 	audit_chain(buf, size, c);
 	add(buf, size, ": %s", t->name);
-	if ((t->args & ARG_SRC) != 0)
-		add(buf, size, " src=%s", ip_cidr_format(&r->src, cidr));
+	if ((t->args & ARG_NET) != 0)
+		add(buf, size, " net=%s", ip_cidr_format(&r->net, cidr));
 	if ((t->args & ARG_DST) != 0)
 		add(buf, size, " dst=%s", ip_format(&r->dst, addr));
 	if ((t->args & ARG_PROTO) != 0)

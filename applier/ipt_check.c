@@ -28,11 +28,11 @@ static bool name_valid(const char *name)
 
 static const char *check_addresses(const struct ipt_rule *r, uint16_t args, uint8_t family)
 {
-	if ((args & ARG_SRC) != 0) {
-		if (r->src.addr.family != family)
-			return "a source of the other address family";
-		if (!ip_cidr_is_canonical(&r->src))
-			return "a source prefix with host bits or too many bits";
+	if ((args & ARG_NET) != 0) {
+		if (r->net.addr.family != family)
+			return "a prefix of the other address family";
+		if (!ip_cidr_is_canonical(&r->net))
+			return "a prefix with host bits or too many bits";
 	}
 	if ((args & ARG_DST) != 0) {
 		if (r->dst.family != family)
@@ -62,7 +62,10 @@ static const char *check_target(
 		return "a jump to a chain that cannot exist";
 	if ((t->targets & 1u << r->target_kind) == 0)
 		return "a jump to a chain this template may not jump to";
-	if (r->target_kind <= c->kind)
+	/* among the prefixes' chains the hash's first byte is the rank */
+	if (r->target_kind < c->kind ||
+	    (r->target_kind == c->kind &&
+		(c->kind != CHAIN_NET || r->target_hash[0] <= c->hash[0])))
 		return "a jump to a chain of the same or a lower rank";
 	return NULL;
 }

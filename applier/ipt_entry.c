@@ -1,6 +1,7 @@
 #include "applier/ipt_entry.h"
 
 #include <linux/netfilter/x_tables.h>
+#include <linux/netfilter/xt_bpf.h>
 #include <linux/netfilter/xt_statistic.h>
 #include <linux/netfilter_ipv4/ip_tables.h>
 #include <linux/netfilter_ipv6/ip6_tables.h>
@@ -10,22 +11,25 @@
 
 /* Where things stand in the entries of the two families. */
 static const struct entry_layout {
-	uint32_t src, src_mask, dst, dst_mask, proto, flags, invflags;
+	uint32_t src, src_mask, dst, dst_mask, in, in_mask, proto, flags, invflags;
 	uint32_t ip_len; /* of struct ipt_ip, struct ip6t_ip6: what comes first */
 	uint32_t target_offset, next_offset;
 	uint32_t size;	    /* of the entry without matches and target */
 	uint8_t proto_flag; /* without it ip6_tables does not look at proto */
+	uint8_t goto_flag;
 	struct ip_cidr loopback;
 } layouts[FAMILY_COUNT] = {
 #define IP(type, field) offsetof(struct type, field)
     [FAMILY_4] = {IP(ipt_ip, src), IP(ipt_ip, smsk), IP(ipt_ip, dst), IP(ipt_ip, dmsk),
-	IP(ipt_ip, proto), IP(ipt_ip, flags), IP(ipt_ip, invflags), sizeof(struct ipt_ip),
-	offsetof(struct ipt_entry, target_offset), offsetof(struct ipt_entry, next_offset),
-	sizeof(struct ipt_entry), 0, {{FAMILY_4, {127}}, 8}},
+	IP(ipt_ip, iniface), IP(ipt_ip, iniface_mask), IP(ipt_ip, proto), IP(ipt_ip, flags),
+	IP(ipt_ip, invflags), sizeof(struct ipt_ip), offsetof(struct ipt_entry, target_offset),
+	offsetof(struct ipt_entry, next_offset), sizeof(struct ipt_entry), 0, IPT_F_GOTO,
+	{{FAMILY_4, {127}}, 8}},
     [FAMILY_6] = {IP(ip6t_ip6, src), IP(ip6t_ip6, smsk), IP(ip6t_ip6, dst), IP(ip6t_ip6, dmsk),
-	IP(ip6t_ip6, proto), IP(ip6t_ip6, flags), IP(ip6t_ip6, invflags), sizeof(struct ip6t_ip6),
-	offsetof(struct ip6t_entry, target_offset), offsetof(struct ip6t_entry, next_offset),
-	sizeof(struct ip6t_entry), IP6T_F_PROTO, {{FAMILY_6, {[15] = 1}}, 128}},
+	IP(ip6t_ip6, iniface), IP(ip6t_ip6, iniface_mask), IP(ip6t_ip6, proto), IP(ip6t_ip6, flags),
+	IP(ip6t_ip6, invflags), sizeof(struct ip6t_ip6), offsetof(struct ip6t_entry, target_offset),
+	offsetof(struct ip6t_entry, next_offset), sizeof(struct ip6t_entry), IP6T_F_PROTO,
+	IP6T_F_GOTO, {{FAMILY_6, {[15] = 1}}, 128}},
 #undef IP
 };
 
@@ -50,26 +54,51 @@ static void put_u16(struct ipt_blob *b, uint32_t at, uint32_t value)
 	memcpy(b->bytes + at, &v, sizeof(v));
 }
 
-static void encode_ip(struct ipt_encoder *e, uint16_t matches)
+/* As many bytes of an interface's name count as its mask has: without the NUL it is a prefix. */
+static void put_interface(
+    struct ipt_blob *b, const struct entry_layout *l, const struct ipt_params *params)
 {
+	size_t len = strnlen(params->pod_if, sizeof(params->pod_if) - 1);
+
+	memcpy(b->bytes + l->in, params->pod_if, len);
+	memset(b->bytes + l->in_mask, 0xff, len + !params->pod_if_prefix);
+}
+
+static void encode_ip(
+    struct ipt_encoder *e, const struct ipt_template *t, const struct ipt_params *params)
+{
+	const uint32_t matches = t->matches;
 	const struct entry_layout *l = &layouts[e->family];
 	const struct ipt_rule *r = e->rule;
 
 	if ((matches & (MATCH_SRC | MATCH_NOT_SRC)) != 0)
-		put_addr(e->b, l->src, l->src_mask, &r->src.addr, r->src.bits);
+		put_addr(e->b, l->src, l->src_mask, &r->net.addr, r->net.bits);
 	if ((matches & MATCH_NOT_SRC) != 0)
-		e->b->bytes[l->invflags] = IPT_INV_SRCIP; /* ip6_tables has the same numbers */
+		e->b->bytes[l->invflags] |= IPT_INV_SRCIP; /* ip6_tables has the same numbers */
+	if ((matches & MATCH_DST) != 0)
+		put_addr(e->b, l->dst, l->dst_mask, &r->net.addr, r->net.bits);
 	if ((matches & MATCH_SRC_TO) != 0)
 		put_addr(e->b, l->src, l->src_mask, &r->to, ip_bits(e->family));
 	if ((e->args & ARG_DST) != 0)
 		put_addr(e->b, l->dst, l->dst_mask, &r->dst, ip_bits(e->family));
 	if ((matches & MATCH_NOT_LOOPBACK) != 0) {
 		put_addr(e->b, l->dst, l->dst_mask, &l->loopback.addr, l->loopback.bits);
-		e->b->bytes[l->invflags] = IPT_INV_DSTIP;
+		e->b->bytes[l->invflags] |= IPT_INV_DSTIP;
 	}
+	if ((matches & MATCH_LOCALNET) != 0) {
+		put_addr(e->b, l->src, l->src_mask, &l->loopback.addr, l->loopback.bits);
+		put_addr(e->b, l->dst, l->dst_mask, &l->loopback.addr, l->loopback.bits);
+		e->b->bytes[l->invflags] |= IPT_INV_SRCIP;
+	}
+	if ((matches & (MATCH_POD_IF | MATCH_NOT_POD_IF)) != 0)
+		put_interface(e->b, l, params);
+	if ((matches & MATCH_NOT_POD_IF) != 0)
+		e->b->bytes[l->invflags] |= IPT_INV_VIA_IN;
+	if (t->verdict == VERDICT_GOTO)
+		e->b->bytes[l->flags] |= l->goto_flag;
 	if ((e->args & ARG_PROTO) != 0) {
 		put_u16(e->b, l->proto, r->proto);
-		e->b->bytes[l->flags] = l->proto_flag;
+		e->b->bytes[l->flags] |= l->proto_flag;
 	}
 }
 
@@ -80,7 +109,7 @@ bool ipt_rule_target(const struct ipt_rule *r, const struct ipt_chain *c, struct
 	const struct ipt_template *t = &ipt_templates[r->template];
 
 	*target = (struct ipt_chain){.family = c->family, .table = c->table};
-	if (t->verdict != VERDICT_JUMP)
+	if (t->verdict != VERDICT_JUMP && t->verdict != VERDICT_GOTO)
 		return false;
 	if ((t->args & ARG_TARGET) != 0) {
 		target->kind = r->target_kind;
@@ -105,16 +134,17 @@ static void entry_end(struct ipt_encoder *e, enum ipt_verdict verdict)
 	put_u16(e->b, layouts[e->family].next_offset, e->b->len);
 }
 
-void ipt_entry_encode(
-    struct ipt_blob *b, const struct ipt_rule *r, const struct ipt_chain *c, uint8_t masq_bit)
+void ipt_entry_encode(struct ipt_blob *b, const struct ipt_rule *r, const struct ipt_chain *c,
+    const struct ipt_params *params)
 {
 	const struct ipt_template *t = &ipt_templates[r->template];
-	struct ipt_encoder e = {b, r, t->args, c->family, t->comment, UINT32_C(1) << masq_bit, ""};
+	struct ipt_encoder e = {
+	    b, r, t->args, c->family, t->comment, UINT32_C(1) << params->masq_bit, ""};
 	struct ipt_chain jump;
 
 	ipt_chain_name(ipt_rule_target(r, c, &jump) ? &jump : c, e.chain);
 	entry_begin(b, c->family);
-	encode_ip(&e, t->matches);
+	encode_ip(&e, t, params);
 	ipt_ext_matches(&e, t->matches);
 	entry_end(&e, t->verdict);
 }
@@ -143,12 +173,18 @@ static void digest_name(struct siphash *s, const char *name)
 
 static void digest_match(struct siphash *s, const struct xt_entry_match *m)
 {
+	static const struct {
+		const char *name;
+		size_t len;
+	} pointed[] = {{"statistic", offsetof(struct xt_statistic_info, master)},
+	    {"bpf", offsetof(struct xt_bpf_info_v1, filter)}};
 	size_t len = m->u.match_size - sizeof(*m);
 
-	/* The kernel's pointer behind it is not shown to us; ours is zero. */
-	if (strncmp(m->u.user.name, "statistic", sizeof(m->u.user.name)) == 0 &&
-	    len > offsetof(struct xt_statistic_info, master))
-		len = offsetof(struct xt_statistic_info, master);
+	/* The kernel's pointer behind them is not shown to us; ours is zero. */
+	for (size_t i = 0; i < sizeof(pointed) / sizeof(pointed[0]); i++)
+		if (strncmp(m->u.user.name, pointed[i].name, sizeof(m->u.user.name)) == 0 &&
+		    len > pointed[i].len)
+			len = pointed[i].len;
 	digest_name(s, m->u.user.name);
 	siphash_update(s, &m->u.user.revision, sizeof(m->u.user.revision));
 	siphash_update(s, &m->u.match_size, sizeof(m->u.match_size));

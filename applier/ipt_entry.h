@@ -12,7 +12,7 @@
 #include "applier/ipt_tables.h"
 #include "common/siphash.h"
 
-#define IPT_ENTRY_MAX 1536 /* bytes; ipt_ext.c asserts that no entry has more */
+#define IPT_ENTRY_MAX 2048 /* bytes; ipt_ext.c asserts that no entry has more */
 
 /* An entry; a jump is in it as libiptc wants it (the chain's name in the target's name). */
 struct ipt_blob {
@@ -20,9 +20,16 @@ struct ipt_blob {
 	_Alignas(8) uint8_t bytes[IPT_ENTRY_MAX];
 };
 
-/* Encodes R, a rule that ipt_rule_check() allows in chain C; MASQ_BIT is the policy's (0..31). */
-void ipt_entry_encode(
-    struct ipt_blob *b, const struct ipt_rule *r, const struct ipt_chain *c, uint8_t masq_bit);
+/* What is the same in every rule that has it: the policy's. */
+struct ipt_params {
+	uint8_t masq_bit; /* 0..31 */
+	char pod_if[16];  /* IFNAMSIZ; the interface of local pods, or what theirs begin with */
+	bool pod_if_prefix;
+};
+
+/* Encodes R, a rule that ipt_rule_check() allows in chain C. */
+void ipt_entry_encode(struct ipt_blob *b, const struct ipt_rule *r, const struct ipt_chain *c,
+    const struct ipt_params *params);
 /* The chain that R, which may stand in C, jumps to; false if it jumps to none. */
 bool ipt_rule_target(const struct ipt_rule *r, const struct ipt_chain *c, struct ipt_chain *target);
 /* Encodes the jump of hook NUMBER for FAMILY. */

@@ -4,6 +4,7 @@
 #include <linux/netfilter/nf_nat.h>
 #include <linux/netfilter/x_tables.h>
 #include <linux/netfilter/xt_addrtype.h>
+#include <linux/netfilter/xt_bpf.h>
 #include <linux/netfilter/xt_comment.h>
 #include <linux/netfilter/xt_conntrack.h>
 #include <linux/netfilter/xt_mark.h>
@@ -23,7 +24,8 @@
 #define PART(type) XT_ALIGN(sizeof(struct xt_entry_match) + sizeof(struct type))
 _Static_assert(sizeof(struct ip6t_entry) + PART(xt_conntrack_mtinfo3) + PART(xt_comment_info) +
 		       PART(xt_addrtype_info_v1) + PART(xt_mark_mtinfo1) + PART(xt_statistic_info) +
-		       PART(xt_recent_mtinfo_v1) + PART(xt_sctp_info) + PART(nf_nat_range2) <=
+		       PART(xt_recent_mtinfo_v1) + PART(xt_sctp_info) + PART(xt_bpf_info_v1) +
+		       PART(nf_nat_range2) <=
 		   IPT_ENTRY_MAX,
     "an entry may not fit");
 
@@ -66,6 +68,37 @@ static void match_ctstate(struct ipt_encoder *e, uint16_t states)
 
 	ct->match_flags = XT_CONNTRACK_STATE;
 	ct->state_mask = states;
+}
+
+static void match_alien(struct ipt_encoder *e, uint16_t states)
+{
+	struct xt_conntrack_mtinfo3 *ct = match_take(e->b, "conntrack", 3, sizeof(*ct));
+
+	ct->match_flags = ct->invert_flags = XT_CONNTRACK_STATE;
+	ct->state_mask = states;
+}
+
+/*
+ * A constant program, of classic BPF, over the network header: 1 if source and destination are the
+ * same, 0 if a word of theirs differs.
+ */
+static void match_hairpin(struct ipt_encoder *e, uint16_t arg __attribute__((unused)))
+{
+	struct xt_bpf_info_v1 *bpf = match_take(e->b, "bpf", 1, sizeof(*bpf));
+	struct sock_filter *code = bpf->bpf_program;
+	const uint32_t len = (uint32_t)ip_len(e->family), src = e->family == FAMILY_4 ? 12 : 8;
+
+	for (uint32_t at = 0; at < len; at += 4) {
+		*code++ = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, src + at);
+		*code++ = (struct sock_filter)BPF_STMT(BPF_MISC | BPF_TAX, 0);
+		*code++ = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, src + len + at);
+		*code++ = (struct sock_filter)BPF_JUMP(
+		    BPF_JMP | BPF_JEQ | BPF_X, 0, 0, (uint8_t)(len - at - 3));
+	}
+	*code++ = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, 1);
+	*code++ = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, 0);
+	bpf->mode = XT_BPF_MODE_BYTECODE;
+	bpf->bpf_program_num_elem = (uint16_t)(code - bpf->bpf_program);
 }
 
 static void match_comment(struct ipt_encoder *e, uint16_t endpoint)
@@ -150,7 +183,7 @@ static void match_proto(struct ipt_encoder *e, uint16_t arg __attribute__((unuse
 
 /* In the order in which they stand in a rule. */
 static const struct {
-	uint16_t match;
+	uint32_t match;
 	uint16_t arg;
 	void (*encode)(struct ipt_encoder *e, uint16_t arg);
 } matchers[] = {
@@ -158,8 +191,14 @@ static const struct {
     {MATCH_CTSTATE_EST,
 	XT_CONNTRACK_STATE_BIT(IP_CT_RELATED) | XT_CONNTRACK_STATE_BIT(IP_CT_ESTABLISHED),
 	match_ctstate},
+    {MATCH_CTSTATE_DNAT, XT_CONNTRACK_STATE_DNAT, match_ctstate},
+    {MATCH_HAIRPIN, 0, match_hairpin},
     {MATCH_COMMENT, false, match_comment},
     {MATCH_COMMENT_TO, true, match_comment},
+    {MATCH_CTSTATE_ALIEN,
+	XT_CONNTRACK_STATE_BIT(IP_CT_RELATED) | XT_CONNTRACK_STATE_BIT(IP_CT_ESTABLISHED) |
+	    XT_CONNTRACK_STATE_DNAT,
+	match_alien},
     {MATCH_LOCAL_DST, false, match_local},
     {MATCH_LOCAL_SRC, true, match_local},
     {MATCH_MARKED, false, match_mark},
@@ -170,7 +209,7 @@ static const struct {
     {MATCH_PROTO, 0, match_proto},
 };
 
-void ipt_ext_matches(struct ipt_encoder *e, uint16_t matches)
+void ipt_ext_matches(struct ipt_encoder *e, uint32_t matches)
 {
 	for (size_t i = 0; i < sizeof(matchers) / sizeof(matchers[0]); i++)
 		if ((matches & matchers[i].match) != 0)
@@ -231,6 +270,7 @@ void ipt_ext_target(struct ipt_encoder *e, enum ipt_verdict verdict)
 {
 	/* libiptc turns the name of a chain or of a standard verdict into its number */
 	const char *const names[] = {[VERDICT_JUMP] = e->chain,
+	    [VERDICT_GOTO] = e->chain,
 	    [VERDICT_ACCEPT] = "ACCEPT",
 	    [VERDICT_DROP] = "DROP",
 	    [VERDICT_RETURN] = "RETURN"};

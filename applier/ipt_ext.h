@@ -16,7 +16,7 @@ struct ipt_encoder {
 };
 
 /* Appends the matches of MATCHES (enum ipt_match); those of addresses stand in the entry itself. */
-void ipt_ext_matches(struct ipt_encoder *e, uint16_t matches);
+void ipt_ext_matches(struct ipt_encoder *e, uint32_t matches);
 /* Appends the match on connection state NEW. */
 void ipt_ext_match_new(struct ipt_encoder *e);
 /* Appends a target of VERDICT. */

@@ -185,7 +185,7 @@ int ipt_rule_append(struct ipt_handle *t, const struct ipt_chain *c, const struc
 		errno = ENOENT;
 		return -1;
 	}
-	ipt_entry_encode(&b, r, c, t->policy->masq_bit);
+	ipt_entry_encode(&b, r, c, &t->policy->params);
 	return changed(t, x->append_entry(ipt_chain_name(c, name), b.bytes, t->h));
 }
 

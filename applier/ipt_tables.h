@@ -16,8 +16,9 @@
 enum ipt_table { IPT_NAT = 0, IPT_FILTER = 1, IPT_TABLE_COUNT = 2 };
 
 /*
- * Kinds of chain. The order is the rank: a rule may only jump from a lower to a higher kind, so
- * there is no cycle, and no path is longer than this list.
+ * Kinds of chain. The order is the rank: a rule may only jump from a lower to a higher kind, or
+ * from a KUBE-NET- chain to one whose hash begins with a higher byte; so there is no cycle, and no
+ * path is longer than this list and 255.
  */
 enum chain_kind {
 	CHAIN_CANARY,
@@ -27,6 +28,7 @@ enum chain_kind {
 	CHAIN_POSTROUTING,
 	CHAIN_FORWARD,
 	CHAIN_PROXY_FIREWALL,
+	CHAIN_NET, /* KUBE-NET-<hash>: the addresses of KUBE-SERVICES under one prefix */
 	CHAIN_FW,  /* KUBE-FW-<hash>: who may reach a load-balancer address */
 	CHAIN_EXT, /* KUBE-EXT-<hash>: traffic from outside to a service port */
 	CHAIN_SVC, /* KUBE-SVC-<hash>: the cluster-wide endpoints of a service port */
@@ -77,7 +79,7 @@ extern const struct ipt_hook ipt_hooks[IPT_HOOK_COUNT];
 
 /* Arguments, in the order of their bits on the wire. */
 enum ipt_arg {
-	ARG_SRC = 1,	      /* CIDR */
+	ARG_NET = 1,	      /* CIDR, of the source or the destination: the template says which */
 	ARG_DST = 2,	      /* address of the frontend */
 	ARG_PROTO = 4,	      /* 6, 17, 132 */
 	ARG_DPORT = 8,	      /* 1..65535 */
@@ -97,7 +99,7 @@ struct ipt_rule {
 	uint16_t to_port;
 	uint32_t probability;
 	uint32_t seconds;
-	struct ip_cidr src;
+	struct ip_cidr net;
 	struct ip_addr dst;
 	struct ip_addr to;
 	uint8_t target_kind;
@@ -107,26 +109,37 @@ struct ipt_rule {
 
 /* Matches a rule consists of, in the order in which they stand in it. */
 enum ipt_match {
-	MATCH_SRC = 1,	   /* source is ARG_SRC */
-	MATCH_NOT_SRC = 2, /* source is not ARG_SRC */
-	MATCH_SRC_TO = 4,  /* source is the endpoint's address */
-	MATCH_CTSTATE_INVALID = 8,
-	MATCH_CTSTATE_EST = 16, /* RELATED,ESTABLISHED */
-	MATCH_COMMENT = 32,
-	MATCH_COMMENT_TO = 64, /* a comment that ends with the endpoint */
-	MATCH_LOCAL_DST = 128, /* addrtype --dst-type LOCAL */
-	MATCH_LOCAL_SRC = 256, /* addrtype --src-type LOCAL */
-	MATCH_MARKED = 512,    /* the masquerade bit is set */
-	MATCH_UNMARKED = 1024, /* ... is not set */
-	MATCH_STATISTIC = 2048,
-	MATCH_RECENT = 4096, /* the target's clients of the last ARG_SECONDS, older ones reaped */
-	MATCH_RECENT_SET = 8192,    /* remember the client as one of this chain's */
-	MATCH_PROTO = 16384,	    /* -m tcp, udp, sctp, with --dport if ARG_DPORT */
-	MATCH_NOT_LOOPBACK = 32768, /* destination is not 127.0.0.0/8 or ::1; stands in the entry */
+	/* in the entry itself */
+	MATCH_SRC = 1 << 0,	     /* source is in ARG_NET */
+	MATCH_NOT_SRC = 1 << 1,	     /* source is not in ARG_NET */
+	MATCH_SRC_TO = 1 << 2,	     /* source is the endpoint's address */
+	MATCH_DST = 1 << 3,	     /* destination is in ARG_NET */
+	MATCH_NOT_LOOPBACK = 1 << 4, /* destination is not 127.0.0.0/8 or ::1 */
+	MATCH_LOCALNET = 1 << 5,     /* ... is, and the source is not */
+	MATCH_POD_IF = 1 << 6,	     /* came in by the interface of local pods, the policy's */
+	MATCH_NOT_POD_IF = 1 << 7,
+	/* extensions */
+	MATCH_CTSTATE_INVALID = 1 << 8,
+	MATCH_CTSTATE_EST = 1 << 9,   /* RELATED,ESTABLISHED */
+	MATCH_CTSTATE_DNAT = 1 << 10, /* its destination was translated */
+	MATCH_HAIRPIN = 1 << 11,      /* source and destination address are the same */
+	MATCH_COMMENT = 1 << 12,
+	MATCH_COMMENT_TO = 1 << 13,    /* a comment that ends with the endpoint */
+	MATCH_CTSTATE_ALIEN = 1 << 14, /* not RELATED,ESTABLISHED, nor translated */
+	MATCH_LOCAL_DST = 1 << 15,     /* addrtype --dst-type LOCAL */
+	MATCH_LOCAL_SRC = 1 << 16,     /* addrtype --src-type LOCAL */
+	MATCH_MARKED = 1 << 17,	       /* the masquerade bit is set */
+	MATCH_UNMARKED = 1 << 18,      /* ... is not set */
+	MATCH_STATISTIC = 1 << 19,
+	MATCH_RECENT =
+	    1 << 20, /* the target's clients of the last ARG_SECONDS, older ones reaped */
+	MATCH_RECENT_SET = 1 << 21, /* remember the client as one of this chain's */
+	MATCH_PROTO = 1 << 22,	    /* -m tcp, udp, sctp, with --dport if ARG_DPORT */
 };
 
 enum ipt_verdict {
 	VERDICT_JUMP,
+	VERDICT_GOTO, /* a jump that does not come back */
 	VERDICT_DNAT,
 	VERDICT_SET_MARK,   /* or the masquerade bit in */
 	VERDICT_CLEAR_MARK, /* xor it out */
@@ -143,27 +156,37 @@ enum ipt_template_id {
 	T_EXTERNAL_IP,
 	T_LOAD_BALANCER_IP,
 	T_NODEPORTS_LAST,
+	T_NODEPORTS_ANY, /* ... on loopback as well */
+	T_NODEPORTS_IN,	 /* ... on addresses of a prefix */
+	T_SERVICE_NET,
+	T_SERVICE_NET_GOTO,
 	T_NODE_PORT,
 	/* KUBE-FW-: source ranges */
 	T_SOURCE_RANGE,
 	/* KUBE-EXT- */
 	T_EXTERNAL_MASQ,
 	T_EXTERNAL_POD,
+	T_EXTERNAL_POD_IF,
 	T_EXTERNAL_LOCAL_MASQ,
 	T_EXTERNAL_LOCAL,
 	T_EXTERNAL_POLICY,
 	/* KUBE-SVC-, KUBE-SVL- */
 	T_CLUSTER_IP_MASQ_OUTSIDE,
+	T_CLUSTER_IP_MASQ_OUTSIDE_IF,
 	T_CLUSTER_IP_MASQ_ALL,
 	T_ENDPOINT_AFFINE,
 	T_ENDPOINT_RANDOM,
 	T_ENDPOINT_LAST,
+	/* ... in large clusters, without a KUBE-SEP- */
+	T_DNAT_RANDOM,
+	T_DNAT_LAST,
 	/* KUBE-SEP- */
 	T_HAIRPIN_MARK,
 	T_ENDPOINT_DNAT,
 	T_ENDPOINT_DNAT_AFFINE,
 	/* constant chains */
 	T_MARK_MASQ,
+	T_POSTROUTING_HAIRPIN,
 	T_POSTROUTING_UNMARKED,
 	T_POSTROUTING_CLEAR,
 	T_POSTROUTING_MASQUERADE,
@@ -174,7 +197,9 @@ enum ipt_template_id {
 	T_EXTERNAL_NO_LOCAL_DROP,
 	T_NODE_PORT_NO_ENDPOINTS_REJECT,
 	T_NODE_PORT_NO_LOCAL_DROP,
+	T_FIREWALL_RETURN,
 	T_FIREWALL_DROP,
+	T_LOCALNET_DROP,
 	T_HEALTH_CHECK_ACCEPT,
 	T_FORWARD_INVALID,
 	T_FORWARD_MARKED,
@@ -187,7 +212,7 @@ struct ipt_template {
 	uint8_t table;
 	uint16_t chains;  /* bit per chain_kind it may stand in */
 	uint16_t args;	  /* enum ipt_arg */
-	uint16_t matches; /* enum ipt_match */
+	uint32_t matches; /* enum ipt_match */
 	uint8_t verdict;  /* enum ipt_verdict */
 	uint16_t targets; /* bit per chain_kind it may jump to (fixed if no ARG_TARGET: one bit) */
 	const char *comment; /* %: the name; without one, ARG_NAME stands before it; NULL: none */

@@ -8,13 +8,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "applier/ipt_entry.h"
 #include "common/ip.h"
 #include "common/siphash.h"
 #include "ipc/config.h"
 
 struct policy {
 	bool families[FAMILY_COUNT]; /* which the kernel offers: ipt_backend_open() fills it */
-	uint8_t masq_bit;
+	struct ipt_params params;
 	struct siphash_key key; /* of the digests; no secret to the children */
 	int audit_fd;
 	bool audit_is_syslog; /* a datagram socket that wants a priority before each line */

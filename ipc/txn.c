@@ -125,8 +125,8 @@ void txn_rule(struct txn_writer *w, const struct ipt_rule *r)
 	w->rules++;
 	frame_array(f, rule_fields(args));
 	frame_uint(f, r->template);
-	if (args & ARG_SRC)
-		frame_cidr(f, &r->src);
+	if (args & ARG_NET)
+		frame_cidr(f, &r->net);
 	if (args & ARG_DST)
 		frame_ip(f, &r->dst);
 	if (args & ARG_PROTO)
@@ -208,8 +208,8 @@ static void get_rule(struct cursor *c, struct ipt_rule *r)
 	r->name[0] = '\0';
 	r->template = (uint8_t)cursor_uint(c, IPT_TEMPLATE_COUNT - 1);
 	args = ipt_templates[r->template].args;
-	if (args & ARG_SRC)
-		cursor_cidr(c, &r->src);
+	if (args & ARG_NET)
+		cursor_cidr(c, &r->net);
 	if (args & ARG_DST)
 		cursor_ip(c, &r->dst);
 	if (args & ARG_PROTO)

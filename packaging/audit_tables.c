@@ -9,11 +9,18 @@ static const struct {
 	unsigned bit;
 	const char *text;
 } matches[] = {
-    {MATCH_SRC, " from SRC"},
-    {MATCH_NOT_SRC, " not from SRC"},
+    {MATCH_SRC, " from NET"},
+    {MATCH_NOT_SRC, " not from NET"},
+    {MATCH_DST, " to NET"},
+    {MATCH_LOCALNET, " from outside to loopback"},
+    {MATCH_POD_IF, " from the pods' interface"},
+    {MATCH_NOT_POD_IF, " not from the pods' interface"},
     {MATCH_SRC_TO, " from the endpoint itself"},
     {MATCH_CTSTATE_INVALID, " state INVALID"},
     {MATCH_CTSTATE_EST, " state RELATED,ESTABLISHED"},
+    {MATCH_CTSTATE_DNAT, " translated before"},
+    {MATCH_CTSTATE_ALIEN, " neither RELATED,ESTABLISHED nor translated"},
+    {MATCH_HAIRPIN, " to its own source"},
     {MATCH_LOCAL_DST, " to a local address"},
     {MATCH_LOCAL_SRC, " from a local address"},
     {MATCH_MARKED, " marked"},
@@ -27,6 +34,7 @@ static const struct {
 
 static const char *const verdicts[] = {
     [VERDICT_JUMP] = "jump",
+    [VERDICT_GOTO] = "go to",
     [VERDICT_DNAT] = "DNAT to the endpoint",
     [VERDICT_SET_MARK] = "set the mark",
     [VERDICT_CLEAR_MARK] = "clear the mark",
@@ -105,7 +113,7 @@ int main(void)
 {
 	print_chains();
 	print_hooks();
-	puts("\nTEMPLATES  every rule that can exist; SRC, DST ... are checked arguments");
+	puts("\nTEMPLATES  every rule that can exist; NET, DST ... are checked arguments");
 	for (unsigned i = 0; i < IPT_TEMPLATE_COUNT; i++)
 		print_template(&ipt_templates[i]);
 	return 0;

@@ -45,7 +45,7 @@ void desired_clear(struct desired *d)
 struct digester {
 	struct siphash hash;
 	struct ipt_chain chain;
-	uint8_t masquerade_bit;
+	struct ipt_params params;
 	bool any;
 };
 
@@ -54,7 +54,7 @@ static void digest_rule(void *arg, const struct ipt_rule *r)
 	struct digester *g = arg;
 	struct ipt_blob blob;
 
-	ipt_entry_encode(&blob, r, &g->chain, g->masquerade_bit);
+	ipt_entry_encode(&blob, r, &g->chain, &g->params);
 	ipt_blob_digest(&g->hash, &blob, g->chain.family);
 	g->any = true;
 }
@@ -64,7 +64,7 @@ static struct rule_sink digest_begin(
 {
 	siphash_init(&g->hash, &d->cfg->key);
 	g->chain = *c;
-	g->masquerade_bit = d->cfg->masquerade_bit;
+	g->params = d->params;
 	g->any = false;
 	return (struct rule_sink){digest_rule, g};
 }

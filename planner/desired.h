@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "applier/ipt_tables.h"
+#include "applier/ipt_entry.h"
 #include "ipc/config.h"
 #include "planner/changes.h"
 #include "planner/endpoints.h"
@@ -23,6 +23,7 @@ struct desired_chain {
 
 struct desired {
 	const struct config *cfg;
+	struct ipt_params params; /* the applier's policy has the same */
 	struct service_tree *services;
 	char zone[NAME_MAX_LABEL]; /* our node's, "" if unknown */
 	struct node_addrs node;

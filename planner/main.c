@@ -295,7 +295,7 @@ static void write_stdout(const char *text, size_t len)
 
 static _Noreturn void print_and_exit(struct planner *p)
 {
-	struct printer *pr = printer_new(p->cfg.masquerade_bit);
+	struct printer *pr = printer_new(plan_params(p->plan));
 	char *text = NULL;
 	size_t len = 0;
 	FILE *out = open_memstream(&text, &len);

@@ -28,6 +28,7 @@ struct plan *plan_new(const struct config *cfg)
 
 	store_init(&p->store, cfg->node_name);
 	p->desired.cfg = cfg;
+	p->desired.params.masq_bit = cfg->masquerade_bit;
 	p->desired.services = &p->store.services;
 	return p;
 }
@@ -40,6 +41,11 @@ void plan_free(struct plan *p)
 	snapshot_clear(&p->snapshot);
 	desired_clear(&p->desired);
 	free(p);
+}
+
+const struct ipt_params *plan_params(const struct plan *p)
+{
+	return &p->desired.params;
 }
 
 /* --- what comes in --- */

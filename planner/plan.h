@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "applier/ipt_entry.h"
 #include "ipc/config.h"
 #include "ipc/txn.h"
 #include "planner/store.h"
@@ -18,6 +19,9 @@ struct plan;
 /* CFG must outlive the plan. The caller frees it with plan_free(). */
 struct plan *plan_new(const struct config *cfg);
 void plan_free(struct plan *p);
+
+/* What is the same in every rule. */
+const struct ipt_params *plan_params(const struct plan *p);
 
 /* Objects go in here; see planner/store.h. */
 struct store *plan_store(struct plan *p);

@@ -17,6 +17,16 @@ struct line {
 	const struct ipt_chain *chain;
 	uint8_t family;
 	uint32_t mark;
+	const struct ipt_params *params;
+};
+
+static const char *const loopbacks[FAMILY_COUNT] = {"127.0.0.0/8", "::1/128"};
+
+/* MATCH_HAIRPIN's: load a word of the source, of the destination, compare; 1 or 0. */
+static const char *const hairpin_programs[FAMILY_COUNT] = {
+    "6,32 0 0 12,7 0 0 0,32 0 0 16,29 0 1 0,6 0 0 1,6 0 0 0",
+    "18,32 0 0 8,7 0 0 0,32 0 0 24,29 0 13 0,32 0 0 12,7 0 0 0,32 0 0 28,29 0 9 0,"
+    "32 0 0 16,7 0 0 0,32 0 0 32,29 0 5 0,32 0 0 20,7 0 0 0,32 0 0 36,29 0 1 0,6 0 0 1,6 0 0 0",
 };
 
 static void print_address(
@@ -58,13 +68,26 @@ static void print_match(const struct line *l, enum ipt_match match)
 	case MATCH_SRC:
 	case MATCH_NOT_SRC:
 	case MATCH_SRC_TO:
-	case MATCH_NOT_LOOPBACK: /* stand before all others, with the addresses */
+	case MATCH_DST:
+	case MATCH_NOT_LOOPBACK:
+	case MATCH_LOCALNET:
+	case MATCH_POD_IF:
+	case MATCH_NOT_POD_IF: /* stand before all others, with the addresses */
 		break;
 	case MATCH_CTSTATE_INVALID:
 		fputs(" -m conntrack --ctstate INVALID", l->out);
 		break;
 	case MATCH_CTSTATE_EST:
 		fputs(" -m conntrack --ctstate RELATED,ESTABLISHED", l->out);
+		break;
+	case MATCH_CTSTATE_DNAT:
+		fputs(" -m conntrack --ctstate DNAT", l->out);
+		break;
+	case MATCH_HAIRPIN:
+		fprintf(l->out, " -m bpf --bytecode \"%s\"", hairpin_programs[l->family]);
+		break;
+	case MATCH_CTSTATE_ALIEN:
+		fputs(" -m conntrack ! --ctstate RELATED,ESTABLISHED,DNAT", l->out);
 		break;
 	case MATCH_COMMENT:
 	case MATCH_COMMENT_TO:
@@ -111,13 +134,20 @@ static void print_matches(const struct line *l)
 	if (matches & MATCH_NOT_SRC)
 		fputs(" !", l->out);
 	if (matches & (MATCH_SRC | MATCH_NOT_SRC))
-		print_address(l, "-s", &r->src.addr, r->src.bits);
+		print_address(l, "-s", &r->net.addr, r->net.bits);
 	if (matches & MATCH_SRC_TO)
 		print_address(l, "-s", &r->to, ip_bits(l->family));
 	if (args & ARG_DST)
 		print_address(l, "-d", &r->dst, ip_bits(l->family));
+	if (matches & MATCH_LOCALNET)
+		fprintf(l->out, " ! -s %s -d %s", loopbacks[l->family], loopbacks[l->family]);
+	if (matches & MATCH_DST)
+		print_address(l, "-d", &r->net.addr, r->net.bits);
 	if (matches & MATCH_NOT_LOOPBACK)
-		fputs(l->family == FAMILY_4 ? " ! -d 127.0.0.0/8" : " ! -d ::1/128", l->out);
+		fprintf(l->out, " ! -d %s", loopbacks[l->family]);
+	if (matches & (MATCH_POD_IF | MATCH_NOT_POD_IF))
+		fprintf(l->out, "%s -i %s%s", matches & MATCH_NOT_POD_IF ? " !" : "",
+		    l->params->pod_if, l->params->pod_if_prefix ? "+" : "");
 	if (args & ARG_PROTO)
 		fprintf(l->out, " -p %s", names_proto(r->proto));
 	for (unsigned m = 1; m <= matches; m <<= 1)
@@ -134,6 +164,10 @@ static void print_verdict(const struct line *l)
 	case VERDICT_JUMP:
 		ipt_rule_target(l->rule, l->chain, &target);
 		fprintf(l->out, " -j %s\n", ipt_chain_name(&target, name));
+		break;
+	case VERDICT_GOTO:
+		ipt_rule_target(l->rule, l->chain, &target);
+		fprintf(l->out, " -g %s\n", ipt_chain_name(&target, name));
 		break;
 	case VERDICT_DNAT:
 		fprintf(l->out, " -j DNAT --to-destination %s\n",
@@ -165,9 +199,10 @@ static void print_verdict(const struct line *l)
 }
 
 void print_rule(
-    FILE *out, const struct ipt_rule *r, const struct ipt_chain *c, uint8_t masquerade_bit)
+    FILE *out, const struct ipt_rule *r, const struct ipt_chain *c, const struct ipt_params *params)
 {
-	struct line l = {out, r, &ipt_templates[r->template], c, c->family, 1u << masquerade_bit};
+	struct line l = {
+	    out, r, &ipt_templates[r->template], c, c->family, 1u << params->masq_bit, params};
 	char name[CHAIN_NAME_LEN];
 
 	fprintf(out, "-A %s", ipt_chain_name(c, name));
@@ -184,7 +219,7 @@ struct printed_chain {
 };
 
 struct printer {
-	uint8_t masquerade_bit;
+	const struct ipt_params *params;
 	uint32_t hooks[FAMILY_COUNT];
 	struct printed_chain *chains;
 	size_t count, room;
@@ -193,11 +228,11 @@ struct printer {
 	size_t len;
 };
 
-struct printer *printer_new(uint8_t masquerade_bit)
+struct printer *printer_new(const struct ipt_params *params)
 {
 	struct printer *p = memory_new(sizeof(*p));
 
-	p->masquerade_bit = masquerade_bit;
+	p->params = params;
 	p->rules = open_memstream(&p->text, &p->len);
 	if (p->rules == NULL) {
 		free(p);
@@ -234,7 +269,7 @@ static const char *printer_rule(void *arg, const struct ipt_rule *r)
 	struct printer *p = arg;
 	struct printed_chain *pc = &p->chains[p->count - 1];
 
-	print_rule(p->rules, r, &pc->chain, p->masquerade_bit);
+	print_rule(p->rules, r, &pc->chain, p->params);
 	pc->end = ftell(p->rules);
 	return NULL;
 }

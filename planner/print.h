@@ -8,12 +8,13 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "applier/ipt_entry.h"
 #include "ipc/txn.h"
 
 struct printer;
 
-/* MASQUERADE_BIT is the policy's, 0..31. NULL if there is no memory. */
-struct printer *printer_new(uint8_t masquerade_bit);
+/* PARAMS must outlive the printer. NULL if there is no memory. */
+struct printer *printer_new(const struct ipt_params *params);
 void printer_free(struct printer *p);
 
 /* Takes the operations of a transaction onto an empty kernel, with a struct printer as the
@@ -24,7 +25,7 @@ extern const struct txn_visitor printer_operations;
 void printer_write(struct printer *p, FILE *out);
 
 /* Writes one rule of chain C as an "-A" line. */
-void print_rule(
-    FILE *out, const struct ipt_rule *r, const struct ipt_chain *c, uint8_t masquerade_bit);
+void print_rule(FILE *out, const struct ipt_rule *r, const struct ipt_chain *c,
+    const struct ipt_params *params);
 
 #endif

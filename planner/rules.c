@@ -140,15 +140,15 @@ void rules_firewall(
 	for (uint32_t i = 0; i < spec->source_range_count; i++) {
 		if (spec->source_ranges[i].addr.family != p->family)
 			continue;
-		r.src = spec->source_ranges[i];
-		node_allowed |= contains_any(&r.src, node);
+		r.net = spec->source_ranges[i];
+		node_allowed |= contains_any(&r.net, node);
 		to->rule(to->arg, &r);
 	}
 	/* Where the address is the node's as well, what the node sends there comes from there. */
 	for (uint32_t i = 0; node_allowed && i < spec->ip_counts[FRONTEND_LOAD_BALANCER]; i++) {
-		r.src.addr = spec->ips[FRONTEND_LOAD_BALANCER][i];
-		r.src.bits = ip_bits(p->family);
-		if (r.src.addr.family == p->family)
+		r.net.addr = spec->ips[FRONTEND_LOAD_BALANCER][i];
+		r.net.bits = ip_bits(p->family);
+		if (r.net.addr.family == p->family)
 			to->rule(to->arg, &r);
 	}
 }
@@ -160,7 +160,7 @@ static void pass_by_policy(const struct rule_sink *to, const struct rules_port *
 
 	if (pods(p) != NULL) {
 		begin_jump(&r, T_EXTERNAL_POD, p, CHAIN_SVC);
-		r.src = *pods(p);
+		r.net = *pods(p);
 		to->rule(to->arg, &r);
 	}
 	begin(&r, T_EXTERNAL_LOCAL_MASQ, p);
@@ -196,7 +196,7 @@ static void masquerade(const struct rule_sink *to, const struct rules_port *p)
 		return;
 	begin(&r, p->cfg->masquerade_all ? T_CLUSTER_IP_MASQ_ALL : T_CLUSTER_IP_MASQ_OUTSIDE, p);
 	if (!p->cfg->masquerade_all)
-		r.src = *pods(p);
+		r.net = *pods(p);
 	for (uint32_t k = 0; k < spec->ip_counts[FRONTEND_CLUSTER]; k++) {
 		r.dst = spec->ips[FRONTEND_CLUSTER][k];
 		if (r.dst.family == p->family)

@@ -152,7 +152,7 @@ class Audit(unittest.TestCase):
 
     def test_budget_is_held(self):
         script = read("packaging/audit")
-        for limit in ("total_max=2500", "file_max=350"):
+        for limit in ("mode_max=3000", "file_max=350"):
             self.assertIn(limit, script)
             path = os.path.join(TOP, "packaging", ".audit-test-%d" % os.getpid())
             try:

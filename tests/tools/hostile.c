@@ -98,7 +98,7 @@ static struct ipt_rule rule(uint8_t template)
 	    .to_port = 8080,
 	    .probability = 1,
 	    .seconds = 10800,
-	    .src = {{.b = {10, 244}}, 16},
+	    .net = {{.b = {10, 244}}, 16},
 	    .dst = {.b = {10, 96, 0, 1}},
 	    .to = {.b = {10, 244, 1, 10}},
 	    .target_kind = first(ipt_templates[template].targets),
@@ -156,8 +156,8 @@ static void from_prefix(uint8_t last, uint8_t bits)
 {
 	struct ipt_rule r = rule(T_CLUSTER_IP_MASQ_OUTSIDE);
 
-	r.src.addr.b[3] = last;
-	r.src.bits = bits;
+	r.net.addr.b[3] = last;
+	r.net.bits = bits;
 	alone(&r);
 }
 
@@ -385,7 +385,7 @@ static void range_of_other_family(void)
 {
 	struct ipt_rule r = rule(T_SOURCE_RANGE);
 
-	r.src = (struct ip_cidr){{FAMILY_6, {0xfd}}, 8};
+	r.net = (struct ip_cidr){{FAMILY_6, {0xfd}}, 8};
 	alone(&r);
 }
 

@@ -19,6 +19,8 @@ struct expectation {
 #define SVC	"KUBE-SVC-AEAQCAIBAEAQCAIB"
 #define SVL	"KUBE-SVL-AEAQCAIBAEAQCAIB"
 #define SEP	"KUBE-SEP-AIBAEAQCAIBAEAQC" /* hash 02 02 ... */
+#define NET	"KUBE-NET-AIAQCAIBAEAQCAIB" /* hash 02 01 01 ... */
+#define RANDOM	"-m statistic --mode random --probability 0.50000000000 "
 #define RECENT	"-m recent "
 #define LAST                                                                                       \
 	COMMENT                                                                                    \
@@ -67,6 +69,47 @@ static const struct expectation expectations[] = {
 	"-p sctp " COMMENT "\"" NAME "\" -m sctp -j DNAT --to-destination 10.0.0.1:8443",
 	"-p sctp " COMMENT "\"" NAME "\" -m sctp -j DNAT --to-destination [fd00::a:1]:8443"},
     {T_MARK_MASQ, 0, 0, "-j MARK --set-xmark 0x4000/0x4000", NULL},
+    {T_POSTROUTING_HAIRPIN, 0, 0,
+	"-m conntrack --ctstate DNAT -m bpf --bytecode \"6,32 0 0 12,7 0 0 0,32 0 0 16,29 0 1 0,"
+	"6 0 0 1,6 0 0 0\" " COMMENT "\"kubernetes endpoints that reach themselves\" "
+	"-j MASQUERADE --random-fully",
+	"-m conntrack --ctstate DNAT -m bpf --bytecode \"18,32 0 0 8,7 0 0 0,32 0 0 24,29 0 13 0,"
+	"32 0 0 12,7 0 0 0,32 0 0 28,29 0 9 0,32 0 0 16,7 0 0 0,32 0 0 32,29 0 5 0,"
+	"32 0 0 20,7 0 0 0,32 0 0 36,29 0 1 0,6 0 0 1,6 0 0 0\" " COMMENT
+	"\"kubernetes endpoints that reach themselves\" -j MASQUERADE --random-fully"},
+    {T_NODEPORTS_ANY, 0, 0,
+	COMMENT "\"kubernetes service nodeports; NOTE: this must be the last rule in this chain\" "
+		"-m addrtype --dst-type LOCAL -j KUBE-NODEPORTS",
+	NULL},
+    {T_NODEPORTS_IN, 0, 0,
+	"-d 10.244.0.0/16 " COMMENT "\"kubernetes service nodeports\" "
+	"-m addrtype --dst-type LOCAL -j KUBE-NODEPORTS",
+	"-d fd00:244::/56 " COMMENT "\"kubernetes service nodeports\" "
+	"-m addrtype --dst-type LOCAL -j KUBE-NODEPORTS"},
+    {T_SERVICE_NET, 0, 0, "-d 10.244.0.0/16 -j " NET, "-d fd00:244::/56 -j " NET},
+    {T_SERVICE_NET_GOTO, 0, 0, "-d 10.244.0.0/16 -g " NET, "-d fd00:244::/56 -g " NET},
+    {T_EXTERNAL_POD_IF, 0, 0,
+	"-i cni0 " COMMENT "\"pod traffic for " NAME " external destinations\" -j " SVC, NULL},
+    {T_CLUSTER_IP_MASQ_OUTSIDE_IF, IPPROTO_TCP, 0,
+	"-d 10.96.0.1/32 ! -i cni0 -p tcp " COMMENT "\"" NAME
+	" cluster IP\" -m tcp --dport 443 -j KUBE-MARK-MASQ",
+	"-d fd00:10::1/128 ! -i cni0 -p tcp " COMMENT "\"" NAME
+	" cluster IP\" -m tcp --dport 443 -j KUBE-MARK-MASQ"},
+    {T_DNAT_RANDOM, IPPROTO_TCP, 0,
+	"-p tcp " RANDOM "-m tcp -j DNAT --to-destination 10.0.0.1:8443",
+	"-p tcp " RANDOM "-m tcp -j DNAT --to-destination [fd00::a:1]:8443"},
+    {T_DNAT_LAST, IPPROTO_UDP, 0, "-p udp -m udp -j DNAT --to-destination 10.0.0.1:8443",
+	"-p udp -m udp -j DNAT --to-destination [fd00::a:1]:8443"},
+    {T_FIREWALL_RETURN, IPPROTO_TCP, 0,
+	"-s 10.244.0.0/16 -d 10.96.0.1/32 -p tcp " COMMENT "\"" NAME
+	" traffic of its source ranges\" -m tcp --dport 443 -j RETURN",
+	"-s fd00:244::/56 -d fd00:10::1/128 -p tcp " COMMENT "\"" NAME
+	" traffic of its source ranges\" -m tcp --dport 443 -j RETURN"},
+    {T_LOCALNET_DROP, 0, 0,
+	"! -s 127.0.0.0/8 -d 127.0.0.0/8 " COMMENT "\"block incoming localnet connections\" "
+	"-m conntrack ! --ctstate RELATED,ESTABLISHED,DNAT -j DROP",
+	"! -s ::1/128 -d ::1/128 " COMMENT "\"block incoming localnet connections\" "
+	"-m conntrack ! --ctstate RELATED,ESTABLISHED,DNAT -j DROP"},
     {T_POSTROUTING_UNMARKED, 0, 0, "-m mark ! --mark 0x4000/0x4000 -j RETURN", NULL},
     {T_POSTROUTING_CLEAR, 0, 0, "-j MARK --set-xmark 0x4000/0x0", NULL},
     {T_POSTROUTING_MASQUERADE, 0, 0,
@@ -178,12 +221,16 @@ static const struct expectation expectations[] = {
 
 static const struct ipt_chain *chains_of(uint8_t family, uint8_t table, size_t *count)
 {
-	static struct ipt_chain all[CHAIN_KIND_COUNT + 2];
+	static struct ipt_chain all[CHAIN_KIND_COUNT + 3];
 
 	*count = 0;
 	for (uint8_t k = 0; k < CHAIN_KIND_COUNT; k++)
 		if ((ipt_chain_kinds[k].tables & 1u << table) != 0)
 			all[(*count)++] = sample_chain(family, table, k);
+	if (table == IPT_NAT) { /* the KUBE-NET- that another jumps to */
+		all[*count] = sample_chain(family, table, CHAIN_NET);
+		all[(*count)++].hash[0]++;
+	}
 	return all;
 }
 
@@ -246,7 +293,7 @@ static void check_one(const struct expectation *x, uint8_t family, uint8_t kind)
 	struct siphash s;
 
 	assert_null(ipt_rule_check(&r, &w.chain));
-	ipt_entry_encode(&b, &r, &w.chain, policy->masq_bit);
+	ipt_entry_encode(&b, &r, &w.chain, &policy->params);
 	siphash_init(&s, &policy->key);
 	ipt_blob_digest(&s, &b, family);
 	w.digest = siphash_final(&s);

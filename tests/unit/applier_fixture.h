@@ -27,6 +27,7 @@ static inline const struct policy *policy_in_namespace(int audit_fd)
 	static const struct config cfg = {.masquerade_bit = 14, .key = {1, 2}};
 	struct policy *p = policy_new(&cfg, audit_fd);
 
+	strlcpy(p->params.pod_if, "cni0", sizeof(p->params.pod_if));
 	enter_namespace();
 	ipt_backend_open(p);
 	assert_true(p->families[FAMILY_4] && p->families[FAMILY_6]);

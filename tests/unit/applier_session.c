@@ -306,7 +306,7 @@ static void snapshot_tells_what_is_there(void **state)
 		struct ipt_rule r = rule(FAMILY_6, templates[i]);
 		struct ipt_blob b;
 
-		ipt_entry_encode(&b, &r, &sep, policy->masq_bit);
+		ipt_entry_encode(&b, &r, &sep, &policy->params);
 		ipt_blob_digest(&s, &b, FAMILY_6);
 	}
 	for (uint32_t i = 0; i < snapshot.count; i++)

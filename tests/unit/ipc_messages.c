@@ -399,8 +399,8 @@ static void every_template(void **state)
 		assert_int_equal(came.to_port, args & ARG_TO ? a.to_port : 0);
 		assert_int_equal(came.probability, args & ARG_PROBABILITY ? a.probability : 0);
 		assert_int_equal(came.seconds, args & ARG_SECONDS ? 10800 : 0);
-		assert_int_equal(came.src.bits, args & ARG_SRC ? a.src.bits : 0);
-		assert_int_equal(ip_cmp(&came.src.addr, &a.src.addr) == 0, (args & ARG_SRC) != 0);
+		assert_int_equal(came.net.bits, args & ARG_NET ? a.net.bits : 0);
+		assert_int_equal(ip_cmp(&came.net.addr, &a.net.addr) == 0, (args & ARG_NET) != 0);
 		assert_int_equal(ip_cmp(&came.dst, &a.dst) == 0, (args & ARG_DST) != 0);
 		assert_int_equal(ip_cmp(&came.to, &a.to) == 0, (args & ARG_TO) != 0);
 		assert_int_equal(came.target_kind, args & ARG_TARGET ? a.target_kind : 0);

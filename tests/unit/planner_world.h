@@ -161,7 +161,7 @@ static inline uint64_t kernel_digest(const struct world *w, const struct kernel_
 
 	siphash_init(&s, &w->cfg.key);
 	for (size_t i = 0; i < k->count; i++) {
-		ipt_entry_encode(&b, &k->rules[i], &k->chain, w->cfg.masquerade_bit);
+		ipt_entry_encode(&b, &k->rules[i], &k->chain, plan_params(w->plan));
 		ipt_blob_digest(&s, &b, k->chain.family);
 	}
 	return siphash_final(&s);
@@ -405,7 +405,7 @@ static inline char *rules_of(struct world *w, const char *name)
 	out = open_memstream(&text, &len);
 	assert_non_null(out);
 	for (size_t i = 0; i < k->count; i++)
-		print_rule(out, &k->rules[i], &k->chain, w->cfg.masquerade_bit);
+		print_rule(out, &k->rules[i], &k->chain, plan_params(w->plan));
 	fclose(out);
 	return text;
 }

@@ -44,6 +44,9 @@ static inline void set_target(struct ipt_rule *r, uint8_t kind)
 {
 	struct ipt_chain c = sample_chain(FAMILY_4, ipt_templates[r->template].table, kind);
 
+	if (kind == CHAIN_NET) /* of more bits than sample_chain() */
+		c.hash[0]++;
+
 	r->target_kind = kind;
 	memcpy(r->target_hash, c.hash, sizeof(r->target_hash));
 }
@@ -62,7 +65,7 @@ static inline struct ipt_rule rule(uint8_t family, uint8_t template)
 	    .name = "default/kubernetes:https"};
 
 	assert_int_equal(
-	    ip_cidr_parse(&r.src, family == FAMILY_4 ? "10.244.0.0/16" : "fd00:244::/56"), 0);
+	    ip_cidr_parse(&r.net, family == FAMILY_4 ? "10.244.0.0/16" : "fd00:244::/56"), 0);
 	if ((ipt_templates[template].args & ARG_TARGET) != 0)
 		set_target(&r, (uint8_t)__builtin_ctz(ipt_templates[template].targets));
 	return r;
