@@ -53,8 +53,8 @@ REFUSED = {
                     "KUBE-SVC-AIBAEAQCAIBAEAQC: endpoint-affine name=default/web to=10.244.1.10 "
                     "port=8080 seconds=0 target=KUBE-SEP-AIBAEAQCAIBAEAQC",
     "affine_too_long": "seconds=86401",
-    "range_of_other_family": "a source of the other address family: ipv4 nat "
-                             "KUBE-FW-AIBAEAQCAIBAEAQC: source-range src=fd00::/8",
+    "range_of_other_family": "a prefix of the other address family: ipv4 nat "
+                             "KUBE-FW-AIBAEAQCAIBAEAQC: source-range net=fd00::/8",
     "reject_everything": "a destination that is no plain unicast address: ipv4 filter "
                          "KUBE-SERVICES: no-endpoints-reject dst=0.0.0.0",
     "wrong_family": "an endpoint of the other address family: ipv4 nat KUBE-SEP-AIBAEAQCAIBAEAQC: "
