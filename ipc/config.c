@@ -1,54 +1,229 @@
 #include "ipc/config.h"
 
 #include <errno.h>
-#include <linux/oom.h>
+#include <stddef.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "common/log.h"
 
-enum { CONFIG_MESSAGE = 1, CONFIG_FIELDS = 29 };
+enum { CONFIG_MESSAGE = 1 };
+
+/*
+ * The message's fields in their order, each with what it may hold. A kind writes into its field of
+ * struct config only, and never beyond SIZE: numbers up to MAX, strings with their NUL, no more
+ * prefixes than the array holds.
+ */
+enum kind { SWITCH, NUMBER, SIGNED, TEXT, ADDRESS, PREFIXES };
+
+static const struct field {
+	enum kind kind;
+	size_t at, size;
+	uint64_t max;	 /* NUMBER: its greatest. SIGNED: that, and the least with a minus */
+	size_t count_at; /* PREFIXES: where their number is */
+} fields[] = {
+#define AT(name) offsetof(struct config, name), sizeof(((struct config *)NULL)->name)
+#define F_SWITCH(name)                                                                             \
+	{                                                                                          \
+		SWITCH, AT(name), 0, 0                                                             \
+	}
+#define F_NUMBER(name, m)                                                                          \
+	{                                                                                          \
+		NUMBER, AT(name), m, 0                                                             \
+	}
+#define F_SIGNED(name, m)                                                                          \
+	{                                                                                          \
+		SIGNED, AT(name), m, 0                                                             \
+	}
+#define F_TEXT(name)                                                                               \
+	{                                                                                          \
+		TEXT, AT(name), 0, 0                                                               \
+	}
+#define F_ADDRESS(name)                                                                            \
+	{                                                                                          \
+		ADDRESS, AT(name), 0, 0                                                            \
+	}
+#define F_PREFIXES(name, n)                                                                        \
+	{                                                                                          \
+		PREFIXES, AT(name), 0, offsetof(struct config, n)                                  \
+	}
+    F_NUMBER(mode, MODE_IPTABLES),
+    F_SWITCH(dry_run),
+    F_SWITCH(cleanup),
+    F_SWITCH(cleanup_ipvs),
+    F_SWITCH(init_only),
+    F_SIGNED(oom_score_adj, 1000),
+
+    F_NUMBER(verbosity, CONFIG_VERBOSITY_MAX),
+    F_TEXT(vmodule),
+    F_SWITCH(log_json),
+    F_TEXT(audit_log),
+
+    F_TEXT(node_name),
+    F_TEXT(config_file),
+    F_TEXT(manifest_path),
+    F_TEXT(kubeconfig),
+    F_TEXT(master),
+    F_SWITCH(in_cluster),
+    F_TEXT(api_content_type),
+    F_NUMBER(api_qps_milli, UINT32_MAX),
+    F_NUMBER(api_burst, INT32_MAX),
+
+    F_NUMBER(masquerade_bit, 31),
+    F_SWITCH(masquerade_all),
+    F_NUMBER(detect_local, DETECT_LOCAL_COUNT - 1),
+    F_PREFIXES(cluster_cidrs, cluster_cidr_count),
+    F_TEXT(pod_interface),
+    F_SWITCH(nodeport_primary),
+    F_PREFIXES(nodeport_addresses, nodeport_address_count),
+    F_SWITCH(localhost_nodeports),
+    F_NUMBER(sync_period_ms, INT64_MAX),
+    F_NUMBER(min_sync_period_ms, INT64_MAX),
+
+    F_NUMBER(conntrack_max_per_core, INT32_MAX),
+    F_NUMBER(conntrack_min, INT32_MAX),
+    F_NUMBER(conntrack_tcp_established_s, INT32_MAX),
+    F_NUMBER(conntrack_tcp_close_wait_s, INT32_MAX),
+    F_NUMBER(conntrack_udp_s, INT32_MAX),
+    F_NUMBER(conntrack_udp_stream_s, INT32_MAX),
+    F_SWITCH(conntrack_tcp_be_liberal),
+
+    F_ADDRESS(bind_address),
+    F_SWITCH(bind_address_hard_fail),
+    F_ADDRESS(healthz_addr),
+    F_NUMBER(healthz_port, UINT16_MAX),
+    F_ADDRESS(metrics_addr),
+    F_NUMBER(metrics_port, UINT16_MAX),
+
+    F_TEXT(ipvs_scheduler),
+    F_SWITCH(ipvs_strict_arp),
+    F_PREFIXES(ipvs_exclude, ipvs_exclude_count),
+    F_NUMBER(ipvs_tcp_s, INT32_MAX),
+    F_NUMBER(ipvs_tcp_fin_s, INT32_MAX),
+    F_NUMBER(ipvs_udp_s, INT32_MAX),
+    F_NUMBER(udp_idle_ms, INT64_MAX),
+    F_NUMBER(proxy_port_low, UINT16_MAX),
+    F_NUMBER(proxy_port_high, UINT16_MAX),
+
+    F_NUMBER(key.k0, UINT64_MAX),
+    F_NUMBER(key.k1, UINT64_MAX),
+};
+
+#define FIELD_COUNT (sizeof(fields) / sizeof(fields[0]))
+
+static uint64_t number_get(const void *at, size_t size)
+{
+	uint8_t v8;
+	uint16_t v16;
+	uint32_t v32;
+	uint64_t v64;
+
+	switch (size) {
+	case sizeof(v8):
+		return memcpy(&v8, at, size), v8;
+	case sizeof(v16):
+		return memcpy(&v16, at, size), v16;
+	case sizeof(v32):
+		return memcpy(&v32, at, size), v32;
+	default:
+		return memcpy(&v64, at, sizeof(v64)), v64;
+	}
+}
+
+static void number_set(void *at, size_t size, uint64_t v)
+{
+	switch (size) {
+	case sizeof(uint8_t):
+		memcpy(at, &(uint8_t){(uint8_t)v}, size);
+		break;
+	case sizeof(uint16_t):
+		memcpy(at, &(uint16_t){(uint16_t)v}, size);
+		break;
+	case sizeof(uint32_t):
+		memcpy(at, &(uint32_t){(uint32_t)v}, size);
+		break;
+	default:
+		memcpy(at, &v, sizeof(v));
+	}
+}
+
+static void field_encode(struct frame *f, const struct config *c, const struct field *d)
+{
+	const void *at = (const char *)c + d->at;
+	const struct ip_cidr *cidrs = at;
+	uint32_t n;
+
+	switch (d->kind) {
+	case SWITCH:
+		frame_bool(f, *(const bool *)at);
+		break;
+	case NUMBER:
+		frame_uint(f, number_get(at, d->size));
+		break;
+	case SIGNED:
+		frame_uint(f, (uint64_t)(*(const int *)at + (int64_t)d->max));
+		break;
+	case TEXT:
+		frame_str(f, at);
+		break;
+	case ADDRESS:
+		frame_ip(f, at);
+		break;
+	case PREFIXES:
+		n = (uint32_t)number_get((const char *)c + d->count_at, sizeof(n));
+		frame_array(f, n);
+		for (uint32_t i = 0; i < n; i++)
+			frame_cidr(f, &cidrs[i]);
+		break;
+	}
+}
 
 void config_encode(struct frame *f, const struct config *c)
 {
-	frame_begin(f, CONFIG_MESSAGE, CONFIG_FIELDS);
-	frame_uint(f, c->mode);
-	frame_bool(f, c->dry_run);
-	frame_bool(f, c->cleanup);
-	frame_bool(f, c->init_only);
-	frame_uint(f, (uint64_t)c->verbosity);
-	frame_str(f, c->node_name);
-	frame_str(f, c->manifest_path);
-	frame_str(f, c->kubeconfig);
-	frame_str(f, c->master);
-	frame_bool(f, c->in_cluster);
-	frame_uint(f, c->masquerade_bit);
-	frame_bool(f, c->masquerade_all);
-	frame_array(f, c->cluster_cidr_count);
-	for (uint32_t i = 0; i < c->cluster_cidr_count; i++)
-		frame_cidr(f, &c->cluster_cidrs[i]);
-	frame_uint(f, c->sync_period_ms);
-	frame_uint(f, c->min_sync_period_ms);
-	frame_uint(f, c->conntrack_max_per_core);
-	frame_uint(f, c->conntrack_min);
-	frame_uint(f, c->conntrack_tcp_established_s);
-	frame_uint(f, c->conntrack_tcp_close_wait_s);
-	frame_uint(f, c->conntrack_udp_s);
-	frame_uint(f, c->conntrack_udp_stream_s);
-	frame_bool(f, c->conntrack_tcp_be_liberal);
-	frame_uint(f, (uint64_t)(c->oom_score_adj + OOM_SCORE_ADJ_MAX)); /* numbers are unsigned */
-	frame_ip(f, &c->healthz_addr);
-	frame_uint(f, c->healthz_port);
-	frame_str(f, c->audit_log);
-	frame_uint(f, c->key.k0);
-	frame_uint(f, c->key.k1);
+	frame_begin(f, CONFIG_MESSAGE, FIELD_COUNT + 1);
+	for (size_t i = 0; i < FIELD_COUNT; i++)
+		field_encode(f, c, &fields[i]);
 	frame_str(f, VERSION); /* the four programs are of one build, or do not start */
+}
+
+static void field_decode(struct cursor *in, struct config *c, const struct field *d)
+{
+	void *at = (char *)c + d->at;
+	struct ip_cidr *cidrs = at;
+	struct cursor inner;
+	uint32_t n;
+
+	switch (d->kind) {
+	case SWITCH:
+		*(bool *)at = cursor_bool(in);
+		break;
+	case NUMBER:
+		number_set(at, d->size, cursor_uint(in, d->max));
+		break;
+	case SIGNED:
+		*(int *)at = (int)((int64_t)cursor_uint(in, 2 * d->max) - (int64_t)d->max);
+		break;
+	case TEXT:
+		cursor_str(in, at, d->size);
+		break;
+	case ADDRESS:
+		cursor_ip(in, at);
+		break;
+	case PREFIXES:
+		inner = cursor_array(in, (uint32_t)(d->size / sizeof(*cidrs)));
+		n = inner.left;
+		number_set((char *)c + d->count_at, sizeof(n), n);
+		for (uint32_t i = 0; i < n; i++)
+			cursor_cidr(&inner, &cidrs[i]);
+		cursor_leave(in, &inner);
+		break;
+	}
 }
 
 const char *config_decode(struct config *c, const void *data, size_t len)
 {
 	struct frame_reader r;
-	struct cursor in, cidrs;
+	struct cursor in;
 	char version[32];
 	unsigned type;
 	const char *why = frame_open(&r, data, len, &type, &in);
@@ -58,39 +233,8 @@ const char *config_decode(struct config *c, const void *data, size_t len)
 		return why;
 	if (type != CONFIG_MESSAGE)
 		cursor_fail(&in, "not a CONFIG message");
-	c->mode = (uint8_t)cursor_uint(&in, MODE_IPTABLES);
-	c->dry_run = cursor_bool(&in);
-	c->cleanup = cursor_bool(&in);
-	c->init_only = cursor_bool(&in);
-	c->verbosity = (int)cursor_uint(&in, 10);
-	cursor_str(&in, c->node_name, sizeof(c->node_name));
-	cursor_str(&in, c->manifest_path, sizeof(c->manifest_path));
-	cursor_str(&in, c->kubeconfig, sizeof(c->kubeconfig));
-	cursor_str(&in, c->master, sizeof(c->master));
-	c->in_cluster = cursor_bool(&in);
-	c->masquerade_bit = (uint8_t)cursor_uint(&in, 31);
-	c->masquerade_all = cursor_bool(&in);
-	cidrs = cursor_array(&in, FAMILY_COUNT);
-	c->cluster_cidr_count = cidrs.left;
-	for (uint32_t i = 0; i < c->cluster_cidr_count; i++)
-		cursor_cidr(&cidrs, &c->cluster_cidrs[i]);
-	cursor_leave(&in, &cidrs);
-	c->sync_period_ms = cursor_uint(&in, INT64_MAX);
-	c->min_sync_period_ms = cursor_uint(&in, INT64_MAX);
-	c->conntrack_max_per_core = (uint32_t)cursor_uint(&in, INT32_MAX);
-	c->conntrack_min = (uint32_t)cursor_uint(&in, INT32_MAX);
-	c->conntrack_tcp_established_s = (uint32_t)cursor_uint(&in, INT32_MAX);
-	c->conntrack_tcp_close_wait_s = (uint32_t)cursor_uint(&in, INT32_MAX);
-	c->conntrack_udp_s = (uint32_t)cursor_uint(&in, INT32_MAX);
-	c->conntrack_udp_stream_s = (uint32_t)cursor_uint(&in, INT32_MAX);
-	c->conntrack_tcp_be_liberal = cursor_bool(&in);
-	c->oom_score_adj =
-	    (int16_t)((int)cursor_uint(&in, 2 * OOM_SCORE_ADJ_MAX) - OOM_SCORE_ADJ_MAX);
-	cursor_ip(&in, &c->healthz_addr);
-	c->healthz_port = (uint16_t)cursor_uint(&in, UINT16_MAX);
-	cursor_str(&in, c->audit_log, sizeof(c->audit_log));
-	c->key.k0 = cursor_uint(&in, UINT64_MAX);
-	c->key.k1 = cursor_uint(&in, UINT64_MAX);
+	for (size_t i = 0; i < FIELD_COUNT; i++)
+		field_decode(&in, c, &fields[i]);
 	cursor_str(&in, version, sizeof(version));
 	if (in.error == NULL && strcmp(version, VERSION) != 0)
 		cursor_fail(&in, "from a program of another version");

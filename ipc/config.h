@@ -14,47 +14,94 @@
 #include "common/siphash.h"
 #include "ipc/frame.h"
 
-#define CONFIG_PATH_MAX 1024 /* with its NUL */
-#define CONFIG_NODE_MAX 254  /* a DNS subdomain and its NUL */
+#define CONFIG_PATH_MAX	     1024 /* with its NUL, as the others */
+#define CONFIG_NODE_MAX	     254  /* a DNS subdomain */
+#define CONFIG_INTERFACE_MAX 16	  /* IFNAMSIZ */
+#define CONFIG_WORD_MAX	     64
+#define CONFIG_VMODULE_MAX   256
+#define CONFIG_PREFIXES_MAX  32
+#define CONFIG_VERBOSITY_MAX 10 /* more means no more */
 
 enum proxy_mode { MODE_IPTABLES = 1 };
 
+/* What tells that a packet comes from a pod of this node. */
+enum detect_local {
+	DETECT_CLUSTER_CIDR = 0, /* its source is in cluster_cidrs, if there are any */
+	DETECT_NODE_CIDR,	 /* its source is in the own Node's podCIDRs */
+	DETECT_BRIDGE_INTERFACE, /* it came in by pod_interface */
+	DETECT_INTERFACE_PREFIX, /* ... by an interface whose name begins so */
+	DETECT_LOCAL_COUNT
+};
+
 struct config {
+	/* what to do */
 	uint8_t mode; /* enum proxy_mode */
 	bool dry_run;
-	bool cleanup;	/* take away what any mode left, and end */
-	bool init_only; /* do what needs the most privilege, and end */
-	int verbosity;
+	bool cleanup;	   /* take every rule of ours away, and exit */
+	bool cleanup_ipvs; /* ... and what ipvs mode left; means nothing without cleanup */
+	bool init_only;	   /* do what needs full privilege, and exit */
+	int oom_score_adj; /* -1000..1000 */
 
+	/* logs */
+	int verbosity;
+	char vmodule[CONFIG_VMODULE_MAX]; /* "" or "file=level,..." */
+	bool log_json;
+	char audit_log[CONFIG_PATH_MAX]; /* a path, "syslog" or "stderr" */
+
+	/* where objects come from */
 	char node_name[CONFIG_NODE_MAX];
+	char config_file[CONFIG_PATH_MAX];   /* "" or the file that all this comes from */
 	char manifest_path[CONFIG_PATH_MAX]; /* "" or instead of an apiserver */
 	char kubeconfig[CONFIG_PATH_MAX];    /* "" : in-cluster, or master alone */
 	char master[CONFIG_PATH_MAX];	     /* "" or the apiserver's URL, over kubeconfig's */
 	bool in_cluster; /* master comes from a pod's environment; credentials are the pod's own */
+	char api_content_type[CONFIG_WORD_MAX]; /* never empty */
+	uint32_t api_qps_milli;			/* thousandths of a request a second; 0: no limit */
+	uint32_t api_burst;			/* at least 1 */
 
+	/* rules */
 	uint8_t masquerade_bit; /* 0..31 */
 	bool masquerade_all;
+	uint8_t detect_local;	     /* enum detect_local */
 	uint32_t cluster_cidr_count; /* 0..2, at most one of a family */
 	struct ip_cidr cluster_cidrs[FAMILY_COUNT];
-
+	char
+	    pod_interface[CONFIG_INTERFACE_MAX]; /* a name or its beginning, as detect_local says */
+	bool nodeport_primary;		 /* node ports answer on the Node's own addresses only */
+	uint32_t nodeport_address_count; /* 0: on all, if not nodeport_primary */
+	struct ip_cidr nodeport_addresses[CONFIG_PREFIXES_MAX];
+	bool localhost_nodeports; /* IPv4 node ports answer on 127/8 as well */
 	uint64_t sync_period_ms;
 	uint64_t min_sync_period_ms;
 
-	/* The node's connection tracking; 0 leaves what the kernel has. */
+	/* conntrack; 0 leaves what the kernel has */
 	uint32_t conntrack_max_per_core;
-	uint32_t conntrack_min; /* the least, if a number per core is set */
+	uint32_t conntrack_min; /* means nothing if max_per_core is 0 */
 	uint32_t conntrack_tcp_established_s;
 	uint32_t conntrack_tcp_close_wait_s;
 	uint32_t conntrack_udp_s;
 	uint32_t conntrack_udp_stream_s;
 	bool conntrack_tcp_be_liberal;
 
-	int16_t oom_score_adj; /* -1000..1000 */
-
+	/* what is answered */
+	struct ip_addr bind_address; /* the node's primary address; unspecified: the Node tells */
+	bool bind_address_hard_fail; /* a port that cannot be bound ends the proxy */
 	struct ip_addr healthz_addr;
 	uint16_t healthz_port; /* 0: no health server */
+	struct ip_addr metrics_addr;
+	uint16_t metrics_port; /* 0: no metrics server */
 
-	char audit_log[CONFIG_PATH_MAX]; /* a path, "syslog" or "stderr" */
+	/* modes to come: ipvs, userspace */
+	char ipvs_scheduler[CONFIG_WORD_MAX]; /* "": rr */
+	bool ipvs_strict_arp;
+	uint32_t ipvs_exclude_count;
+	struct ip_cidr ipvs_exclude[CONFIG_PREFIXES_MAX];
+	uint32_t ipvs_tcp_s; /* 0 leaves what the kernel has */
+	uint32_t ipvs_tcp_fin_s;
+	uint32_t ipvs_udp_s;
+	uint64_t udp_idle_ms;
+	uint16_t proxy_port_low; /* both 0: any port */
+	uint16_t proxy_port_high;
 
 	struct siphash_key key; /* random per start: digests of chains, hash tables */
 };

@@ -1,6 +1,7 @@
 #include "watcher/flag_value.h"
 
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 
 int value_bool(bool *out, const char *text)
@@ -159,5 +160,47 @@ int value_bind_address(struct ip_addr *addr, uint16_t *port, const char *text)
 		return -1;
 	*addr = a;
 	*port = (uint16_t)number;
+	return 0;
+}
+
+int value_milli(uint32_t *out, const char *text)
+{
+	char *end;
+	double v;
+
+	if (text[0] == '\0' || text[strspn(text, "+-.0123456789eE")] != '\0')
+		return -1; /* strtod would take blanks, "inf", "nan" and hexadecimal */
+	v = strtod(text, &end);
+	if (*end != '\0' || v > UINT32_MAX / 1000)
+		return -1;
+	*out = v <= 0 ? 0 : v < 0.001 ? 1 : (uint32_t)(v * 1000 + 0.5);
+	return 0;
+}
+
+int value_ports(uint16_t *low, uint16_t *high, const char *text)
+{
+	size_t len = strcspn(text, "-+");
+	uint64_t first, last;
+	char one[8];
+
+	if (text[0] == '\0') {
+		*low = *high = 0;
+		return 0;
+	}
+	if (len >= sizeof(one))
+		return -1;
+	memcpy(one, text, len);
+	one[len] = '\0';
+	if (value_number(&first, one, 0, 65535) != 0)
+		return -1;
+	last = first;
+	if (text[len] != '\0' && value_number(&last, text + len + 1, 0, 65535) != 0)
+		return -1;
+	if (text[len] == '+')
+		last += first;
+	if (last > 65535 || last < first || (first == 0 && last != 0))
+		return -1;
+	*low = (uint16_t)first;
+	*high = (uint16_t)last;
 	return 0;
 }

@@ -17,5 +17,11 @@ int value_number(uint64_t *out, const char *text, uint64_t low, uint64_t high);
 int value_duration_ms(uint64_t *out, const char *text);
 /* "IP", "IP:port" or "[IPv6]:port". *PORT stays as it is if TEXT has none. */
 int value_bind_address(struct ip_addr *addr, uint16_t *port, const char *text);
+/*
+ * A decimal fraction, "5" or "0.25", in thousandths, at least one; 0 if it is 0 or negative.
+ */
+int value_milli(uint32_t *out, const char *text);
+/* Go's port ranges: "30000-32767", "30000+100", "30000"; "", "0" and "0-0" are 0 and 0. */
+int value_ports(uint16_t *low, uint16_t *high, const char *text);
 
 #endif

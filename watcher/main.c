@@ -80,8 +80,11 @@ static int send_config(const struct config *cfg)
 static int oneshot(int argc, char **argv)
 {
 	static struct config cfg;
+	static char out[BUFSIZ];
 
 	log_init("kube-proxy"); /* the user sees one program */
+	/* With a buffer of its own stdio does not ask whether this is a terminal (ioctl). */
+	setvbuf(stdout, out, _IOFBF, sizeof(out));
 	sandbox_no_new_privs();
 	sandbox_seccomp(oneshot_rules, COUNT(oneshot_rules));
 	switch (flags_parse(&cfg, argc, argv)) {

@@ -35,6 +35,20 @@ def flags():
     return sorted("-v" if name == "--v" else name for name in names)
 
 
+class Help(unittest.TestCase):
+    def test_on_a_terminal(self):
+        """stdio asks the kernel about a terminal, which the one-shot's filter does not allow."""
+        ours, theirs = os.openpty()
+        try:
+            r = subprocess.run([os.path.join(BUILD, "kube-proxy-watcher"), "-C", "--version"],
+                               stdout=theirs, stderr=subprocess.PIPE, text=True, timeout=30)
+            self.assertEqual((r.returncode, r.stderr), (0, ""))
+            self.assertRegex(os.read(ours, 100).decode(), r"^kube-proxy \d")
+        finally:
+            os.close(ours)
+            os.close(theirs)
+
+
 class Installed(unittest.TestCase):
     @classmethod
     def setUpClass(cls):

@@ -20,30 +20,32 @@ static struct frame f;
 
 static void config_round_trip(void **state)
 {
-	struct config a = {.mode = MODE_IPTABLES,
-	    .verbosity = 3,
-	    .node_name = "node-a",
-	    .kubeconfig = "/etc/kube-proxy/kubeconfig",
-	    .masquerade_bit = 14,
-	    .masquerade_all = true,
-	    .cluster_cidr_count = 2,
-	    .sync_period_ms = 30000,
-	    .min_sync_period_ms = 1000,
-	    .cleanup = true,
-	    .conntrack_max_per_core = 1,
-	    .conntrack_min = 2,
-	    .conntrack_tcp_established_s = 3,
-	    .conntrack_tcp_close_wait_s = 4,
-	    .conntrack_udp_s = 5,
-	    .conntrack_udp_stream_s = INT32_MAX,
-	    .conntrack_tcp_be_liberal = true,
-	    .oom_score_adj = -999,
-	    .healthz_port = 10256,
-	    .audit_log = "syslog",
-	    .key = {1, UINT64_MAX}};
-	struct config b;
+	static struct config a, b;
 
 	(void)state;
+	a = (struct config){.mode = MODE_IPTABLES,
+	    .cleanup = true,
+	    .oom_score_adj = -999,
+	    .verbosity = 3,
+	    .vmodule = "api_list=4",
+	    .audit_log = "syslog",
+	    .node_name = "node-a",
+	    .kubeconfig = "/etc/kube-proxy/kubeconfig",
+	    .api_content_type = "application/json",
+	    .api_qps_milli = 5000,
+	    .masquerade_bit = 14,
+	    .masquerade_all = true,
+	    .detect_local = DETECT_INTERFACE_PREFIX,
+	    .cluster_cidr_count = 2,
+	    .pod_interface = "veth0123456789a",
+	    .nodeport_address_count = CONFIG_PREFIXES_MAX,
+	    .sync_period_ms = 30000,
+	    .min_sync_period_ms = 1000,
+	    .conntrack_min = 131072,
+	    .healthz_port = 10256,
+	    .metrics_addr = {.family = FAMILY_6},
+	    .proxy_port_high = 65535,
+	    .key = {1, UINT64_MAX}};
 	ip_cidr_parse(&a.cluster_cidrs[0], "10.244.0.0/16");
 	ip_cidr_parse(&a.cluster_cidrs[1], "fd00:244::/48");
 	config_encode(&f, &a);
@@ -52,15 +54,42 @@ static void config_round_trip(void **state)
 	assert_memory_equal(&a, &b, sizeof(a));
 	assert_non_null(config_decode(&b, f.buf, f.len - 1));
 	assert_non_null(config_decode(&b, f.buf, 0));
-	a.cleanup = false;
-	a.init_only = true;
-	a.oom_score_adj = 1000;
-	config_encode(&f, &a);
+}
+
+/* One value too great for each kind of field; what stands behind it in memory is not touched. */
+static void config_out_of_range(void **state)
+{
+	static struct config good, bad, b;
+	static const struct {
+		size_t at;
+		uint32_t value;
+		size_t size;
+		const char *says;
+	} cases[] = {
+	    {offsetof(struct config, mode), MODE_IPTABLES + 1, 1, "a number out of range"},
+	    {offsetof(struct config, mode), 0, 1, "an unknown mode"},
+	    {offsetof(struct config, masquerade_bit), 32, 1, "a number out of range"},
+	    {offsetof(struct config, detect_local), DETECT_LOCAL_COUNT, 1, "a number out of range"},
+	    {offsetof(struct config, oom_score_adj), 1001, 4, "a number out of range"},
+	    {offsetof(struct config, oom_score_adj), (uint32_t)-1001, 4, "a number out of range"},
+	    {offsetof(struct config, verbosity), 11, 4, "a number out of range"},
+	    {offsetof(struct config, conntrack_min), UINT32_MAX, 4, "a number out of range"},
+	    {offsetof(struct config, cluster_cidrs[0].addr.b[3]), 1, 1,
+		"a prefix with host bits set"},
+	    /* writes the prefix behind the last of the array; the decoder must not */
+	    {offsetof(struct config, cluster_cidr_count), FAMILY_COUNT + 1, 4, "too many elements"},
+	};
+
+	(void)state;
+	good = (struct config){.mode = MODE_IPTABLES, .cluster_cidr_count = 1};
+	config_encode(&f, &good);
 	assert_null(config_decode(&b, f.buf, f.len));
-	assert_memory_equal(&a, &b, sizeof(a));
-	a.masquerade_bit = 32;
-	config_encode(&f, &a);
-	assert_string_equal(config_decode(&b, f.buf, f.len), "a number out of range");
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		bad = good;
+		memcpy((char *)&bad + cases[i].at, &cases[i].value, cases[i].size);
+		config_encode(&f, &bad);
+		assert_string_equal(config_decode(&b, f.buf, f.len), cases[i].says);
+	}
 }
 
 static struct cursor open_it(struct frame_reader *r, unsigned want)
@@ -564,6 +593,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(config_round_trip),
+	    cmocka_unit_test(config_out_of_range),
 	    cmocka_unit_test(service_round_trip),
 	    cmocka_unit_test(the_longest_fit),
 	    cmocka_unit_test(refuses_an_endpoint_of_the_other_family),

@@ -317,7 +317,7 @@ static void test_bad(void **state)
 
 static void test_help(void **state)
 {
-	char help[8192], said[1024];
+	char help[16384], said[1024];
 
 	(void)state;
 	capture_begin(STDOUT_FILENO);

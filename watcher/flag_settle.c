@@ -1,0 +1,213 @@
+#include "watcher/flag_settle.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "watcher/kubeconfig.h"
+
+#define SEE_HELP "see --help"
+
+/* --- names and paths --- */
+
+/* Lower case, as the kubelet registers it; the host's if none is given. */
+static int settle_node_name(struct config *cfg)
+{
+	char *from = cfg->node_name, *to = cfg->node_name;
+
+	if (cfg->node_name[0] == '\0' &&
+	    (gethostname(cfg->node_name, sizeof(cfg->node_name) - 1) != 0 ||
+		cfg->node_name[0] == '\0')) {
+		log_error("this machine has no host name; give --hostname-override");
+		return -1;
+	}
+	for (; *from != '\0'; from++)
+		if (!isspace((unsigned char)*from))
+			*to++ = (char)tolower((unsigned char)*from);
+	*to = '\0';
+	return 0;
+}
+
+/* The processes need not share a working directory. */
+static int make_absolute(const char *name, char path[CONFIG_PATH_MAX])
+{
+	char cwd[CONFIG_PATH_MAX], whole[2 * CONFIG_PATH_MAX];
+
+	if (path[0] == '\0' || path[0] == '/')
+		return 0;
+	if (getcwd(cwd, sizeof(cwd)) == NULL) {
+		log_error("--%s \"%s\": the working directory cannot be found (%s); give an "
+			  "absolute path",
+		    name, path, strerror(errno));
+		return -1;
+	}
+	snprintf(whole, sizeof(whole), "%s/%s", strcmp(cwd, "/") == 0 ? "" : cwd, path);
+	if (strlcpy(path, whole, CONFIG_PATH_MAX) < CONFIG_PATH_MAX)
+		return 0;
+	log_error("--%s: the absolute path is longer than %d bytes", name, CONFIG_PATH_MAX - 1);
+	return -1;
+}
+
+/* "auto" becomes what it means here; the parent opens no guesses. */
+static int settle_audit_log(struct config *cfg)
+{
+	if (strcmp(cfg->audit_log, "auto") == 0)
+		strlcpy(cfg->audit_log, access("/dev/log", F_OK) == 0 ? "syslog" : "stderr",
+		    sizeof(cfg->audit_log));
+	if (strcmp(cfg->audit_log, "syslog") == 0 || strcmp(cfg->audit_log, "stderr") == 0)
+		return 0;
+	return make_absolute("audit-log", cfg->audit_log);
+}
+
+static int settle_paths(struct settings *s)
+{
+	const struct setting *row;
+
+	for (size_t i = 0; (row = setting_at(i)) != NULL; i++)
+		if (row->kind == SETTING_PATH && make_absolute(row->flag, (char *)s + row->at) != 0)
+			return -1;
+	return settle_audit_log(&s->cfg);
+}
+
+/* --- what the rules need --- */
+
+static enum flags_result settle_mode(struct settings *s)
+{
+	struct config *cfg = &s->cfg;
+
+	if (s->iptables.min_sync_period_ms > s->iptables.sync_period_ms) {
+		log_error("--iptables-min-sync-period (%gs) must not be longer than "
+			  "--iptables-sync-period (%gs); " SEE_HELP,
+		    (double)s->iptables.min_sync_period_ms / 1000,
+		    (double)s->iptables.sync_period_ms / 1000);
+		return FLAGS_BAD;
+	}
+	cfg->sync_period_ms = s->iptables.sync_period_ms;
+	cfg->min_sync_period_ms = s->iptables.min_sync_period_ms;
+	cfg->masquerade_bit = s->iptables.masquerade_bit;
+	cfg->masquerade_all = s->iptables.masquerade_all;
+	return FLAGS_RUN;
+}
+
+static enum flags_result settle_detection(struct settings *s)
+{
+	struct config *cfg = &s->cfg;
+	bool bridge = cfg->detect_local == DETECT_BRIDGE_INTERFACE;
+
+	if (!bridge && cfg->detect_local != DETECT_INTERFACE_PREFIX)
+		return FLAGS_RUN;
+	strlcpy(
+	    cfg->pod_interface, bridge ? s->pod_bridge : s->pod_prefix, sizeof(cfg->pod_interface));
+	if (cfg->pod_interface[0] != '\0')
+		return FLAGS_RUN;
+	log_error("--detect-local-mode=%s: give --%s as well; " SEE_HELP,
+	    bridge ? "BridgeInterface" : "InterfaceNamePrefix",
+	    bridge ? "pod-bridge-interface" : "pod-interface-name-prefix");
+	return FLAGS_BAD;
+}
+
+/*
+ * The address's own port stands, unless the deprecated flag for the port is 0, which switches all
+ * off. (Upstream the port of the default address stands even before a port that was given.)
+ */
+static uint16_t settle_bind(struct ip_addr *addr, const struct setting_bind *b,
+    const struct settings *s, const char *address_flag, uint16_t port)
+{
+	*addr = b->addr;
+	if (b->nowhere || port == 0)
+		return 0;
+	return b->port != 0 && setting_given(s, address_flag) ? b->port : port;
+}
+
+/* --- where objects come from --- */
+
+/* A pod finds its apiserver in its environment; from here on it is in the configuration. */
+static int in_cluster_master(struct config *cfg)
+{
+	const char *host = getenv("KUBERNETES_SERVICE_HOST");
+	const char *port = getenv("KUBERNETES_SERVICE_PORT");
+	bool v6;
+	int n;
+
+	if (host == NULL || port == NULL || host[0] == '\0' || port[0] == '\0') {
+		log_error("no source of Services: give --kubeconfig, --master or --manifest-path "
+			  "(in a pod KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT would be "
+			  "set); " SEE_HELP);
+		return -1;
+	}
+	v6 = strchr(host, ':') != NULL;
+	n = snprintf(cfg->master, sizeof(cfg->master), "https://%s%s%s:%s", v6 ? "[" : "", host,
+	    v6 ? "]" : "", port);
+	if (n < 0 || n >= (int)sizeof(cfg->master) || api_url_check(cfg->master) != NULL) {
+		log_error("KUBERNETES_SERVICE_HOST \"%s\" and KUBERNETES_SERVICE_PORT \"%s\" make "
+			  "no URL",
+		    host, port);
+		return -1;
+	}
+	cfg->in_cluster = true;
+	return 0;
+}
+
+static enum flags_result settle_source(struct config *cfg)
+{
+	struct api_access access_to;
+
+	if (cfg->cleanup || cfg->init_only)
+		return FLAGS_RUN; /* of no Service */
+	if (cfg->manifest_path[0] != '\0') {
+		if (cfg->kubeconfig[0] != '\0' || cfg->master[0] != '\0') {
+			log_error("--manifest-path stands instead of an apiserver: it cannot be "
+				  "given with --%s; " SEE_HELP,
+			    cfg->kubeconfig[0] != '\0' ? "kubeconfig" : "master");
+			return FLAGS_BAD;
+		}
+		if (access(cfg->manifest_path, R_OK) == 0)
+			return FLAGS_RUN;
+		log_error("--manifest-path \"%s\": cannot be read: %s%s", cfg->manifest_path,
+		    strerror(errno), errno == EACCES ? " (by the user _kproxy-w)" : "");
+		return FLAGS_CONFIG;
+	}
+	if (cfg->kubeconfig[0] == '\0' && cfg->master[0] == '\0' && in_cluster_master(cfg) != 0)
+		return FLAGS_BAD;
+	if (api_access_load(&access_to, cfg) != 0)
+		return FLAGS_CONFIG;
+	api_access_clear(&access_to);
+	return FLAGS_RUN;
+}
+
+enum flags_result flags_settle(struct settings *s)
+{
+	struct config *cfg = &s->cfg;
+	enum flags_result r;
+
+	cfg->healthz_port = settle_bind(
+	    &cfg->healthz_addr, &s->healthz, s, "healthz-bind-address", s->healthz_port);
+	cfg->metrics_port = settle_bind(
+	    &cfg->metrics_addr, &s->metrics, s, "metrics-bind-address", s->metrics_port);
+	if (cfg->verbosity > CONFIG_VERBOSITY_MAX)
+		cfg->verbosity = CONFIG_VERBOSITY_MAX;
+	if (cfg->api_burst == 0)
+		cfg->api_burst = 10;
+	if (cfg->dry_run + cfg->cleanup + cfg->init_only > 1) {
+		log_error("--dry-run, --cleanup and --init-only each do one thing and exit: give "
+			  "one of them; " SEE_HELP);
+		return FLAGS_BAD;
+	}
+	r = settle_mode(s);
+	if (r == FLAGS_RUN)
+		r = settle_detection(s);
+	if (r != FLAGS_RUN)
+		return r;
+	if (settle_node_name(cfg) != 0 || settle_paths(s) != 0)
+		return FLAGS_BAD;
+	if (getrandom(&cfg->key, sizeof(cfg->key), 0) != (ssize_t)sizeof(cfg->key)) {
+		log_error("getrandom: %s", strerror(errno));
+		return FLAGS_CONFIG;
+	}
+	return settle_source(cfg);
+}

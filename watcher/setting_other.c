@@ -1,0 +1,125 @@
+/* Settings of modes that this version does not have, and those that cannot have an effect here. */
+#include "watcher/setting.h"
+#include "watcher/setting_check.h"
+
+#define PERIOD_ABOVE_0 "expected a duration such as 30s, 500ms or 1h2m, more than 0"
+
+#define OF_MODE(name, at_field, kind_, standard_, ...)                                             \
+	{                                                                                          \
+		.flag = (name), .kind = (kind_), SETTING_AT(at_field), .standard = (standard_),    \
+		.group = GROUP_OTHER_MODES, __VA_ARGS__                                            \
+	}
+/* A flag that is taken whatever it says. */
+#define IGNORED(name, argument_, standard_, help_)                                                 \
+	{                                                                                          \
+		.flag = (name), .kind = SETTING_TEXT, SETTING_AT(ignored),                         \
+		.standard = (standard_), .marks = WITH_CONFIG | NO_EFFECT, .group = GROUP_IGNORED, \
+		.argument = (argument_), .help = (help_)                                           \
+	}
+#define IGNORED_SWITCH(name, standard_, help_)                                                     \
+	{                                                                                          \
+		.flag = (name), .kind = SETTING_SWITCH, SETTING_AT(ignored_switch),                \
+		.standard = (standard_), .marks = WITH_CONFIG | NO_EFFECT, .group = GROUP_IGNORED, \
+		.help = (help_)                                                                    \
+	}
+/* A field that is taken if it is of the right type. */
+#define IGNORED_FIELD(path, kind_, at_field, standard_)                                            \
+	{                                                                                          \
+		.field = (path), .kind = (kind_), SETTING_AT(at_field), .standard = (standard_),   \
+		.marks = NO_EFFECT, .group = GROUP_IGNORED                                         \
+	}
+#define OF_NFTABLES(path, kind_, at_field, standard_, ...)                                         \
+	{                                                                                          \
+		.field = (path), .kind = (kind_), SETTING_AT(at_field), .standard = (standard_),   \
+		.group = GROUP_OTHER_MODES, __VA_ARGS__                                            \
+	}
+
+static const struct setting rows[] = {
+    OF_MODE("ipvs-scheduler", cfg.ipvs_scheduler, SETTING_TEXT, "", .field = "ipvs.scheduler",
+	.check = check_scheduler, .argument = "NAME", .help = "rr (if empty), wrr, lc, wlc, ..."),
+    OF_MODE("ipvs-exclude-cidrs", cfg.ipvs_exclude, SETTING_PREFIXES, "",
+	.count_at = offsetof(struct settings, cfg.ipvs_exclude_count), .field = "ipvs.excludeCIDRs",
+	.expected = "expected prefixes such as 192.0.2.0/24, at most 32, with commas between",
+	.argument = "CIDR,...", .help = "Virtual servers there are left alone."),
+    OF_MODE("ipvs-strict-arp", cfg.ipvs_strict_arp, SETTING_SWITCH, "false",
+	.field = "ipvs.strictARP", .help = "Sets arp_ignore to 1 and arp_announce to 2."),
+    OF_MODE("ipvs-sync-period", ipvs.sync_period_ms, SETTING_DURATION, "30s",
+	.field = "ipvs.syncPeriod", .low = 1, .expected = PERIOD_ABOVE_0, .marks = EMPTY_IS_DEFAULT,
+	.argument = "DURATION", .help = "As --iptables-sync-period."),
+    OF_MODE("ipvs-min-sync-period", ipvs.min_sync_period_ms, SETTING_DURATION, "1s",
+	.field = "ipvs.minSyncPeriod", .marks = EMPTY_IS_DEFAULT, .argument = "DURATION",
+	.help = "As --iptables-min-sync-period."),
+    OF_MODE("ipvs-tcp-timeout", cfg.ipvs_tcp_s, SETTING_SECONDS, "0s", .field = "ipvs.tcpTimeout",
+	.argument = "DURATION", .help = "Of idle TCP connections. 0: leave."),
+    OF_MODE("ipvs-tcpfin-timeout", cfg.ipvs_tcp_fin_s, SETTING_SECONDS, "0s",
+	.field = "ipvs.tcpFinTimeout", .argument = "DURATION",
+	.help = "Of TCP connections after a FIN. 0: leave."),
+    OF_MODE("ipvs-udp-timeout", cfg.ipvs_udp_s, SETTING_SECONDS, "0s", .field = "ipvs.udpTimeout",
+	.argument = "DURATION", .help = "Of UDP. 0: leave."),
+    OF_MODE("proxy-port-range", cfg.proxy_port_low, SETTING_PORTS, "", .field = "portRange",
+	.argument = "RANGE",
+	.help = "The ports of userspace mode: first-last, first+more or one.\n"
+		"Empty or 0-0: any."),
+    OF_MODE("udp-timeout", cfg.udp_idle_ms, SETTING_DURATION, "250ms", .field = "udpIdleTimeout",
+	.low = 1, .expected = PERIOD_ABOVE_0, .marks = EMPTY_IS_DEFAULT, .argument = "DURATION",
+	.help = "For how long userspace mode keeps idle UDP."),
+    OF_NFTABLES(
+	"nftables.masqueradeBit", SETTING_NUMBER, nftables.masquerade_bit, "14", .high = 31),
+    OF_NFTABLES("nftables.masqueradeAll", SETTING_SWITCH, nftables.masquerade_all, "false"),
+    OF_NFTABLES("nftables.syncPeriod", SETTING_DURATION, nftables.sync_period_ms, "30s", .low = 1,
+	.expected = PERIOD_ABOVE_0, .marks = EMPTY_IS_DEFAULT),
+    OF_NFTABLES("nftables.minSyncPeriod", SETTING_DURATION, nftables.min_sync_period_ms, "1s",
+	.marks = EMPTY_IS_DEFAULT),
+
+    {.flag = "config-sync-period",
+	.field = "configSyncPeriod",
+	.kind = SETTING_DURATION,
+	SETTING_AT(config_sync_ms),
+	.low = 1,
+	.expected = PERIOD_ABOVE_0,
+	.standard = "15m",
+	.marks = EMPTY_IS_DEFAULT | NO_EFFECT,
+	.group = GROUP_IGNORED,
+	.argument = "DURATION",
+	.help = "The apiserver tells of changes; nothing is asked again."},
+    {.flag = "profiling",
+	.field = "enableProfiling",
+	.kind = SETTING_SWITCH,
+	SETTING_AT(profiling),
+	.standard = "false",
+	.marks = NO_EFFECT,
+	.group = GROUP_IGNORED,
+	.help = "No profile is served: this is no Go program."},
+    IGNORED("azure-container-registry-config", "FILE", "", "No image is pulled."),
+    IGNORED_SWITCH("logtostderr", "true", "Logs go to standard error."),
+    IGNORED_SWITCH("alsologtostderr", "false", "Logs go to standard error only."),
+    IGNORED("stderrthreshold", "SEVERITY", "2", "Logs go to standard error, all of them."),
+    IGNORED("log-dir", "DIR", "", "No log files are written."),
+    IGNORED("log-file", "FILE", "", "No log files are written."),
+    IGNORED("log-file-max-size", "MIB", "1800", "No log files are written."),
+    IGNORED_SWITCH("one-output", "false", "There is only one: standard error."),
+    IGNORED("log-backtrace-at", "FILE:N", ":0", "No stack traces are logged."),
+    IGNORED_SWITCH("add-dir-header", "false", "The head of a line does not change."),
+    IGNORED_SWITCH("skip-headers", "false", "The head of a line does not change."),
+    IGNORED_SWITCH("skip-log-headers", "false", "No log files are written."),
+    IGNORED_SWITCH("log-json-split-stream", "false", "Logs go to standard error only."),
+    IGNORED("log-json-info-buffer-size", "SIZE", "0", "Every line is written at once."),
+    IGNORED_SWITCH("log-text-split-stream", "false", "Logs go to standard error only."),
+    IGNORED("log-text-info-buffer-size", "SIZE", "0", "Every line is written at once."),
+
+    IGNORED_FIELD("clientConnection.acceptContentTypes", SETTING_TEXT, ignored, ""),
+    IGNORED_FIELD("iptables.snatNodeInternalIP", SETTING_SWITCH, ignored_switch, "false"),
+    IGNORED_FIELD("resourceContainer", SETTING_TEXT, ignored, ""),
+    IGNORED_FIELD("winkernel.networkName", SETTING_TEXT, ignored, ""),
+    IGNORED_FIELD("winkernel.sourceVip", SETTING_TEXT, ignored, ""),
+    IGNORED_FIELD("winkernel.enableDSR", SETTING_SWITCH, ignored_switch, "false"),
+    IGNORED_FIELD("winkernel.rootHnsEndpointName", SETTING_TEXT, ignored, ""),
+    IGNORED_FIELD("winkernel.forwardHealthCheckVip", SETTING_SWITCH, ignored_switch, "false"),
+    IGNORED_FIELD("windowsRunAsService", SETTING_SWITCH, ignored_switch, "false"),
+    IGNORED_FIELD("logging.options.text.splitStream", SETTING_SWITCH, ignored_switch, "false"),
+    IGNORED_FIELD("logging.options.text.infoBufferSize", SETTING_TEXT, ignored, "0"),
+    IGNORED_FIELD("logging.options.json.splitStream", SETTING_SWITCH, ignored_switch, "false"),
+    IGNORED_FIELD("logging.options.json.infoBufferSize", SETTING_TEXT, ignored, "0"),
+};
+
+const struct setting_rows setting_other_rows = {rows, sizeof(rows) / sizeof(rows[0])};
