@@ -19,6 +19,7 @@ struct apply {
 	const struct policy *policy;
 	const struct transaction *txn;
 	struct txn_result *result;
+	struct ipt_known *known;
 	struct ipt_handle tables[IPT_TABLES];
 	uint64_t before[IPT_TABLES]; /* their digests as read */
 	enum phase phase;
@@ -137,7 +138,7 @@ static int prepare(struct apply *a)
 	}
 	for (size_t i = 0; i < IPT_TABLES; i++)
 		if (a->tables[i].h != NULL)
-			a->before[i] = ipt_handle_digest(&a->tables[i]);
+			a->before[i] = ipt_handle_digest(&a->tables[i], NULL, NULL);
 	for (a->phase = CREATE; a->phase < PHASES; a->phase++) {
 		if (a->phase >= EMPTY && a->txn->deletes == 0)
 			break;
@@ -165,7 +166,7 @@ static int commit(struct apply *a, char summary[AUDIT_TEXT_MAX])
 		if (t->h == NULL)
 			continue;
 		if (t->changed)
-			after = ipt_handle_digest(t);
+			after = ipt_handle_digest(t, NULL, NULL);
 		if (t->changed && ipt_handle_commit(t) != 0) {
 			if (errno == EAGAIN)
 				return 1;
@@ -173,6 +174,9 @@ static int commit(struct apply *a, char summary[AUDIT_TEXT_MAX])
 			return -1;
 		}
 		a->result->writes += t->changed;
+		a->result->drift |= a->known[i].valid && a->known[i].digest != a->before[i];
+		a->known[i].digest = after;
+		a->known[i].valid = ipt_get_info(t->family, t->table, a->known[i].info) == 0;
 		snprintf(summary + len, AUDIT_TEXT_MAX - len, "; %s %016llx->%016llx",
 		    audit_table(t->family, t->table), (unsigned long long)a->before[i],
 		    (unsigned long long)after);
@@ -180,16 +184,16 @@ static int commit(struct apply *a, char summary[AUDIT_TEXT_MAX])
 	return 0;
 }
 
-void ipt_apply(const struct policy *p, const struct transaction *txn, struct txn_result *r,
-    char summary[AUDIT_TEXT_MAX])
+void ipt_apply(const struct policy *p, const struct transaction *txn,
+    struct ipt_known known[IPT_TABLES], struct txn_result *r, char summary[AUDIT_TEXT_MAX])
 {
-	struct apply a = {.policy = p, .txn = txn, .result = r};
+	struct apply a = {.policy = p, .txn = txn, .result = r, .known = known};
 	uint64_t writes = r->writes;
 	int again = 1;
 
 	r->generation = txn->generation;
 	summary[0] = '\0';
-	if (ipt_lock(p) != 0) {
+	if (ipt_lock(p, &r->lock_wait_ms) != 0) {
 		r->code = TXN_BUSY;
 		r->error = errno;
 		snprintf(

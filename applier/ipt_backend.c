@@ -14,7 +14,9 @@
 #include "applier/fds.h"
 #include "common/log.h"
 
-#define LOCK_FILE "/run/xtables.lock"
+#define LOCK_FILE     "/run/xtables.lock"
+#define LOCK_PAUSE_MS 10
+#define LOCK_WAIT_MS  5000
 
 const char *const ipt_table_names[IPT_TABLE_COUNT] = {"nat", "filter"};
 
@@ -121,11 +123,11 @@ void ipt_backend_open(struct policy *p)
 		    "iptable_nat (modprobe), or their ip6 counterparts");
 }
 
-int ipt_lock(const struct policy *p)
+int ipt_lock(const struct policy *p, uint32_t *waited_ms)
 {
-	const struct timespec pause = {.tv_nsec = 10 * 1000 * 1000};
+	const struct timespec pause = {.tv_nsec = LOCK_PAUSE_MS * 1000 * 1000};
 
-	for (int i = 0; i < 500; i++) {
+	for (*waited_ms = 0; *waited_ms < LOCK_WAIT_MS; *waited_ms += LOCK_PAUSE_MS) {
 		if (flock(p->lock_fd, LOCK_EX | LOCK_NB) == 0)
 			return 0;
 		if (errno != EWOULDBLOCK && errno != EINTR)

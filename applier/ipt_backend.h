@@ -36,7 +36,7 @@ void ipt_backend_open(struct policy *p);
  * Takes /run/xtables.lock, which every iptables-legacy program takes, waiting some seconds.
  * 0, or -1 if another holds on to it (errno EWOULDBLOCK) or on error.
  */
-int ipt_lock(const struct policy *p);
+int ipt_lock(const struct policy *p, uint32_t *waited_ms);
 void ipt_unlock(const struct policy *p);
 
 /* The number of entries and of bytes of a table in the kernel now. 0, or -1 with errno. */

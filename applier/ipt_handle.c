@@ -66,37 +66,27 @@ static int hook_at(const struct ipt_handle *t, unsigned number)
 	return -1;
 }
 
-int ipt_handle_walk(struct ipt_handle *t,
-    int (*visit)(void *arg, const struct ipt_chain *c, uint64_t digest), void *arg)
+uint64_t ipt_handle_digest(struct ipt_handle *t,
+    void (*visit)(void *arg, const struct ipt_chain *c, uint64_t digest), void *arg)
 {
 	const struct ipt_family *x = &ipt_families[t->family];
 	struct ipt_chain c = {.family = t->family, .table = t->table};
-	int r = 0;
+	uint64_t sum = t->hooks;
 
-	for (const char *n = x->ops->first_chain(t->h); n != NULL && r == 0;
-	     n = x->ops->next_chain(t->h))
-		if (ipt_chain_parse(&c, n))
-			r = visit(arg, &c, chain_digest(t, n));
-	return r;
+	for (const char *n = x->ops->first_chain(t->h); n != NULL; n = x->ops->next_chain(t->h)) {
+		uint64_t digest;
+
+		if (!ipt_chain_parse(&c, n))
+			continue;
+		digest = chain_digest(t, n);
+		sum += mark(t, n, digest);
+		if (visit != NULL)
+			visit(arg, &c, digest);
+	}
+	return sum;
 }
 
 /* --- reading and writing a table --- */
-
-static int sum_chain(void *arg, const struct ipt_chain *c, uint64_t digest)
-{
-	struct ipt_handle *t = arg;
-	char name[CHAIN_NAME_LEN];
-
-	t->sum += mark(t, ipt_chain_name(c, name), digest);
-	return 0;
-}
-
-uint64_t ipt_handle_digest(struct ipt_handle *t)
-{
-	t->sum = t->hooks;
-	ipt_handle_walk(t, sum_chain, t);
-	return t->sum;
-}
 
 int ipt_handle_read(struct ipt_handle *t, const struct policy *p, uint8_t family, uint8_t table)
 {

@@ -21,8 +21,14 @@ struct ipt_handle {
 	uint8_t family, table;
 	bool changed;
 	uint32_t info[2]; /* ipt_get_info() just before it was read */
-	uint64_t sum;	  /* ipt_handle_digest() at work */
 	uint32_t hooks;	  /* bit per hook that is on */
+};
+
+/* What a table was when it was last read or written: whether it still is costs less to ask. */
+struct ipt_known {
+	bool valid;
+	uint32_t info[2]; /* ipt_get_info() */
+	uint64_t digest;  /* ipt_handle_digest() */
 };
 
 /* Reads a table. 0, or -1 with errno. Close it in either case. */
@@ -43,13 +49,12 @@ int ipt_tables_read(struct ipt_handle t[IPT_TABLES], const struct policy *p, uns
     char *why, size_t size);
 void ipt_tables_close(struct ipt_handle t[IPT_TABLES]);
 
-/* Visits each chain of ours with its digest, until the visitor returns non-zero, which it returns.
+/*
+ * Digest of all that is ours in T as it is now, with its changes. VISIT, if not NULL, is given each
+ * of its chains with that one's.
  */
-int ipt_handle_walk(struct ipt_handle *t,
-    int (*visit)(void *arg, const struct ipt_chain *c, uint64_t digest), void *arg);
-
-/* Digest of all that is ours in T as it is now, with its changes. */
-uint64_t ipt_handle_digest(struct ipt_handle *t);
+uint64_t ipt_handle_digest(struct ipt_handle *t,
+    void (*visit)(void *arg, const struct ipt_chain *c, uint64_t digest), void *arg);
 
 /* Each changes T: 0, or -1 with errno. */
 int ipt_chain_create(struct ipt_handle *t, const struct ipt_chain *c); /* if it is missing */

@@ -38,6 +38,8 @@ struct session {
 
 	struct frame answer;
 	struct txn_snapshot snapshot;
+	const char *snapshot_why; /* a part of it could not be sent */
+	struct ipt_known known[IPT_TABLES];
 };
 
 struct session *session_new(const struct policy *p, int fd)
@@ -86,25 +88,36 @@ static const char *send_part(struct session *s, bool last)
 	return send_answer(s);
 }
 
-static int add_chain(void *arg, const struct ipt_chain *c, uint64_t digest)
+static void add_chain(void *arg, const struct ipt_chain *c, uint64_t digest)
 {
 	struct session *s = arg;
 
 	s->snapshot.chains[s->snapshot.count++] = (struct txn_chain_digest){*c, digest};
-	return s->snapshot.count == SNAPSHOT_PART_MAX && send_part(s, false) != NULL ? -1 : 0;
+	if (s->snapshot.count < SNAPSHOT_PART_MAX)
+		return;
+	if (s->snapshot_why == NULL)
+		s->snapshot_why = send_part(s, false);
+	s->snapshot.count = 0;
+}
+
+/* Table I of a handle just read has this DIGEST. */
+static void know(struct session *s, size_t i, const struct ipt_handle *t, uint64_t digest)
+{
+	s->known[i] = (struct ipt_known){true, {t->info[0], t->info[1]}, digest};
 }
 
 /* Sends what was read, in parts, each with all of the hooks. */
 static const char *send_snapshot(struct session *s, struct ipt_handle tables[IPT_TABLES])
 {
 	s->snapshot = (struct txn_snapshot){0};
+	s->snapshot_why = NULL;
 	memcpy(s->snapshot.families, s->policy->families, sizeof(s->snapshot.families));
 	for (size_t i = 0; i < IPT_TABLES; i++)
 		s->snapshot.hooks[tables[i].family] |= tables[i].hooks;
 	for (size_t i = 0; i < IPT_TABLES; i++)
-		if (tables[i].h != NULL && ipt_handle_walk(&tables[i], add_chain, s) != 0)
-			return "the planner takes no snapshot";
-	return send_part(s, true);
+		if (tables[i].h != NULL)
+			know(s, i, &tables[i], ipt_handle_digest(&tables[i], add_chain, s));
+	return s->snapshot_why != NULL ? s->snapshot_why : send_part(s, true);
 }
 
 static const char *answer_snapshot_request(struct session *s, struct cursor *c)
@@ -112,6 +125,7 @@ static const char *answer_snapshot_request(struct session *s, struct cursor *c)
 	struct ipt_handle tables[IPT_TABLES] = {0};
 	const char *why = cursor_end(c);
 	unsigned wanted = 0;
+	uint32_t waited_ms;
 	bool locked;
 
 	if (why == NULL)
@@ -120,7 +134,8 @@ static const char *answer_snapshot_request(struct session *s, struct cursor *c)
 		return why;
 	for (size_t i = 0; i < IPT_TABLES; i++)
 		wanted |= s->policy->families[i / IPT_TABLE_COUNT] ? 1u << i : 0;
-	locked = ipt_lock(s->policy) == 0; /* if not: each table is read at one moment anyway */
+	locked = ipt_lock(s->policy, &waited_ms) ==
+		 0; /* if not: each table is read at one moment anyway */
 	if (ipt_tables_read(tables, s->policy, wanted, s->txn.refused, sizeof(s->txn.refused)) != 0)
 		why = "a table cannot be read";
 	if (locked)
@@ -129,6 +144,46 @@ static const char *answer_snapshot_request(struct session *s, struct cursor *c)
 		why = send_snapshot(s, tables);
 	ipt_tables_close(tables);
 	return why;
+}
+
+/* --- CHECK --- */
+
+/* Is table I other than it was? Its numbers of entries and bytes tell, or if DEEP its content. */
+static bool differs(struct session *s, size_t i, bool deep)
+{
+	const uint8_t family = (uint8_t)(i / IPT_TABLE_COUNT);
+	const uint8_t table = (uint8_t)(IPT_TABLE_COUNT - 1 - i % IPT_TABLE_COUNT);
+	const struct ipt_known *k = &s->known[i];
+	struct ipt_handle t = {0};
+	uint64_t digest;
+	uint32_t now[2];
+
+	if (!deep && k->valid && ipt_get_info(family, table, now) == 0 &&
+	    memcmp(now, k->info, sizeof(now)) == 0)
+		return false;
+	if (!k->valid || ipt_handle_read(&t, s->policy, family, table) != 0)
+		return true;
+	digest = ipt_handle_digest(&t, NULL, NULL);
+	if (digest == k->digest)
+		know(s, i, &t, digest); /* others' rules changed, not ours */
+	ipt_handle_close(&t);
+	return digest != k->digest;
+}
+
+static const char *answer_check(struct session *s, struct cursor *c)
+{
+	bool deep = cursor_bool(c), drift = false;
+	const char *why = cursor_end(c);
+
+	if (why == NULL)
+		why = count_request(s);
+	if (why != NULL)
+		return why;
+	for (size_t i = 0; i < IPT_TABLES; i++)
+		if (s->policy->families[i / IPT_TABLE_COUNT])
+			drift |= differs(s, i, deep);
+	txn_encode_checked(&s->answer, drift);
+	return send_answer(s);
 }
 
 /* --- BEGIN --- */
@@ -184,7 +239,7 @@ static const char *answer_commit(struct session *s, struct cursor *c)
 		return "a commit of another generation";
 	if (ops != transaction_ops(&s->txn))
 		return "a commit with another number of operations than came";
-	ipt_apply(s->policy, &s->txn, &r, summary);
+	ipt_apply(s->policy, &s->txn, s->known, &r, summary);
 	s->writes = r.writes;
 	if (r.code == TXN_OK || r.code == TXN_UNCHANGED)
 		s->base = generation;
@@ -203,6 +258,7 @@ static const struct {
 	const char *(*answer)(struct session *s, struct cursor *c);
 } messages[] = {
     [TXN_SNAPSHOT_REQUEST] = {"SNAPSHOT_REQUEST", IDLE, answer_snapshot_request},
+    [TXN_CHECK] = {"CHECK", IDLE, answer_check},
     [TXN_BEGIN] = {"BEGIN", IDLE, answer_begin},
     [TXN_OPS] = {"OPS", IN_TRANSACTION, answer_ops},
     [TXN_COMMIT] = {"COMMIT", IN_TRANSACTION, answer_commit},

@@ -361,13 +361,33 @@ const char *txn_decode_snapshot(struct cursor *c, struct txn_snapshot *s)
 	return cursor_end(c);
 }
 
+void txn_encode_check(struct frame *f, bool deep)
+{
+	frame_begin(f, TXN_CHECK, 1);
+	frame_bool(f, deep);
+}
+
+void txn_encode_checked(struct frame *f, bool drift)
+{
+	frame_begin(f, TXN_CHECKED, 1);
+	frame_bool(f, drift);
+}
+
+const char *txn_decode_checked(struct cursor *c, bool *drift)
+{
+	*drift = cursor_bool(c);
+	return cursor_end(c);
+}
+
 void txn_encode_result(struct frame *f, const struct txn_result *r)
 {
-	frame_begin(f, TXN_RESULT, 5);
+	frame_begin(f, TXN_RESULT, 7);
 	frame_uint(f, r->generation);
 	frame_uint(f, r->code);
 	frame_uint(f, (uint32_t)r->error);
 	frame_uint(f, r->writes);
+	frame_bool(f, r->drift);
+	frame_uint(f, r->lock_wait_ms);
 	frame_str(f, r->detail);
 }
 
@@ -377,6 +397,8 @@ const char *txn_decode_result(struct cursor *c, struct txn_result *r)
 	r->code = (uint8_t)cursor_uint(c, TXN_KERNEL);
 	r->error = (int32_t)cursor_uint(c, INT32_MAX);
 	r->writes = cursor_uint(c, UINT64_MAX);
+	r->drift = cursor_bool(c);
+	r->lock_wait_ms = (uint32_t)cursor_uint(c, UINT32_MAX);
 	cursor_str(c, r->detail, sizeof(r->detail));
 	return cursor_end(c);
 }

@@ -15,9 +15,11 @@ enum txn_message {
 	TXN_BEGIN,		  /* [generation, base] */
 	TXN_OPS,		  /* [[operation, ...]] */
 	TXN_COMMIT,		  /* [generation, operations in all] */
+	TXN_CHECK,		  /* [deep]: is all as it was last read or written? */
 	/* applier -> planner */
 	TXN_SNAPSHOT, /* in parts: struct txn_snapshot */
 	TXN_RESULT,   /* struct txn_result */
+	TXN_CHECKED,  /* [drift] */
 };
 
 enum txn_op {
@@ -97,13 +99,22 @@ enum txn_code {
 
 struct txn_result {
 	uint64_t generation;
-	uint8_t code;	  /* enum txn_code */
-	int32_t error;	  /* errno, 0 if none */
-	uint64_t writes;  /* commits to the kernel since start */
-	char detail[256]; /* which family, table, chain; in words */
+	uint8_t code;	       /* enum txn_code */
+	int32_t error;	       /* errno, 0 if none */
+	uint64_t writes;       /* commits to the kernel since start */
+	bool drift;	       /* another program had changed what was ours in a table touched */
+	uint32_t lock_wait_ms; /* until the xtables lock was ours */
+	char detail[256];      /* which family, table, chain; in words */
 };
 
 void txn_encode_snapshot_request(struct frame *f);
+/*
+ * DEEP: by the content of the tables; else by their numbers of entries and bytes, which every added
+ * or removed rule changes, but not one put in the place of another as long.
+ */
+void txn_encode_check(struct frame *f, bool deep);
+void txn_encode_checked(struct frame *f, bool drift);
+const char *txn_decode_checked(struct cursor *c, bool *drift);
 void txn_encode_snapshot(struct frame *f, const struct txn_snapshot *s);
 const char *txn_decode_snapshot(struct cursor *c, struct txn_snapshot *s);
 void txn_encode_result(struct frame *f, const struct txn_result *r);

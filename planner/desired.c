@@ -89,7 +89,7 @@ static struct desired_chain *add_chain(
 static void chain_rules(const struct desired *d, const struct stored_service *v,
     const struct desired_chain *w, const struct rule_sink *to)
 {
-	struct rules_port p = {d->cfg, v, w->port_index, w->c.family};
+	struct rules_port p = {d->cfg, v, w->port_index, w->c.family, d->compact};
 
 	switch (w->c.kind) {
 	case CHAIN_FW:
@@ -163,16 +163,20 @@ static void add_port(
 		used |= 1u << LIST_CLUSTER;
 	if (chains & 1u << CHAIN_SVL)
 		used |= 1u << LIST_LOCAL;
-	for (size_t i = 0; i < e->count; i++)
-		if (e->e[i].lists & used)
+	for (size_t i = 0; i < e->count; i++) {
+		if (!(e->e[i].lists & used))
+			continue;
+		d->endpoints++;
+		if (rules_endpoint_chains(v->spec, d->compact))
 			add_endpoint(d, v, index, &e->e[i]);
+	}
 }
 
 void desired_service(struct desired *d, struct stored_service *v)
 {
 	struct service_spec *spec = v->spec;
 
-	d->count = 0;
+	d->count = d->endpoints = 0;
 	if (spec == NULL)
 		return;
 	memset(spec->live, 0, spec->port_count);
@@ -208,7 +212,7 @@ static void static_rules(
 	if (kind < SHARED_COUNT)
 		RB_FOREACH (v, service_tree, d->services)
 			frontends_rules(to, v, kind, c->family);
-	rules_static(to, c);
+	rules_static(to, c, d->compact);
 }
 
 uint64_t desired_static(const struct desired *d, const struct ipt_chain *c)

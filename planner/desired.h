@@ -28,9 +28,11 @@ struct desired {
 	char zone[NAME_MAX_LABEL]; /* our node's, "" if unknown */
 	struct node_addrs node;
 	bool families[FAMILY_COUNT]; /* programmed at all */
+	bool compact;		     /* the layout: rules_endpoint_chains() */
 	/* The chains of the service looked at last, sorted by owned_chain_cmp(). */
 	struct desired_chain *chains;
 	size_t count, room;
+	size_t endpoints;		/* that are used by it */
 	struct chosen_endpoints chosen; /* scratch */
 };
 

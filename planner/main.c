@@ -20,19 +20,23 @@
 #include "ipc/status.h"
 #include "ipc/txn.h"
 #include "planner/apply.h"
+#include "planner/dry_run.h"
 #include "planner/feed.h"
 #include "planner/pace.h"
 #include "planner/plan.h"
-#include "planner/print.h"
 
-#define BACKOFF_MIN_MS 100
-#define BACKOFF_MAX_MS 30000
+#define BACKOFF_MIN_MS	  100
+#define BACKOFF_MAX_MS	  30000
+#define LOCK_WAIT_LONG_MS 1000 /* worth a line in the log */
 
 /*
  * No period is shorter, whatever the flag says: the applier takes a planner that asks a thousand
  * times a second for a broken one, and a burst of changes is one transaction the sooner.
  */
 #define SYNC_PERIOD_MIN_MS 10
+
+/* Each so many sync periods the content of the tables is compared, which costs by their size. */
+#define DEEP_CHECK_EVERY 20
 
 static const struct sandbox_rule system_calls[] = {
     ALLOW(read), ALLOW(write), ALLOW(epoll_wait), ALLOW(epoll_pwait), ALLOW(epoll_ctl),
@@ -53,7 +57,9 @@ struct planner {
 	uint64_t started_ms; /* when the transaction in flight was begun */
 	struct plan_counts counts;
 	bool snapshot_asked;
-	bool checking; /* whether the kernel is as programmed; nothing else waits to be written */
+	unsigned checks;  /* asked so far */
+	bool check_asked; /* ... and not answered */
+	bool checking; /* a snapshot shows what others changed; nothing else waits to be written */
 	bool synced;   /* everything was programmed once */
 	bool told_pending; /* the listener knows that something waits */
 	enum feed_node told_node;
@@ -175,6 +181,13 @@ static void on_retry(evutil_socket_t fd, short what, void *arg)
 	ask_snapshot(arg);
 }
 
+/* Is everything programmed, and nothing under way? */
+static bool quiet(const struct planner *p)
+{
+	return p->synced && !p->apply.in_flight && !p->snapshot_asked && !p->check_asked &&
+	       !plan_waiting(p->plan) && !event_pending(p->retry_timer, EV_TIMEOUT, NULL);
+}
+
 /* x_tables tells nobody of a change: what others did to our chains is seen only by looking. */
 static void on_check(evutil_socket_t fd, short what, void *arg)
 {
@@ -183,12 +196,34 @@ static void on_check(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	start_timer(p->check_timer, p->cfg.sync_period_ms);
-	if (!p->synced || p->apply.in_flight || p->snapshot_asked || plan_waiting(p->plan) ||
-	    event_pending(p->retry_timer, EV_TIMEOUT, NULL))
-		return;
-	p->checking = true;
+	if (quiet(p)) {
+		p->check_asked = true;
+		txn_encode_check(&p->frame, ++p->checks % DEEP_CHECK_EVERY == 0);
+		channel_send_wait(p->applier, &p->frame);
+	}
+}
+
+/* Somebody else changed what is ours: finds out what, and puts it right. */
+static void repair(struct planner *p)
+{
+	p->checking = !plan_waiting(p->plan);
 	plan_forget(p->plan);
 	ask_snapshot(p);
+}
+
+static const char *on_checked(struct planner *p, struct cursor *c)
+{
+	bool drift;
+	const char *why = txn_decode_checked(c, &drift);
+
+	if (why == NULL && !p->check_asked)
+		why = "the answer to a check nobody asked for";
+	if (why != NULL)
+		return why;
+	p->check_asked = false;
+	if (drift && quiet(p))
+		repair(p);
+	return NULL;
 }
 
 static void failed(struct planner *p, const struct txn_result *r)
@@ -202,6 +237,9 @@ static void failed(struct planner *p, const struct txn_result *r)
 	    r->detail, r->error != 0 ? ": " : "", r->error != 0 ? strerror(r->error) : "",
 	    (unsigned long long)p->backoff_ms);
 	plan_forget(p->plan);
+	if (r->code == TXN_KERNEL && r->error == ENOENT && plan_refuse_compact(p->plan))
+		log_warn("the kernel lacks the bpf match (xt_bpf) that the layout for large "
+			 "clusters takes, or another extension: using a chain per endpoint");
 	start_timer(p->retry_timer, p->backoff_ms);
 	p->backoff_ms = p->backoff_ms < BACKOFF_MAX_MS / 2 ? p->backoff_ms * 2 : BACKOFF_MAX_MS;
 }
@@ -221,10 +259,16 @@ static const char *on_result(struct planner *p, struct cursor *c)
 		return NULL;
 	}
 	p->backoff_ms = BACKOFF_MIN_MS;
+	if (r.lock_wait_ms >= LOCK_WAIT_LONG_MS)
+		log_warn("generation %llu waited %u ms for /run/xtables.lock, which another "
+			 "program held",
+		    (unsigned long long)r.generation, r.lock_wait_ms);
 	log_debug(2, "synced: generation %llu, +%llu chains put, -%llu deleted, %llu ms",
 	    (unsigned long long)r.generation, (unsigned long long)p->counts.puts,
 	    (unsigned long long)p->counts.deletes, (unsigned long long)(now_ms() - p->started_ms));
 	finished(p);
+	if (r.drift)
+		repair(p);
 	return NULL;
 }
 
@@ -246,6 +290,7 @@ static const char *on_snapshot(struct planner *p, struct cursor *c)
 static const char *(*const answers[])(struct planner *, struct cursor *) = {
     [TXN_SNAPSHOT] = on_snapshot,
     [TXN_RESULT] = on_result,
+    [TXN_CHECKED] = on_checked,
 };
 
 static const char *on_applier(void *arg, unsigned type, struct cursor *c)
@@ -279,46 +324,13 @@ static const char *on_listener(void *arg, unsigned type, struct cursor *c)
 
 /* --- --dry-run --- */
 
-static void write_stdout(const char *text, size_t len)
-{
-	while (len > 0) {
-		ssize_t n = write(STDOUT_FILENO, text, len);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			fatal(EXIT_FAILED, "cannot write to stdout: %s", strerror(errno));
-		text += n;
-		len -= (size_t)n;
-	}
-}
-
-static _Noreturn void print_and_exit(struct planner *p)
-{
-	struct printer *pr = printer_new(plan_params(p->plan));
-	char *text = NULL;
-	size_t len = 0;
-	FILE *out = open_memstream(&text, &len);
-
-	if (pr == NULL || out == NULL)
-		fatal(EXIT_FAILED, "out of memory");
-	plan_sync(p->plan, &printer_operations, pr, &p->counts);
-	printer_write(pr, out);
-	printer_free(pr);
-	if (fclose(out) != 0)
-		fatal(EXIT_FAILED, "out of memory");
-	write_stdout(text, len);
-	free(text);
-	exit(EXIT_OK);
-}
-
 static const char *on_watcher_dry(void *arg, unsigned type, struct cursor *c)
 {
 	struct planner *p = arg;
 	const char *why = feed_message(&p->feed, type, c);
 
 	if (why == NULL && plan_ready(p->plan))
-		print_and_exit(p);
+		dry_run_print(p->plan);
 	return why;
 }
 

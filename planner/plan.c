@@ -13,12 +13,14 @@ struct plan {
 	struct store store;
 	struct desired desired;
 	bool known; /* a snapshot came and nothing has failed since */
-	bool full;  /* compare everything with the snapshot; else what was touched with what it owns
-		     */
+	bool compact_refused;
+	bool full; /* compare everything with the snapshot; else what was touched with what it owns
+		    */
 	struct snapshot snapshot;
 	struct changes changes;
 	/* Did a service's part of a shared chain change? */
 	bool shared_changed[FAMILY_COUNT][SHARED_COUNT];
+	bool layout_changed;
 	struct plan_counts counts;
 };
 
@@ -113,6 +115,15 @@ void plan_forget(struct plan *p)
 		v->chains = NULL;
 		v->chain_count = 0;
 	}
+}
+
+bool plan_refuse_compact(struct plan *p)
+{
+	bool was = p->desired.compact;
+
+	p->compact_refused = true;
+	p->desired.compact = false;
+	return was;
 }
 
 bool plan_waiting(const struct plan *p)
@@ -223,10 +234,27 @@ static void diff_service(struct plan *p, struct stored_service *v)
 	diff_chains(p, v);
 	own_desired(&p->desired, v);
 	p->counts.services += v->spec != NULL;
-	for (uint32_t i = 0; i < v->chain_count; i++)
-		p->counts.endpoints += v->chains[i].kind == CHAIN_SEP;
+	p->counts.endpoints += p->desired.endpoints;
 	diff_shared(p, v);
 	store_release(&p->store, v);
+}
+
+/* Upstream goes by the same number to leave comments out. */
+#define COMPACT_ENDPOINTS 1000
+
+/* The layout goes by the size of the cluster; where it changes, every service does. */
+static void choose_layout(struct plan *p)
+{
+	const bool compact = p->store.endpoints > COMPACT_ENDPOINTS && !p->compact_refused;
+	struct stored_service *v;
+
+	p->layout_changed = compact != p->desired.compact;
+	if (!p->layout_changed)
+		return;
+	p->desired.compact = compact;
+	RB_FOREACH (v, service_tree, &p->store.services)
+		if (v->spec != NULL)
+			store_touch(&p->store, v);
 }
 
 static void diff_everything(struct plan *p)
@@ -257,13 +285,19 @@ static void diff_touched(struct plan *p)
 
 	while ((v = store_take_touched(&p->store)) != NULL)
 		diff_service(p, v);
-	for (unsigned f = 0; f < FAMILY_COUNT; f++)
+	for (unsigned f = 0; f < FAMILY_COUNT; f++) {
+		struct ipt_chain masquerade = {
+		    .family = (uint8_t)f, .table = IPT_NAT, .kind = CHAIN_POSTROUTING};
+
+		if (p->layout_changed && p->desired.families[f])
+			changes_add(&p->changes.puts, &masquerade);
 		for (unsigned k = 0; k < SHARED_COUNT; k++) {
 			struct ipt_chain c = frontends_chain((enum shared_chain)k, (uint8_t)f);
 
 			if (p->shared_changed[f][k])
 				changes_add(&p->changes.puts, &c);
 		}
+	}
 	memset(p->shared_changed, 0, sizeof(p->shared_changed));
 }
 
@@ -306,6 +340,7 @@ static void emit(struct plan *p, const struct txn_visitor *out, void *arg)
 void plan_sync(struct plan *p, const struct txn_visitor *out, void *arg, struct plan_counts *n)
 {
 	memset(&p->counts, 0, sizeof(p->counts));
+	choose_layout(p);
 	if (p->full)
 		diff_everything(p);
 	else

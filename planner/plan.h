@@ -33,6 +33,11 @@ const char *plan_snapshot(struct plan *p, const struct txn_snapshot *part);
 /* What was written may not be what is in the kernel: nothing can be planned before a new snapshot.
  */
 void plan_forget(struct plan *p);
+/*
+ * The kernel cannot do what the layout for large clusters takes: from now on there is only the
+ * other. False if that is so already. After plan_forget().
+ */
+bool plan_refuse_compact(struct plan *p);
 
 /* Is there something to plan, whether or not it can be planned yet? */
 bool plan_waiting(const struct plan *p);

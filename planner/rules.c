@@ -11,6 +11,7 @@ static const struct {
 } static_rules[] = {
     {CHAIN_SERVICES, T_NODEPORTS_LAST},
     {CHAIN_MARK_MASQ, T_MARK_MASQ},
+    {CHAIN_POSTROUTING, T_POSTROUTING_HAIRPIN},
     {CHAIN_POSTROUTING, T_POSTROUTING_UNMARKED},
     {CHAIN_POSTROUTING, T_POSTROUTING_CLEAR},
     {CHAIN_POSTROUTING, T_POSTROUTING_MASQUERADE},
@@ -29,14 +30,15 @@ void rules_start(struct ipt_rule *r, enum ipt_template_id t, const struct stored
 	names_service_port(r->name, v->namespace, v->name, v->spec->strings + p->name);
 }
 
-void rules_static(const struct rule_sink *to, const struct ipt_chain *c)
+void rules_static(const struct rule_sink *to, const struct ipt_chain *c, bool compact)
 {
 	struct ipt_rule r;
 
 	for (size_t i = 0; i < sizeof(static_rules) / sizeof(static_rules[0]); i++) {
 		uint8_t t = static_rules[i].template;
 
-		if (static_rules[i].kind != c->kind || ipt_templates[t].table != c->table)
+		if (static_rules[i].kind != c->kind || ipt_templates[t].table != c->table ||
+		    (t == T_POSTROUTING_HAIRPIN && !compact))
 			continue;
 		memset(&r, 0, sizeof(r));
 		r.template = t;
@@ -217,6 +219,7 @@ void rules_service(const struct rule_sink *to, const struct rules_port *p, enum 
 {
 	const struct service_spec *spec = p->v->spec;
 	uint32_t left = (uint32_t)e->in_list[list];
+	bool chains = rules_endpoint_chains(spec, p->compact);
 	struct ipt_rule r;
 
 	if (spec->internal_local == (list == LIST_LOCAL))
@@ -230,12 +233,12 @@ void rules_service(const struct rule_sink *to, const struct rules_port *p, enum 
 		set_endpoint(&r, &e->e[i]);
 		to->rule(to->arg, &r);
 	}
-	r.template = T_ENDPOINT_RANDOM;
+	r.template = chains ? T_ENDPOINT_RANDOM : T_DNAT_RANDOM;
 	for (size_t i = 0; left > 0 && i < e->count; i++) {
 		if (!(e->e[i].lists & 1u << list))
 			continue;
 		if (left == 1)
-			r.template = T_ENDPOINT_LAST;
+			r.template = chains ? T_ENDPOINT_LAST : T_DNAT_LAST;
 		r.probability = (PROBABILITY_ONE + left / 2) / left;
 		set_endpoint(&r, &e->e[i]);
 		to->rule(to->arg, &r);

@@ -17,8 +17,11 @@ struct rule_sink {
 	void *arg;
 };
 
-/* The constant content of a chain whose kind has no hash; KUBE-SERVICES' is what ends it. */
-void rules_static(const struct rule_sink *to, const struct ipt_chain *c);
+/*
+ * The constant content of a chain whose kind has no hash; KUBE-SERVICES' is what ends it. COMPACT:
+ * of the layout for large clusters, see rules_endpoint_chains().
+ */
+void rules_static(const struct rule_sink *to, const struct ipt_chain *c, bool compact);
 
 /* Begins a rule of V's port P: everything zero but the template and the port's own arguments. */
 void rules_start(struct ipt_rule *r, enum ipt_template_id t, const struct stored_service *v,
@@ -39,12 +42,24 @@ struct node_addrs {
 	struct ip_addr addrs[16];
 };
 
+/*
+ * Do SPEC's endpoints have chains of their own? In the COMPACT layout only where session affinity
+ * takes them: without, a service's chain translates to its endpoints itself and one rule of
+ * KUBE-POSTROUTING masquerades what an endpoint sends to itself. The kernel reads and writes tables
+ * rule by rule, and this is a quarter of the rules.
+ */
+static inline bool rules_endpoint_chains(const struct service_spec *spec, bool compact)
+{
+	return !compact || spec->affinity_seconds > 0;
+}
+
 /* Whom the rules of one port concern. */
 struct rules_port {
 	const struct config *cfg;
 	const struct stored_service *v;
 	uint32_t index;
 	uint8_t family;
+	bool compact;
 };
 
 /* KUBE-FW- */

@@ -135,6 +135,7 @@ static void remove_slice(struct store *s, struct stored_slice *e)
 {
 	RB_REMOVE(slice_tree, &s->slices, e);
 	LIST_REMOVE(e, of_service);
+	s->endpoints -= e->endpoint_count;
 	store_touch(s, e->service);
 	free(e);
 }
@@ -155,6 +156,7 @@ void store_slice_put(struct store *s, const struct slice *in)
 		remove_slice(s, old);
 	e->service = need_service(s, in->namespace, in->service);
 	e->seen = s->list[KIND_SLICE];
+	s->endpoints += e->endpoint_count;
 	RB_INSERT(slice_tree, &s->slices, e);
 	LIST_INSERT_HEAD(&e->service->slices, e, of_service);
 	store_touch(s, e->service);

@@ -121,6 +121,7 @@ struct store {
 	uint32_t list[KIND_SLICE + 1]; /* per kind the number of the list now or last read */
 	bool listing[KIND_SLICE + 1];  /* between LIST_BEGIN and LIST_END */
 	bool listed[KIND_SLICE + 1];   /* LIST_END came once */
+	size_t endpoints;	       /* of all slices */
 	const char *node_name;	       /* our own: EP_LOCAL */
 };
 

@@ -17,7 +17,7 @@ class Drift(unittest.TestCase):
             service("other", ["10.96.0.11"], [("http", 80, "TCP")]),
             slice_of("web", [n.pod_ip(0), n.pod_ip(1)], [("http", Node.PORT, "TCP")]),
             slice_of("other", [n.pod_ip(1)], [("http", Node.PORT, "TCP")])]),
-                "--iptables-sync-period=1s", "--iptables-min-sync-period=0s")
+                "--iptables-sync-period=100ms", "--iptables-min-sync-period=0s")
         cls.iptables("-t", "nat", "-N", "MINE")
         cls.iptables("-t", "nat", "-A", "MINE", "-d", "192.0.2.1", "-j", "ACCEPT")
         cls.good = n.save()
@@ -51,6 +51,15 @@ class Drift(unittest.TestCase):
 
     def test_a_rule_more(self):
         line = self.repaired(("-t", "nat", "-I", self.chain_of(VIP), "-j", "RETURN"))
+        self.assertIn("put 1 delete 0 hook 0", line)
+
+    def test_a_rule_in_the_place_of_another(self):
+        """As long as the one it replaces: the content of the tables alone tells."""
+        chain = next(l.split()[1] for l in self.good.splitlines()
+                     if l.startswith("-A KUBE-SEP-") and "--to-destination 10.244.1.10:" in l)
+        line = self.repaired(("-t", "nat", "-R", chain, "2", "-p", "tcp", "-m", "comment",
+                              "--comment", "default/web:http", "-m", "tcp", "-j", "DNAT",
+                              "--to-destination", "10.244.1.99:8080"))
         self.assertIn("put 1 delete 0 hook 0", line)
 
     def test_a_hook_less(self):

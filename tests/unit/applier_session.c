@@ -320,6 +320,73 @@ static void snapshot_tells_what_is_there(void **state)
 	commit(TXN_OK);
 }
 
+/* --- checks: has another program changed what is ours? --- */
+
+static bool drifted(bool deep)
+{
+	struct frame_reader reader;
+	struct cursor c;
+	struct frame f;
+	bool drift;
+
+	txn_encode_check(&f, deep);
+	sink(NULL, &f);
+	assert_null(refusal);
+	c = answer(&reader, TXN_CHECKED);
+	assert_null(txn_decode_checked(&c, &drift));
+	frame_close(&reader);
+	return drift;
+}
+
+static void take_snapshot(void)
+{
+	struct frame_reader reader;
+	struct frame f;
+
+	txn_encode_snapshot_request(&f);
+	sink(NULL, &f);
+	assert_null(refusal);
+	answer(&reader, TXN_SNAPSHOT);
+	frame_close(&reader);
+}
+
+static void checks_see_what_others_change(void **state)
+{
+	(void)state;
+	assert_true(drifted(false)); /* nothing is known yet */
+	take_snapshot();
+	assert_false(drifted(false));
+	begin();
+	put_service();
+	assert_false(commit(TXN_OK).drift);
+	assert_false(drifted(false));
+	assert_false(drifted(true));
+	/* What is not ours does not count, whatever it does to the numbers. */
+	run("iptables-legacy -A INPUT -s 192.0.2.1 -j ACCEPT");
+	run("iptables-legacy -t nat -N MINE");
+	assert_false(drifted(false));
+	assert_false(drifted(true));
+	run("iptables-legacy -t nat -A KUBE-MARK-MASQ -j RETURN");
+	assert_true(drifted(false));
+	take_snapshot();
+	assert_false(drifted(false));
+	/* A rule in the place of one of the same size is seen by the content alone ... */
+	run("iptables-legacy -t nat -R KUBE-MARK-MASQ 2 -s 192.0.2.7 -j RETURN");
+	assert_false(drifted(false));
+	assert_true(drifted(true));
+	take_snapshot();
+	run("iptables-legacy -t nat -R KUBE-MARK-MASQ 2 -s 192.0.2.8 -j RETURN");
+	/* ... and by a transaction, which reads it as well. */
+	begin();
+	put(FAMILY_4, IPT_NAT, CHAIN_SEP, 2);
+	put_rule(FAMILY_4, T_HAIRPIN_MARK);
+	assert_true(commit(TXN_OK).drift);
+	assert_false(drifted(true));
+	begin();
+	delete_service();
+	assert_false(commit(TXN_OK).drift);
+}
+
 /* --- stale: nothing is written, and the audit says what --- */
 
 static void expect_stale(const char *words)
@@ -445,6 +512,14 @@ static void snapshot_within(void)
 {
 	begin();
 	send_words(TXN_SNAPSHOT_REQUEST, 0, NULL);
+}
+
+static void check_within(void)
+{
+	const uint64_t deep[] = {0};
+
+	begin();
+	send_words(TXN_CHECK, 1, deep);
 }
 
 static void generation_skipped(void)
@@ -614,6 +689,7 @@ static const struct violation {
     {commit_without_begin, "not without BEGIN"},
     {begin_twice, "not within a transaction"},
     {snapshot_within, "not within a transaction"},
+    {check_within, "not within a transaction"},
     {generation_skipped, "a generation out of order"},
     {generation_zero, "a generation out of order"},
     {base_wrong, "a base that is not the last generation done"},
@@ -802,6 +878,7 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(only_the_tables_touched_are_written, start, end),
 	    cmocka_unit_test_setup_teardown(audit_digests_meet, start, end),
 	    cmocka_unit_test_setup_teardown(snapshot_tells_what_is_there, start, end),
+	    cmocka_unit_test_setup_teardown(checks_see_what_others_change, start, end),
 	    cmocka_unit_test_setup_teardown(stale, start, end),
 	    cmocka_unit_test_setup_teardown(others_between_read_and_commit, start, end),
 	    cmocka_unit_test_setup_teardown(a_held_lock_is_busy, start, end),

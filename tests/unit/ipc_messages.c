@@ -536,7 +536,7 @@ static void refuses_malformed_operations(void **state)
 static void answers_round_trip(void **state)
 {
 	static struct txn_snapshot a, b;
-	struct txn_result r = {9, TXN_KERNEL, 12, 3, "IPv4 nat: out of memory"}, s;
+	struct txn_result r = {9, TXN_KERNEL, 12, 3, true, 20, "IPv4 nat: out of memory"}, s;
 	struct frame_reader reader;
 	struct cursor c;
 
@@ -561,7 +561,7 @@ static void answers_round_trip(void **state)
 	assert_null(txn_decode_result(&c, &s));
 	frame_close(&reader);
 	assert_true(r.generation == s.generation && r.code == s.code && r.error == s.error &&
-		    r.writes == s.writes);
+		    r.writes == s.writes && s.drift && s.lock_wait_ms == 20);
 	assert_string_equal(r.detail, s.detail);
 }
 

@@ -227,6 +227,82 @@ static void test_failure(void **state)
 	world_free(w);
 }
 
+/* 1,010 endpoints of one service: more than the layout with a chain per endpoint is for. */
+static void put_many(struct world *w, const char *name, const char *base)
+{
+	static char words[1010 * 24];
+	size_t len = 0;
+
+	for (unsigned i = 0; i < 1010; i++)
+		len += (size_t)snprintf(
+		    words + len, sizeof(words) - len, "%s%u.%u=r ", base, i / 250, 1 + i % 250);
+	put_slice(w, name, "many", "http:80/tcp", words);
+}
+
+static void test_layout_of_large_clusters(void **state)
+{
+	struct world *w = programmed();
+	char want[512];
+
+	(void)state;
+	put_service(w, "a/many", "10.0.0.9", "http:80/tcp");
+	put_many(w, "a/many-1", "10.9.");
+	assert_true(world_sync(w));
+	assert_int_equal(w->puts, 5); /* web, many, nat KUBE-SERVICES, both KUBE-POSTROUTING */
+	assert_int_equal(w->deletes, 2);
+	assert_int_equal(w->counts.endpoints, 1012);
+	snprintf(want, sizeof(want),
+	    "-A %s -p tcp -m statistic --mode random --probability 0.50000000000 -m tcp -j DNAT "
+	    "--to-destination 10.1.0.1:8080\n"
+	    "-A %s -p tcp -m tcp -j DNAT --to-destination 10.1.0.2:8080\n",
+	    svc("a/web:http"), svc("a/web:http"));
+	assert_rules(w, svc("a/web:http"), want);
+	assert_rules(w, "KUBE-POSTROUTING",
+	    "-A KUBE-POSTROUTING -m conntrack --ctstate DNAT -m bpf --bytecode "
+	    "\"6,32 0 0 12,7 0 0 0,32 0 0 16,29 0 1 0,6 0 0 1,6 0 0 0\" -m comment --comment "
+	    "\"kubernetes endpoints that reach themselves\" -j MASQUERADE --random-fully\n"
+	    "-A KUBE-POSTROUTING -m mark ! --mark 0x4000/0x4000 -j RETURN\n"
+	    "-A KUBE-POSTROUTING -j MARK --set-xmark 0x4000/0x0\n"
+	    "-A KUBE-POSTROUTING -m comment --comment \"kubernetes service traffic requiring "
+	    "SNAT\" -j MASQUERADE --random-fully\n");
+	/* One change is one chain. */
+	put_slice(w, "a/web-1", "web", "http:8080/tcp", "10.1.0.2=r");
+	assert_true(world_sync(w));
+	assert_int_equal(w->puts, 1);
+	assert_int_equal(w->deletes, 0);
+	/* After a restart there is nothing to write. */
+	plan_forget(w->plan);
+	world_snapshot(w);
+	assert_false(world_sync(w));
+	/* A kernel that cannot do it gets the other layout, and back it does not go. */
+	plan_forget(w->plan);
+	assert_true(plan_refuse_compact(w->plan));
+	assert_false(plan_refuse_compact(w->plan));
+	world_snapshot(w);
+	assert_true(world_sync(w));
+	assert_int_equal(w->puts, 2 + 1 + 1 + 1010 + 1);
+	world_free(w);
+}
+
+static void test_layout_follows_the_size(void **state)
+{
+	struct world *w = programmed();
+
+	(void)state;
+	put_service(w, "a/many", "10.0.0.9", "http:80/tcp");
+	put_many(w, "a/many-1", "10.9.");
+	assert_true(world_sync(w));
+	store_slice_del(plan_store(w->plan), "a", "many-1");
+	assert_true(world_sync(w));
+	/* web with its endpoints, nat and filter KUBE-SERVICES, both KUBE-POSTROUTING */
+	assert_int_equal(w->puts, 7);
+	assert_int_equal(w->deletes, 1);
+	put_many(w, "a/many-1", "10.9.");
+	assert_true(world_sync(w));
+	assert_int_equal(w->counts.endpoints, 1012);
+	world_free(w);
+}
+
 /* The same objects in any order give the same transaction. */
 static void test_stable_order(void **state)
 {
@@ -315,6 +391,8 @@ int main(void)
 	    cmocka_unit_test(test_relist_sweeps),
 	    cmocka_unit_test(test_restart),
 	    cmocka_unit_test(test_failure),
+	    cmocka_unit_test(test_layout_of_large_clusters),
+	    cmocka_unit_test(test_layout_follows_the_size),
 	    cmocka_unit_test(test_stable_order),
 	    cmocka_unit_test(test_zone_changes),
 	    cmocka_unit_test(test_bad_objects),

@@ -341,8 +341,8 @@ static inline void put_slice(struct world *w, const char *name, const char *serv
 {
 	static const char letters[] = "rstho";
 	struct slice s = {
-	    .ports = calloc(16, sizeof(*s.ports)), .endpoints = calloc(64, sizeof(*s.endpoints))};
-	char text[4096], *at, *save = NULL, proto[8], ip[64], flags[16], zones[128];
+	    .ports = calloc(16, sizeof(*s.ports)), .endpoints = calloc(1024, sizeof(*s.endpoints))};
+	char text[32768], *at, *save = NULL, proto[8], ip[64], flags[16], zones[128];
 	unsigned port;
 
 	assert_int_equal(sscanf(name, "%63[^/]/%253s", s.namespace, s.name), 2);
