@@ -156,8 +156,10 @@ void ipt_entry_encode_hook(struct ipt_blob *b, unsigned number, uint8_t family)
 
 	strlcpy(e.chain, ipt_chain_kinds[h->kind].name, sizeof(e.chain));
 	entry_begin(b, family);
-	if (h->only_new)
+	if (h->only == HOOK_NEW)
 		ipt_ext_match_new(&e);
+	if (h->only == HOOK_LOCAL)
+		ipt_ext_matches(&e, MATCH_LOCAL_DST);
 	ipt_ext_matches(&e, MATCH_COMMENT);
 	entry_end(&e, VERDICT_JUMP);
 }

@@ -35,6 +35,22 @@ enum chain_kind {
 	CHAIN_SVL, /* KUBE-SVL-<hash>: the endpoints on this node */
 	CHAIN_SEP, /* KUBE-SEP-<hash>: one endpoint */
 	CHAIN_MARK_MASQ,
+	/*
+	 * What other kube-proxies leave, to be deleted. No rule may stand in or jump to one of
+	 * these, as templates have no bit for them.
+	 */
+	CHAIN_LEFTOVERS,
+	CHAIN_XLB = CHAIN_LEFTOVERS, /* KUBE-XLB-<hash>: today's KUBE-SVL-, until 1.23 */
+	CHAIN_LOAD_BALANCER,	     /* ipvs mode's ... */
+	CHAIN_NODE_PORT,
+	CHAIN_SOURCE_RANGES_FIREWALL,
+	CHAIN_IPVS_FILTER,
+	CHAIN_IPVS_OUT_FILTER,
+	CHAIN_PORTALS_CONTAINER, /* userspace mode's ... */
+	CHAIN_PORTALS_HOST,
+	CHAIN_NODEPORT_CONTAINER,
+	CHAIN_NODEPORT_HOST,
+	CHAIN_NODEPORT_NON_LOCAL,
 	CHAIN_KIND_COUNT
 };
 
@@ -68,10 +84,16 @@ struct ipt_hook {
 	uint8_t table;
 	const char *builtin; /* PREROUTING ... */
 	uint8_t kind;	     /* the chain jumped to */
-	bool only_new;	     /* for connection state NEW */
+	uint8_t only;	     /* enum hook_only */
 	const char *comment;
 };
-#define IPT_HOOK_COUNT 12
+enum hook_only {
+	HOOK_ANY,
+	HOOK_NEW,   /* connection state NEW */
+	HOOK_LOCAL, /* to a local address */
+};
+#define IPT_HOOK_LEFTOVERS 12 /* from here on: what other kube-proxies leave, to be removed */
+#define IPT_HOOK_COUNT	   23
 /* In the order in which each is prepended, as upstream does it: the last one ends up first. */
 extern const struct ipt_hook ipt_hooks[IPT_HOOK_COUNT];
 

@@ -27,6 +27,8 @@
 
 static const char *const roles[USER_COUNT] = {"an unknown child", "planner", "watcher", "listener"};
 
+static bool cleanup; /* neither watcher nor listener; the planner ends when it is done */
+
 /* Descriptors 0 to 2 must be open, or a later open() becomes somebody's stderr. */
 static void open_standard_fds(void)
 {
@@ -59,6 +61,8 @@ static int report_child(pid_t pid, int status, const pid_t pids[USER_COUNT])
 {
 	int i = USER_COUNT - 1;
 
+	if (cleanup && WIFEXITED(status) && WEXITSTATUS(status) == EXIT_OK)
+		return EXIT_OK;
 	while (i > 0 && pids[i] != pid)
 		i--;
 	if (WIFEXITED(status))
@@ -82,10 +86,11 @@ static int all_end(const pid_t pids[USER_COUNT])
 
 	do {
 		while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
-			if (report_child(pid, status, pids) == EXIT_CONFIG)
-				code = EXIT_CONFIG;
+			if ((status = report_child(pid, status, pids)) != EXIT_FAILED)
+				code = status;
 	} while (poll(&p, 1, 200) > 0 && read(p.fd, &info, sizeof(info)) > 0);
-	log_error("every rule stays; ending with status %d", code);
+	if (!cleanup)
+		log_error("every rule stays; ending with status %d", code);
 	return code;
 }
 
@@ -98,7 +103,7 @@ static int take_signal(const pid_t pids[USER_COUNT])
 	    info.ssi_signo != SIGCHLD) {
 		log_info("%s: ending; every rule stays", strsignal((int)info.ssi_signo));
 		notify("STOPPING=1");
-		return EXIT_OK;
+		return cleanup ? EXIT_FAILED : EXIT_OK;
 	}
 	return all_end(pids);
 }
@@ -123,7 +128,8 @@ static int serve(struct session *session, const pid_t pids[USER_COUNT])
 			return take_signal(pids);
 		n = read(APPLIER_FD_PLANNER, buf, sizeof(buf));
 		if (n <= 0) {
-			log_error("the planner hung up");
+			if (!cleanup)
+				log_error("the planner hung up");
 			return all_end(pids);
 		}
 		why = session_frame(session, buf, (size_t)n);
@@ -187,6 +193,7 @@ int main(int argc, char **argv)
 	policy = policy_new(&cfg, APPLIER_FD_AUDIT);
 	ipt_backend_open(policy);
 	policy_freeze(policy);
+	cleanup = cfg.cleanup;
 	setup_signals();
 	fd_place(setup_children(&cfg, config_fd, users, pids), APPLIER_FD_PLANNER);
 	close(config_fd);

@@ -84,10 +84,12 @@ int setup_children(const struct config *cfg, int config_fd, const struct user us
     pid_t pids[USER_COUNT])
 {
 	int watcher[2], applier[2] = {-1, -1}, listener[2] = {-1, -1};
+	bool serves = !cfg->dry_run && !cfg->cleanup;
 
 	channel_pair(watcher);
-	if (!cfg->dry_run) {
+	if (!cfg->dry_run)
 		channel_pair(applier);
+	if (serves) {
 		channel_pair(listener);
 		pids[USER_LISTENER] = start("kube-proxy-listener", &users[USER_LISTENER], false,
 		    config_fd, listener[1], -1, -1);
@@ -96,12 +98,11 @@ int setup_children(const struct config *cfg, int config_fd, const struct user us
 	pids[USER_PLANNER] = start("kube-proxy-planner", &users[USER_PLANNER], cfg->dry_run,
 	    config_fd, watcher[0], applier[1], listener[0]);
 	close(watcher[0]);
-	if (!cfg->dry_run) {
-		close(applier[1]);
-		close(listener[0]);
-	}
-	pids[USER_WATCHER] =
-	    start("kube-proxy-watcher", &users[USER_WATCHER], false, config_fd, watcher[1], -1, -1);
+	close(applier[1]);
+	close(listener[0]);
+	if (!cfg->cleanup)
+		pids[USER_WATCHER] = start("kube-proxy-watcher", &users[USER_WATCHER], false,
+		    config_fd, watcher[1], -1, -1);
 	close(watcher[1]);
 	return applier[0];
 }

@@ -16,9 +16,9 @@
 int setup_config(struct config *cfg, int argc, char **argv, const struct user *watcher);
 
 /*
- * Starts watcher, planner and listener with their channels; with CFG->dry_run only the first two.
- * PIDS gets them in the order of USER_*. Returns the applier's end of the planner's channel, or -1
- * with dry_run.
+ * Starts watcher, planner and listener with their channels; with CFG->dry_run only the first two,
+ * with cleanup only the planner. PIDS gets them in the order of USER_*. Returns the applier's end
+ * of the planner's channel, or -1 with dry_run.
  */
 int setup_children(const struct config *cfg, int config_fd, const struct user users[USER_COUNT],
     pid_t pids[USER_COUNT]);

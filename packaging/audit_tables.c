@@ -76,17 +76,24 @@ static void print_chains(void)
 			if (ipt_chain_kinds[k].tables & 1u << t)
 				printf(" %s", tables[t]);
 		putchar('\n');
+		if (k + 1 == CHAIN_LEFTOVERS)
+			puts("  what other kube-proxies leave, to be deleted:");
 	}
 }
 
 static void print_hooks(void)
 {
+	static const char *const only[] = {
+	    [HOOK_ANY] = "", [HOOK_NEW] = "state NEW", [HOOK_LOCAL] = "to a local address"};
+
 	puts("\nHOOKS  the only rules it can put into or take out of a built-in chain");
 	for (unsigned i = 0; i < IPT_HOOK_COUNT; i++) {
 		const struct ipt_hook *h = &ipt_hooks[i];
 
 		printf("  %2u  %-6s  %-11s -> %-22s %s\n", i, tables[h->table], h->builtin,
-		    ipt_chain_kinds[h->kind].name, h->only_new ? "state NEW" : "");
+		    ipt_chain_kinds[h->kind].name, only[h->only]);
+		if (i + 1 == IPT_HOOK_LEFTOVERS)
+			puts("  what other kube-proxies leave, to be removed:");
 	}
 }
 

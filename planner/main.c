@@ -20,6 +20,7 @@
 #include "ipc/status.h"
 #include "ipc/txn.h"
 #include "planner/apply.h"
+#include "planner/cleanup.h"
 #include "planner/dry_run.h"
 #include "planner/feed.h"
 #include "planner/pace.h"
@@ -391,9 +392,12 @@ int main(void)
 	p.backoff_ms = BACKOFF_MIN_MS;
 	p.plan = plan_new(&p.cfg);
 	feed_init(&p.feed, p.plan);
-	connect_peers(&p, base);
+	if (p.cfg.cleanup)
+		cleanup_start(base, &p.cfg.key);
+	else
+		connect_peers(&p, base);
 	lock_down();
-	if (!p.cfg.dry_run)
+	if (!p.cfg.dry_run && !p.cfg.cleanup)
 		ask_snapshot(&p);
 	event_base_dispatch(base);
 	fatal(EXIT_FAILED, "the event loop ended");

@@ -269,7 +269,7 @@ static void diff_everything(struct plan *p)
 	for (c.family = 0; c.family < FAMILY_COUNT; c.family++)
 		for (c.table = 0; p->desired.families[c.family] && c.table < IPT_TABLE_COUNT;
 		     c.table++)
-			for (c.kind = 0; c.kind < CHAIN_KIND_COUNT; c.kind++)
+			for (c.kind = 0; c.kind < CHAIN_LEFTOVERS; c.kind++)
 				if (!ipt_chain_kinds[c.kind].hashed &&
 				    (ipt_chain_kinds[c.kind].tables & 1u << c.table))
 					need_put(p, &c, desired_static(&p->desired, &c), false);
@@ -327,8 +327,8 @@ static void emit(struct plan *p, const struct txn_visitor *out, void *arg)
 	}
 	for (unsigned f = 0; p->full && f < FAMILY_COUNT; f++)
 		for (unsigned h = 0; p->desired.families[f] && h < IPT_HOOK_COUNT; h++)
-			if (!(p->snapshot.hooks[f] & 1u << h)) {
-				out->hook(arg, (uint8_t)f, h, true);
+			if (((p->snapshot.hooks[f] & 1u << h) != 0) != (h < IPT_HOOK_LEFTOVERS)) {
+				out->hook(arg, (uint8_t)f, h, h < IPT_HOOK_LEFTOVERS);
 				p->counts.hooks++;
 			}
 	for (size_t i = 0; i < ch->deletes.count; i++)

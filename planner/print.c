@@ -312,15 +312,18 @@ static int printed_chain_cmp(const void *a, const void *b)
 static void write_hooks(
     const struct printer *p, FILE *out, uint8_t family, uint8_t table, const char *builtin)
 {
+	static const char *const only[] = {[HOOK_ANY] = "",
+	    [HOOK_NEW] = " -m conntrack --ctstate NEW",
+	    [HOOK_LOCAL] = " -m addrtype --dst-type LOCAL"};
+
 	for (unsigned i = IPT_HOOK_COUNT; i-- > 0;) {
 		const struct ipt_hook *h = &ipt_hooks[i];
 
 		if (h->table != table || !(p->hooks[family] & 1u << i) ||
 		    strcmp(h->builtin, builtin) != 0)
 			continue;
-		fprintf(out, "-A %s%s -m comment --comment \"%s\" -j %s\n", builtin,
-		    h->only_new ? " -m conntrack --ctstate NEW" : "", h->comment,
-		    ipt_chain_kinds[h->kind].name);
+		fprintf(out, "-A %s%s -m comment --comment \"%s\" -j %s\n", builtin, only[h->only],
+		    h->comment, ipt_chain_kinds[h->kind].name);
 	}
 }
 

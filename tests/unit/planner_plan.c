@@ -206,6 +206,33 @@ static void drop_frame(void *arg, const struct frame *f)
 }
 
 /* What was planned while a transaction fails comes with the difference to the next snapshot. */
+/* What other kube-proxies left goes with the first transaction, and is never made again. */
+static void test_leftovers(void **state)
+{
+	struct world *w = world_new();
+	struct ipt_chain left = {.table = IPT_NAT, .kind = CHAIN_XLB, .hash = {1}};
+
+	(void)state;
+	assert_null(kernel_put(w, &left));
+	for (left.kind = CHAIN_XLB + 1; left.kind < CHAIN_KIND_COUNT; left.kind++) {
+		left.family = FAMILY_6;
+		left.table =
+		    ipt_chain_kinds[left.kind].tables & 1u << IPT_FILTER ? IPT_FILTER : IPT_NAT;
+		memset(left.hash, 0, sizeof(left.hash));
+		assert_null(kernel_put(w, &left));
+	}
+	w->hooks[FAMILY_6] = (1u << IPT_HOOK_COUNT) - 1;
+	world_listed(w);
+	world_snapshot(w);
+	assert_true(world_sync(w));
+	assert_int_equal(w->deletes, CHAIN_KIND_COUNT - CHAIN_LEFTOVERS);
+	assert_non_null(strstr(w->deleted, "KUBE-XLB-AEAAAAAAAAAAAAAA "));
+	assert_int_equal(w->hook_ops, IPT_HOOK_COUNT); /* on in one family, off in the other */
+	assert_int_equal(w->hooks[FAMILY_4], (1u << IPT_HOOK_LEFTOVERS) - 1);
+	assert_int_equal(w->hooks[FAMILY_6], (1u << IPT_HOOK_LEFTOVERS) - 1);
+	world_free(w);
+}
+
 static void test_failure(void **state)
 {
 	struct world *w = programmed();
@@ -390,6 +417,7 @@ int main(void)
 	    cmocka_unit_test(test_first_and_last_endpoint),
 	    cmocka_unit_test(test_relist_sweeps),
 	    cmocka_unit_test(test_restart),
+	    cmocka_unit_test(test_leftovers),
 	    cmocka_unit_test(test_failure),
 	    cmocka_unit_test(test_layout_of_large_clusters),
 	    cmocka_unit_test(test_layout_follows_the_size),

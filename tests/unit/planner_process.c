@@ -25,10 +25,13 @@ struct process {
 	struct frame f;
 };
 
-static int config_fd(void)
+static int config_fd(bool cleanup)
 {
-	struct config cfg = {
-	    .mode = MODE_IPTABLES, .masquerade_bit = 14, .sync_period_ms = 30000, .key = {1, 2}};
+	struct config cfg = {.mode = MODE_IPTABLES,
+	    .cleanup = cleanup,
+	    .masquerade_bit = 14,
+	    .sync_period_ms = 30000,
+	    .key = {1, 2}};
 	struct frame *f = malloc(sizeof(*f));
 	int fd = memfd_create("config", 0);
 
@@ -39,13 +42,13 @@ static int config_fd(void)
 	return fd;
 }
 
-static int start(void **state)
+static int start_with(void **state, bool cleanup)
 {
 	static const int at[PEERS] = {PLANNER_FD_WATCHER, PLANNER_FD_APPLIER, PLANNER_FD_LISTENER};
 	struct process *p = calloc(1, sizeof(*p));
 	char path[PATH_MAX], *slash;
 	ssize_t n = readlink("/proc/self/exe", path, sizeof(path) - 64);
-	int pair[PEERS][2], config = config_fd();
+	int pair[PEERS][2], config = config_fd(cleanup);
 
 	assert_true(p != NULL && n > 0);
 	path[n] = '\0';
@@ -83,6 +86,16 @@ static int start(void **state)
 	}
 	*state = p;
 	return 0;
+}
+
+static int start(void **state)
+{
+	return start_with(state, false);
+}
+
+static int start_cleanup(void **state)
+{
+	return start_with(state, true);
 }
 
 static int stop(void **state)
@@ -320,6 +333,102 @@ static void test_unasked_result(void **state)
 	assert_int_equal(exit_status(p), 1);
 }
 
+/* --- --cleanup --- */
+
+static const struct txn_chain_digest some_chains[] = {
+    {{.table = IPT_NAT, .kind = CHAIN_SERVICES}, 1},
+    {{.table = IPT_NAT, .kind = CHAIN_SEP, .hash = {1}}, 2},
+    {{.family = FAMILY_6, .table = IPT_FILTER, .kind = CHAIN_FORWARD}, 3},
+};
+
+/* Answers the request for a snapshot with COUNT chains, in two parts, and a hook of each family. */
+static void tell_left(struct process *p, uint32_t count, uint64_t first_digest, bool hooks)
+{
+	static struct txn_snapshot s;
+
+	s = (struct txn_snapshot){.families = {true, true}};
+	if (hooks)
+		s.hooks[FAMILY_4] = s.hooks[FAMILY_6] = 1u << (IPT_HOOK_COUNT - 1);
+	expect(p, APPLIER, TXN_SNAPSHOT_REQUEST, NULL, NULL);
+	for (uint32_t i = 0; i < count; i++) {
+		s.count = 1;
+		s.chains[0] = some_chains[i];
+		if (i == 0)
+			s.chains[0].digest = first_digest;
+		s.last = i + 1 == count;
+		txn_encode_snapshot(&p->f, &s);
+		tell(p, APPLIER);
+	}
+	if (count > 0)
+		return;
+	s.last = true;
+	txn_encode_snapshot(&p->f, &s);
+	tell(p, APPLIER);
+}
+
+/* The digest of a chain without a rule. */
+static uint64_t empty(void)
+{
+	const struct siphash_key key = {1, 2};
+	struct siphash s;
+
+	siphash_init(&s, &key);
+	return siphash_final(&s);
+}
+
+static void test_cleanup(void **state)
+{
+	struct process *p = *state;
+
+	if (p == NULL)
+		skip();
+	tell_left(p, 3, 1, true);
+	assert_int_equal(expect_txn(p, 1, 0), 5);
+	tell_result(p, 1, TXN_BUSY);
+	assert_false(comes(p, APPLIER, 100)); /* not at once */
+	tell_left(p, 3, 1, false);
+	assert_int_equal(expect_txn(p, 2, 0), 3);
+	tell_result(p, 2, TXN_OK);
+	tell_left(p, 1, empty(), false); /* in use by somebody else */
+	assert_int_equal(exit_status(p), 0);
+}
+
+static void test_cleanup_of_nothing(void **state)
+{
+	struct process *p = *state;
+
+	if (p == NULL)
+		skip();
+	tell_left(p, 0, 0, false);
+	assert_int_equal(exit_status(p), 0);
+	assert_int_equal(read(p->fd[APPLIER], &p->f, 1), 0); /* it asked for no more */
+}
+
+static void test_cleanup_against_another(void **state)
+{
+	struct process *p = *state;
+
+	if (p == NULL)
+		skip();
+	tell_left(p, 3, 1, true);
+	expect_txn(p, 1, 0);
+	tell_result(p, 1, TXN_OK);
+	tell_left(p, 1, 1, false); /* it has rules again */
+	assert_int_equal(exit_status(p), 1);
+}
+
+static void test_cleanup_refused(void **state)
+{
+	struct process *p = *state;
+
+	if (p == NULL)
+		skip();
+	tell_left(p, 1, 1, false);
+	expect_txn(p, 1, 0);
+	tell_result(p, 1, TXN_KERNEL);
+	assert_int_equal(exit_status(p), 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -327,6 +436,10 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(test_walls, start, stop),
 	    cmocka_unit_test_setup_teardown(test_violation, start, stop),
 	    cmocka_unit_test_setup_teardown(test_unasked_result, start, stop),
+	    cmocka_unit_test_setup_teardown(test_cleanup, start_cleanup, stop),
+	    cmocka_unit_test_setup_teardown(test_cleanup_of_nothing, start_cleanup, stop),
+	    cmocka_unit_test_setup_teardown(test_cleanup_against_another, start_cleanup, stop),
+	    cmocka_unit_test_setup_teardown(test_cleanup_refused, start_cleanup, stop),
 	};
 
 	signal(SIGPIPE, SIG_IGN);

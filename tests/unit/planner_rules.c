@@ -59,8 +59,8 @@ static void test_static_chains(void **state)
 	assert_rules(w, "f:KUBE-EXTERNAL-SERVICES", "");
 	assert_rules(w, "6:f:KUBE-PROXY-FIREWALL", "");
 	assert_rules(w, "6:f:KUBE-SERVICES", "");
-	assert_int_equal(w->hooks[FAMILY_4], (1u << IPT_HOOK_COUNT) - 1);
-	assert_int_equal(w->hooks[FAMILY_6], (1u << IPT_HOOK_COUNT) - 1);
+	assert_int_equal(w->hooks[FAMILY_4], (1u << IPT_HOOK_LEFTOVERS) - 1);
+	assert_int_equal(w->hooks[FAMILY_6], (1u << IPT_HOOK_LEFTOVERS) - 1);
 	world_free(w);
 }
 

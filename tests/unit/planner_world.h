@@ -118,8 +118,9 @@ static inline const char *kernel_hook(void *arg, uint8_t family, unsigned number
 {
 	struct world *w = arg;
 
-	assert_true(on);
-	w->hooks[family] |= 1u << number;
+	assert_int_equal(on, number < IPT_HOOK_LEFTOVERS);
+	assert_true(((w->hooks[family] & 1u << number) != 0) != on);
+	w->hooks[family] ^= 1u << number;
 	w->hook_ops++;
 	return NULL;
 }

@@ -1,0 +1,277 @@
+"""--cleanup: what this and other kube-proxies left is gone, and everything else as it was before."""
+import os
+import subprocess
+import unittest
+
+from harness import BUILD, Node, service, sh, slice_of
+
+# What others have in the same tables: an administrator's chains, and the kubelet's, which are not
+# kube-proxy's whatever their names. {drop}: the kubelet's rules against martian packets, IPv4's only.
+OTHERS = """*mangle
+:KUBE-KUBELET-CANARY - [0:0]
+COMMIT
+*filter
+:KUBE-FIREWALL - [0:0]
+:KUBE-KUBELET-CANARY - [0:0]
+:KUBE-SVC-NOTAHASH - [0:0]
+:MINE - [0:0]
+-A INPUT -j KUBE-FIREWALL
+-A INPUT -p tcp -m tcp --dport 22 -m comment --comment "kubernetes service portals" -j ACCEPT
+-A FORWARD -m comment --comment "kubernetes forwarding rules" -j MINE
+-A OUTPUT -j KUBE-FIREWALL
+-A KUBE-FIREWALL -m mark --mark 0x8000/0x8000 -j DROP
+-A MINE -p udp -m udp --dport 53 -j RETURN
+COMMIT
+*nat
+:KUBE-KUBELET-CANARY - [0:0]
+:KUBE-MARK-DROP - [0:0]
+:MINE - [0:0]
+-A PREROUTING -j MINE
+-A POSTROUTING -p tcp -m tcp --dport 25 -j MASQUERADE
+-A KUBE-MARK-DROP -j MARK --set-xmark 0x8000/0x8000
+-A MINE -p tcp -m tcp --dport 9 -j RETURN
+COMMIT
+"""
+
+# As kube-proxy's iptables mode leaves them: hooks prepended, chains per service and endpoint.
+IPTABLES_MODE = """*filter
+:KUBE-EXTERNAL-SERVICES - [0:0]
+:KUBE-FORWARD - [0:0]
+:KUBE-NODEPORTS - [0:0]
+:KUBE-PROXY-CANARY - [0:0]
+:KUBE-PROXY-FIREWALL - [0:0]
+:KUBE-SERVICES - [0:0]
+-I INPUT -m conntrack --ctstate NEW -m comment --comment "kubernetes load balancer firewall" -j KUBE-PROXY-FIREWALL
+-I INPUT -m comment --comment "kubernetes health check service ports" -j KUBE-NODEPORTS
+-I INPUT -m conntrack --ctstate NEW -m comment --comment "kubernetes externally-visible service portals" -j KUBE-EXTERNAL-SERVICES
+-I FORWARD -m conntrack --ctstate NEW -m comment --comment "kubernetes load balancer firewall" -j KUBE-PROXY-FIREWALL
+-I FORWARD -m comment --comment "kubernetes forwarding rules" -j KUBE-FORWARD
+-I FORWARD -m conntrack --ctstate NEW -m comment --comment "kubernetes service portals" -j KUBE-SERVICES
+-I FORWARD -m conntrack --ctstate NEW -m comment --comment "kubernetes externally-visible service portals" -j KUBE-EXTERNAL-SERVICES
+-I OUTPUT -m conntrack --ctstate NEW -m comment --comment "kubernetes load balancer firewall" -j KUBE-PROXY-FIREWALL
+-I OUTPUT -m conntrack --ctstate NEW -m comment --comment "kubernetes service portals" -j KUBE-SERVICES
+-A KUBE-EXTERNAL-SERVICES -p tcp -m comment --comment "default/none has no endpoints" -m addrtype --dst-type LOCAL -m tcp --dport 30002 -j REJECT
+-A KUBE-FORWARD -m conntrack --ctstate INVALID -j DROP
+-A KUBE-FORWARD -m comment --comment "kubernetes forwarding rules" -m mark --mark 0x4000/0x4000 -j ACCEPT
+-A KUBE-FORWARD -m comment --comment "kubernetes forwarding conntrack rule" -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
+-A KUBE-NODEPORTS -p tcp -m comment --comment "default/web:http health check node port" -m tcp --dport 30003 -j ACCEPT
+COMMIT
+*nat
+:KUBE-EXT-LOLE4ISW44XBNF3G - [0:0]
+:KUBE-FW-LOLE4ISW44XBNF3G - [0:0]
+:KUBE-MARK-MASQ - [0:0]
+:KUBE-NODEPORTS - [0:0]
+:KUBE-POSTROUTING - [0:0]
+:KUBE-PROXY-CANARY - [0:0]
+:KUBE-SEP-MD6HSDFHS2AB5QIW - [0:0]
+:KUBE-SERVICES - [0:0]
+:KUBE-SVC-LOLE4ISW44XBNF3G - [0:0]
+:KUBE-SVL-LOLE4ISW44XBNF3G - [0:0]
+:KUBE-XLB-LOLE4ISW44XBNF3G - [0:0]
+-I PREROUTING -m comment --comment "kubernetes service portals" -j KUBE-SERVICES
+-I OUTPUT -m comment --comment "kubernetes service portals" -j KUBE-SERVICES
+-I POSTROUTING -m comment --comment "kubernetes postrouting rules" -j KUBE-POSTROUTING
+-A KUBE-SERVICES -p tcp -m comment --comment "default/web:http cluster IP" -m tcp --dport 80 -j KUBE-SVC-LOLE4ISW44XBNF3G
+-A KUBE-SERVICES -p tcp -m comment --comment "default/web:http loadbalancer IP" -m tcp --dport 80 -j KUBE-FW-LOLE4ISW44XBNF3G
+-A KUBE-SERVICES -m comment --comment "kubernetes service nodeports; NOTE: this must be the last rule in this chain" -m addrtype --dst-type LOCAL -j KUBE-NODEPORTS
+-A KUBE-NODEPORTS -p tcp -m comment --comment "default/web:http" -m tcp --dport 30001 -j KUBE-XLB-LOLE4ISW44XBNF3G
+-A KUBE-FW-LOLE4ISW44XBNF3G -m comment --comment "default/web:http loadbalancer IP" -j KUBE-XLB-LOLE4ISW44XBNF3G
+-A KUBE-FW-LOLE4ISW44XBNF3G -m comment --comment "default/web:http loadbalancer IP" -j KUBE-MARK-DROP
+-A KUBE-XLB-LOLE4ISW44XBNF3G -m comment --comment "masquerade LOCAL traffic for default/web:http LB IP" -m addrtype --src-type LOCAL -j KUBE-MARK-MASQ
+-A KUBE-XLB-LOLE4ISW44XBNF3G -m comment --comment "Balancing rule 0 for default/web:http" -j KUBE-SEP-MD6HSDFHS2AB5QIW
+-A KUBE-EXT-LOLE4ISW44XBNF3G -j KUBE-SVL-LOLE4ISW44XBNF3G
+-A KUBE-SVC-LOLE4ISW44XBNF3G -m comment --comment "default/web:http" -j KUBE-SEP-MD6HSDFHS2AB5QIW
+-A KUBE-SVL-LOLE4ISW44XBNF3G -m comment --comment "default/web:http" -j KUBE-SEP-MD6HSDFHS2AB5QIW
+-A KUBE-SEP-MD6HSDFHS2AB5QIW -p tcp -m comment --comment "default/web:http" -m recent --set --name KUBE-SEP-MD6HSDFHS2AB5QIW --rsource -m tcp -j DNAT --to-destination {endpoint}
+-A KUBE-MARK-MASQ -j MARK --set-xmark 0x4000/0x4000
+-A KUBE-POSTROUTING -m mark ! --mark 0x4000/0x4000 -j RETURN
+-A KUBE-POSTROUTING -j MARK --set-xmark 0x4000/0x0
+-A KUBE-POSTROUTING -m comment --comment "kubernetes service traffic requiring SNAT" -j MASQUERADE --random-fully
+COMMIT
+"""
+HOOK_OF_1_19 = """*filter
+-I INPUT -m conntrack --ctstate NEW -m comment --comment "kubernetes service portals" -j KUBE-SERVICES
+COMMIT
+"""
+IPVS_MODE = """*filter
+:KUBE-FORWARD - [0:0]
+:KUBE-IPVS-FILTER - [0:0]
+:KUBE-IPVS-OUT-FILTER - [0:0]
+:KUBE-NODE-PORT - [0:0]
+:KUBE-PROXY-FIREWALL - [0:0]
+:KUBE-SOURCE-RANGES-FIREWALL - [0:0]
+-I INPUT -m comment --comment "kubernetes ipvs access filter" -j KUBE-IPVS-FILTER
+-I INPUT -m comment --comment "kube-proxy firewall rules" -j KUBE-PROXY-FIREWALL
+-I INPUT -m comment --comment "kubernetes health check rules" -j KUBE-NODE-PORT
+-I FORWARD -m comment --comment "kube-proxy firewall rules" -j KUBE-PROXY-FIREWALL
+-I FORWARD -m comment --comment "kubernetes forwarding rules" -j KUBE-FORWARD
+-I OUTPUT -m comment --comment "kubernetes ipvs access filter" -j KUBE-IPVS-OUT-FILTER
+-A KUBE-PROXY-FIREWALL -j KUBE-SOURCE-RANGES-FIREWALL
+-A KUBE-SOURCE-RANGES-FIREWALL -j DROP
+-A KUBE-NODE-PORT -m comment --comment "Kubernetes health check node port" -j ACCEPT
+COMMIT
+*nat
+:KUBE-LOAD-BALANCER - [0:0]
+:KUBE-MARK-MASQ - [0:0]
+:KUBE-NODE-PORT - [0:0]
+:KUBE-POSTROUTING - [0:0]
+:KUBE-SERVICES - [0:0]
+-I PREROUTING -m comment --comment "kubernetes service portals" -j KUBE-SERVICES
+-I OUTPUT -m comment --comment "kubernetes service portals" -j KUBE-SERVICES
+-I POSTROUTING -m comment --comment "kubernetes postrouting rules" -j KUBE-POSTROUTING
+-A KUBE-SERVICES -m comment --comment "Kubernetes service lb portal" -j KUBE-LOAD-BALANCER
+-A KUBE-SERVICES -m addrtype --dst-type LOCAL -j KUBE-NODE-PORT
+-A KUBE-LOAD-BALANCER -j KUBE-MARK-MASQ
+-A KUBE-NODE-PORT -p tcp -j KUBE-MARK-MASQ
+-A KUBE-MARK-MASQ -j MARK --set-xmark 0x4000/0x4000
+-A KUBE-POSTROUTING -m comment --comment "kubernetes service traffic requiring SNAT" -j MASQUERADE
+COMMIT
+"""
+USERSPACE_MODE = """*filter
+:KUBE-NODEPORT-NON-LOCAL - [0:0]
+-I INPUT -m comment --comment "Ensure that non-local NodePort traffic can flow" -j KUBE-NODEPORT-NON-LOCAL
+COMMIT
+*nat
+:KUBE-NODEPORT-CONTAINER - [0:0]
+:KUBE-NODEPORT-HOST - [0:0]
+:KUBE-PORTALS-CONTAINER - [0:0]
+:KUBE-PORTALS-HOST - [0:0]
+-I PREROUTING -m comment --comment "handle ClusterIPs; NOTE: this must be before the NodePort rules" -j KUBE-PORTALS-CONTAINER
+-I OUTPUT -m comment --comment "handle ClusterIPs; NOTE: this must be before the NodePort rules" -j KUBE-PORTALS-HOST
+-A PREROUTING -m addrtype --dst-type LOCAL -m comment --comment "handle service NodePorts; NOTE: this must be the last rule in the chain" -j KUBE-NODEPORT-CONTAINER
+-A OUTPUT -m addrtype --dst-type LOCAL -m comment --comment "handle service NodePorts; NOTE: this must be the last rule in the chain" -j KUBE-NODEPORT-HOST
+-A KUBE-PORTALS-CONTAINER -p tcp -m comment --comment "default/web:http" -m tcp --dport 80 -j REDIRECT --to-ports 40001
+COMMIT
+"""
+
+
+class Cleanup(unittest.TestCase):
+    def setUp(self):
+        self.n = Node(pods=2).__enter__()
+        self.addCleanup(self.n.__exit__)
+
+    def restore(self, text):
+        """As iptables-restore --noflush takes it, in both families."""
+        for tool, endpoint in (("iptables-legacy-restore", "10.1.1.1:8080"),
+                               ("ip6tables-legacy-restore", "[fd00:1::1]:8080")):
+            sh("ip", "netns", "exec", self.n.node, tool, "--noflush",
+               input=text.replace("{endpoint}", endpoint))
+
+    def saved(self):
+        return self.n.save(4), self.n.save(6)
+
+    def cleanup(self, *flags, code=0):
+        """Returns what was logged and what was audited."""
+        audited = len(self.n.audited())
+        r = subprocess.run(["ip", "netns", "exec", self.n.node, os.path.join(BUILD, "kube-proxy"),
+                            "--cleanup", "--audit-log=" + self.n.audit, *flags], text=True,
+                           stdin=subprocess.DEVNULL, capture_output=True, timeout=60)
+        self.assertEqual(r.returncode, code, r.stderr)
+        self.assertEqual(r.stdout, "")
+        return r.stderr, self.n.audited()[audited:].splitlines()
+
+    def left_by(self, text):
+        """What is restored beside others' rules is gone afterwards, and theirs are as before."""
+        self.restore(OTHERS)
+        before = self.saved()
+        self.restore(text)
+        self.assertNotEqual(self.saved(), before)
+        log, audit = self.cleanup()
+        self.assertEqual(self.saved(), before)
+        self.assertEqual(len(audit), 1, audit)
+        self.assertIn("result ok", audit[0])
+        self.assertRegex(log, r"cleaned up: \d+ chains deleted, \d+ hooks removed")
+        log, audit = self.cleanup()
+        self.assertEqual(audit, [])
+        self.assertIn("cleaned up: there was nothing", log)
+        self.assertEqual(self.saved(), before)
+
+    def test_our_own(self):
+        """Every sort of chain there is; what an administrator had stays in its order."""
+        n = self.n
+        self.restore(OTHERS)
+        before = self.saved()
+        both = ["10.96.0.10", "fd00:96::10"]
+        n.start("--cluster-cidr=10.244.0.0/16,fd00:244::/32", "--manifest-path",
+                n.write("objects.json", [
+                    service("web", both, [("http", 80, "TCP"), ("dns", 53, "UDP")],
+                            type="LoadBalancer", sessionAffinity="ClientIP",
+                            externalTrafficPolicy="Local", healthCheckNodePort=30009,
+                            loadBalancerSourceRanges=["198.51.100.0/24", "2001:db8::/32"],
+                            externalIPs=["203.0.113.1", "2001:db8:9::1"]),
+                    service("none", ["10.96.0.11", "fd00:96::11"], [("http", 80, "TCP")]),
+                    slice_of("web", [n.pod_ip(0), n.pod_ip(1)],
+                             [("http", Node.PORT, "TCP"), ("dns", Node.PORT, "UDP")]),
+                    slice_of("web", [n.pod_ip(0, 6)],
+                             [("http", Node.PORT, "TCP"), ("dns", Node.PORT, "UDP")])]))
+        self.assertTrue(n.ask(n.client, both[0], 80).startswith("pod"))
+        self.assertTrue(n.ask(n.client, both[1], 80).startswith("pod"))
+        self.assertEqual(n.stop(), 0)
+        self.assertNotEqual(self.saved()[0], before[0])
+        self.assertNotEqual(self.saved()[1], before[1])
+        log, audit = self.cleanup()
+        self.assertEqual(self.saved(), before)
+        self.assertEqual(len(audit), 1, audit)
+        self.assertNotIn("E11", log)
+        self.assertEqual(self.cleanup()[1], [])
+
+    def test_of_iptables_mode(self):
+        self.left_by(IPTABLES_MODE + HOOK_OF_1_19)
+
+    def test_of_ipvs_mode(self):
+        """Of iptables; what it has beside, which waits for this proxy's own, is not touched."""
+        self.left_by(IPVS_MODE)
+
+    def test_of_userspace_mode(self):
+        self.left_by(USERSPACE_MODE)
+
+    def test_of_every_mode_one_after_another(self):
+        self.left_by(IPTABLES_MODE + HOOK_OF_1_19 + IPVS_MODE + USERSPACE_MODE)
+
+    def test_a_start_takes_other_modes_away(self):
+        """Without --cleanup: what is not iptables mode's of today is gone after the first sync."""
+        n = self.n
+        path = n.write("objects.json", [service("web", ["10.96.0.10"], [("http", 80, "TCP")]),
+                                        slice_of("web", [n.pod_ip(0)], [("http", Node.PORT, "TCP")])])
+        self.restore(OTHERS)
+        n.start("--manifest-path", path)
+        self.assertEqual(n.stop(), 0)
+        want = self.saved()
+        self.restore(IPTABLES_MODE + HOOK_OF_1_19 + IPVS_MODE + USERSPACE_MODE)
+        n.start("--manifest-path", path)
+        # as sets: the hooks that both have stand there twice
+        self.assertEqual([set(text.splitlines()) for text in self.saved()],
+                         [set(text.splitlines()) for text in want])
+        self.assertTrue(n.ask(n.client, "10.96.0.10", 80).startswith("pod"))
+
+    def test_what_cannot_be_reached(self):
+        """No apiserver, no file, and nothing there to begin with: nothing is needed, or written."""
+        self.restore("*filter\nCOMMIT\n*nat\nCOMMIT\n")
+        before = self.saved()
+        log, audit = self.cleanup("--kubeconfig=/nonexistent/kubeconfig", "--cleanup-ipvs")
+        self.assertEqual((self.saved(), audit), (before, []))
+        self.assertIn("cleaned up: there was nothing", log)
+
+    def test_a_chain_in_use(self):
+        """A foreign rule still jumps to one of ours: it is emptied, stays, and is named."""
+        self.restore(OTHERS)
+        self.restore(IPTABLES_MODE)
+        self.restore("*nat\n-A MINE -p tcp -m tcp --dport 99 -j KUBE-MARK-MASQ\nCOMMIT\n")
+        log, _ = self.cleanup()
+        for family, text in (("IPv4", self.n.save(4)), ("IPv6", self.n.save(6))):
+            self.assertIn("KUBE-MARK-MASQ of %s nat stays, empty" % family, log)
+            self.assertIn("-A MINE -p tcp -m tcp --dport 99 -j KUBE-MARK-MASQ", text)
+            self.assertNotIn("-A KUBE-MARK-MASQ", text)
+            self.assertNotIn("KUBE-SERVICES", text)
+        before = self.saved()
+        _, audit = self.cleanup()
+        self.assertEqual(self.saved(), before)
+        self.assertEqual([line.split("result ")[1] for line in audit], ["unchanged"])
+        for tool in ("iptables-legacy", "ip6tables-legacy"):
+            sh("ip", "netns", "exec", self.n.node, tool, "-t", "nat", "-F", "MINE")
+        self.cleanup()
+        self.assertNotIn("KUBE-MARK-MASQ", "".join(self.saved()))
+
+
+if __name__ == "__main__":
+    unittest.main()
