@@ -41,7 +41,7 @@ LIBS_common   := -lseccomp -lbsd
 LIBS_ipc      := -lmsgpackc
 LIBS_applier  := -lip4tc -lip6tc -lcap
 LIBS_planner  := -levent_core -lmd
-LIBS_watcher  := -levent_core -lcurl -ljansson -lyaml -lmd
+LIBS_watcher  := -levent_core -lcurl -lcrypto -ljansson -lyaml -lmd
 LIBS_listener := -levent_core -levent_extra
 
 objs = $(patsubst %.c,$(BUILD)/%.o,$(filter-out %/main.c,$(wildcard $(1)/*.c)))

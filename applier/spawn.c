@@ -137,9 +137,13 @@ static void limit(void)
 static _Noreturn void execute(
     const char *program, char *const argv[], const struct user *user, pid_t parent)
 {
-	static const char *const kept[] = {
-	    "TZ", "KUBERNETES_SERVICE_HOST", "KUBERNETES_SERVICE_PORT"};
+	enum { KEPT_BY_ALL = 3 };
+	/* A proxy's URL may have a password, so the proxy's go to the watcher alone. */
+	static const char *const kept[] = {"TZ", "KUBERNETES_SERVICE_HOST",
+	    "KUBERNETES_SERVICE_PORT", "HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy",
+	    "NO_PROXY", "no_proxy"};
 	char *env[sizeof(kept) / sizeof(kept[0]) + 1];
+	size_t known = sizeof(kept) / sizeof(kept[0]);
 	int n = 0, fd = program_open(program);
 	sigset_t none;
 
@@ -154,7 +158,9 @@ static _Noreturn void execute(
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
 		fatal(EXIT_FAILED, "no_new_privs: %s", strerror(errno));
 	die_with_parent(parent);
-	for (size_t i = 0; i < sizeof(kept) / sizeof(kept[0]); i++) {
+	if (strcmp(program, "kube-proxy-watcher") != 0)
+		known = KEPT_BY_ALL;
+	for (size_t i = 0; i < known; i++) {
 		const char *value = getenv(kept[i]);
 
 		if (value != NULL && asprintf(&env[n], "%s=%s", kept[i], value) >= 0)

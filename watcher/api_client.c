@@ -4,78 +4,49 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "common/log.h"
-#include "watcher/api_event.h"
 #include "watcher/api_request.h"
 
-#define OK_STATUS 200
+#define HTTP_UNAUTHORIZED 401
+#define API_QPS_MILLI	  5000 /* upstream's defaults */
+#define API_BURST	  10
 
-/* What a person can do about a failure of the connection. */
-static const struct {
-	CURLcode code;
-	const char *hint;
-} hints[] = {
-    {CURLE_COULDNT_RESOLVE_HOST, "check the server's name in the kubeconfig, and the resolver"},
-    {CURLE_PEER_FAILED_VERIFICATION,
-	"check certificate-authority and server (or tls-server-name) in the kubeconfig"},
-    {CURLE_SSL_CACERT_BADFILE, "certificate-authority(-data) is not a PEM certificate"},
-    {CURLE_SSL_CERTPROBLEM,
-	"client-certificate(-data) and client-key(-data) must be a matching PEM pair"},
-};
+uint64_t api_now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
 
 static void request_free(struct api_request *r)
 {
+	if (r->turn != NULL)
+		event_free(r->turn);
 	if (r->stall != NULL)
 		event_free(r->stall);
 	if (r->easy != NULL)
 		curl_easy_cleanup(r->easy);
+	free(r->url);
 	free(r);
 }
 
 /* --- a request's end --- */
 
-static void describe_transport(struct api_result *res, const struct api_request *r, CURLcode code)
-{
-	const char *text = r->curl_error[0] != '\0' ? r->curl_error : curl_easy_strerror(code);
-
-	snprintf(res->error, sizeof(res->error), "%s", text);
-	for (size_t i = 0; i < sizeof(hints) / sizeof(hints[0]); i++) {
-		size_t len = strlen(res->error);
-
-		if (hints[i].code == code)
-			snprintf(res->error + len, sizeof(res->error) - len, "; %s", hints[i].hint);
-	}
-}
-
-static void describe_status(struct api_result *res, const struct api_request *r)
-{
-	char message[256];
-	curl_off_t wait = 0;
-
-	api_status_message(r->body, r->body_len, message, sizeof(message));
-	snprintf(res->error, sizeof(res->error), "HTTP %ld%s%s", r->status,
-	    message[0] != '\0' ? ": " : "", message);
-	if (curl_easy_getinfo(r->easy, CURLINFO_RETRY_AFTER, &wait) == CURLE_OK && wait > 0)
-		res->retry_after = wait < 3600 ? (unsigned)wait : 3600;
-}
-
 /* Ends R, which libcurl is done with or is made to be, and tells its owner. */
 static void finish(struct api_request *r, CURLcode code)
 {
 	struct api_client *c = r->client;
-	struct api_result res = {.status = r->status};
+	struct api_result res;
 
-	curl_multi_remove_handle(c->multi, r->easy);
-	if (r->why[0] != '\0')
-		snprintf(res.error, sizeof(res.error), "%s", r->why);
-	else if (r->status != 0 && r->status != OK_STATUS)
-		describe_status(&res, r);
-	else if (code != CURLE_OK)
-		describe_transport(&res, r, code);
-	else
-		res.complete = true;
+	api_response_result(r, code, &res);
+	if (r->easy != NULL)
+		curl_multi_remove_handle(c->multi, r->easy);
 	c->suspect = code != CURLE_OK && r->why[0] == '\0';
+	if (res.status == 0 || res.status == HTTP_UNAUTHORIZED)
+		credentials_doubt(c->credentials); /* for the next try */
 	r->handler->done(r->arg, &res);
 	request_free(r);
 }
@@ -107,101 +78,78 @@ static void on_stall(evutil_socket_t fd, short what, void *arg)
 	finish(r, CURLE_OPERATION_TIMEDOUT);
 }
 
-static void stall_restart(struct api_request *r)
+void api_request_wait(struct api_request *r)
 {
 	event_add(r->stall, &(struct timeval){.tv_sec = API_STALL_SECONDS});
 }
 
-/* --- a response --- */
-
-static size_t on_header(char *bytes, size_t size, size_t n, void *arg)
+void api_request_answered(struct api_request *r)
 {
-	struct api_request *r = arg;
-	long status = 0;
-
-	/* The empty line ends a head; 1xx heads come before the response's own, trailers after. */
-	if (n > 2 || bytes[0] != '\r' || r->status != 0)
-		return size * n;
-	curl_easy_getinfo(r->easy, CURLINFO_RESPONSE_CODE, &status);
-	if (status < OK_STATUS)
-		return size * n;
-	r->status = status;
-	if (r->list || status != OK_STATUS)
-		stall_restart(r);
+	if (r->list || r->status != OK_STATUS)
+		api_request_wait(r);
 	else
 		event_del(r->stall);
 	r->client->suspect = false;
-	if (status == OK_STATUS)
-		r->handler->start(r->arg);
-	return size * n;
 }
 
-static size_t on_body(char *bytes, size_t size, size_t n, void *arg)
-{
-	struct api_request *r = arg;
-	size_t len = size * n;
-	const char *why;
+/* --- a request's beginning --- */
 
-	if (r->status != OK_STATUS) {
-		size_t room = sizeof(r->body) - r->body_len;
-		size_t take = len < room ? len : room;
-
-		memcpy(r->body + r->body_len, bytes, take);
-		r->body_len += take;
-		/* Beyond that it is nothing we would show; the status says enough. */
-		return take;
-	}
-	why = r->handler->data(r->arg, bytes, len);
-	if (why != NULL) {
-		snprintf(r->why, sizeof(r->why), "%s", why);
-		return CURL_WRITEFUNC_ERROR;
-	}
-	if (r->list)
-		stall_restart(r);
-	return len;
-}
-
-static int request_start(struct api_request *r, const char *url, unsigned deadline)
+/* 0, or -1 without memory. */
+static int request_start(struct api_request *r)
 {
 	struct api_client *c = r->client;
 
 	r->easy = curl_easy_init();
-	r->stall = evtimer_new(c->base, on_stall, r);
-	if (r->easy == NULL || r->stall == NULL)
+	if (r->easy == NULL)
 		return -1;
 	curl_easy_setopt(r->easy, CURLOPT_PRIVATE, r);
-	curl_easy_setopt(r->easy, CURLOPT_ERRORBUFFER, r->curl_error);
-	curl_easy_setopt(r->easy, CURLOPT_HEADERFUNCTION, on_header);
-	curl_easy_setopt(r->easy, CURLOPT_HEADERDATA, r);
-	curl_easy_setopt(r->easy, CURLOPT_WRITEFUNCTION, on_body);
-	curl_easy_setopt(r->easy, CURLOPT_WRITEDATA, r);
-	if (api_request_options(c, r->easy, url, deadline) != 0 ||
+	api_response_options(r);
+	if (api_request_options(c, r->easy, r->url, r->deadline) != 0 ||
 	    curl_multi_add_handle(c->multi, r->easy) != CURLM_OK)
 		return -1;
-	stall_restart(r);
+	r->begun_ms = api_now_ms();
+	api_request_wait(r);
 	return 0;
 }
 
-int api_get(struct api_client *c, const char *path, unsigned deadline,
+static void on_turn(evutil_socket_t fd, short what, void *arg)
+{
+	struct api_request *r = arg;
+	const char *missing = credentials_missing(r->client->credentials);
+
+	(void)fd;
+	(void)what;
+	if (missing != NULL)
+		snprintf(r->why, sizeof(r->why), "%s, as said above", missing);
+	else if (request_start(r) != 0)
+		snprintf(r->why, sizeof(r->why), "out of memory");
+	if (r->why[0] != '\0')
+		finish(r, CURLE_FAILED_INIT);
+}
+
+int api_get(struct api_client *c, const char *path, unsigned deadline, bool more,
     const struct api_handler *handler, void *arg)
 {
 	struct api_request *r = calloc(1, sizeof(*r));
-	char *url = NULL;
-	int rc = -1;
+	uint64_t wait;
 
 	if (r == NULL)
 		return -1;
 	r->client = c;
 	r->handler = handler;
 	r->arg = arg;
+	r->deadline = deadline;
 	r->list = deadline == 0;
-	if (asprintf(&url, "%s%s", c->url, path) >= 0) {
-		rc = request_start(r, url, deadline);
-		free(url);
-	}
-	if (rc != 0)
+	r->turn = evtimer_new(c->base, on_turn, r);
+	r->stall = evtimer_new(c->base, on_stall, r);
+	if (r->turn == NULL || r->stall == NULL || asprintf(&r->url, "%s%s", c->url, path) < 0) {
 		request_free(r);
-	return rc;
+		return -1;
+	}
+	wait = more ? 0 : api_bucket_take(&c->bucket, api_now_ms());
+	event_add(r->turn, &(struct timeval){.tv_sec = (time_t)(wait / 1000),
+			       .tv_usec = (suseconds_t)(wait % 1000 * 1000)});
+	return 0;
 }
 
 /* --- libcurl on libevent --- */
@@ -268,6 +216,7 @@ static void client_free(struct api_client *c)
 		curl_multi_cleanup(c->multi);
 	if (c->timer != NULL)
 		event_free(c->timer);
+	credentials_free(c->credentials);
 	curl_slist_free_all(c->headers);
 	curl_slist_free_all(c->connect_to);
 	free(c->url);
@@ -288,7 +237,10 @@ struct api_client *api_client_new(struct event_base *base, const struct api_acce
 	c->access = access;
 	c->timer = evtimer_new(base, on_timer, c);
 	c->multi = curl_multi_init();
-	if (c->timer == NULL || c->multi == NULL || api_request_prepare(c) != 0) {
+	c->credentials = credentials_new(base, access, NULL, NULL);
+	c->bucket = (struct api_bucket){.qps_milli = API_QPS_MILLI, .burst = API_BURST};
+	if (c->timer == NULL || c->multi == NULL || c->credentials == NULL ||
+	    api_request_prepare(c) != 0) {
 		client_free(c);
 		return NULL;
 	}

@@ -37,17 +37,18 @@ struct api_handler {
 };
 
 /*
- * Lives as long as the process; so must ACCESS, whose files are known to be readable. NULL after
- * logging a URL that is none.
+ * Lives as long as the process; so must ACCESS, whose files it follows. NULL after logging a
+ * URL that is none.
  */
 struct api_client *api_client_new(struct event_base *base, const struct api_access *access);
 
 /*
  * Asks for PATH (with its query). DEADLINE, in seconds, is a watch's: it ends no later, and its
- * server may be silent after the response has begun; 0 for a list. 0, or -1 without memory; then no
- * callback is made.
+ * server may be silent after the response has begun; 0 for a list. The request waits for its turn
+ * (--kube-api-qps), but with MORE, a further page: upstream asks for a list of any length at once,
+ * and a cluster's pages would take minutes. 0, or -1 without memory; then no callback is made.
  */
-int api_get(struct api_client *c, const char *path, unsigned deadline,
+int api_get(struct api_client *c, const char *path, unsigned deadline, bool more,
     const struct api_handler *handler, void *arg);
 
 #endif

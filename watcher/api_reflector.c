@@ -240,7 +240,8 @@ static void list_page(struct api_reflector *r)
 	api_list_clear(&r->page);
 	r->page.fn = on_item;
 	r->page.arg = r;
-	rc = path != NULL ? api_get(r->client, path, 0, &list_handler, r) : -1;
+	rc = path != NULL ? api_get(r->client, path, 0, r->continue_token != NULL, &list_handler, r)
+			  : -1;
 	free(path);
 	if (rc != 0) {
 		log_error("%s: no memory for a request; trying again", r->resource->name);
@@ -362,7 +363,8 @@ static void watch(struct api_reflector *r)
 	r->why[0] = '\0';
 	r->expired = false;
 	if (path != NULL)
-		rc = api_get(r->client, path, seconds + WATCH_GRACE_SECONDS, &watch_handler, r);
+		rc = api_get(
+		    r->client, path, seconds + WATCH_GRACE_SECONDS, false, &watch_handler, r);
 	free(path);
 	if (rc != 0) {
 		log_error("%s: no memory for a request; trying again", r->resource->name);

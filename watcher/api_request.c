@@ -1,108 +1,97 @@
 /* What every request looks like: where to, who we are, whom we believe. */
 #include "watcher/api_request.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "common/log.h"
+#include "watcher/proxy.h"
 
-#define TOKEN_MAX (64 * 1024)
-
-/* A blob for libcurl that points at our text; libcurl copies it. */
-static struct curl_blob blob(char *text)
+/* Token and password go over TLS only. */
+static CURLcode set_identity(const struct api_client *c, CURL *easy)
 {
-	return (struct curl_blob){.data = text, .len = strlen(text), .flags = CURL_BLOB_COPY};
-}
-
-/*
- * Reads the token file anew, as it is rotated (a projected token every hour). An allocated string,
- * or NULL after logging.
- */
-static char *read_token(const char *path)
-{
-	char *token = NULL;
-	ssize_t n = -1;
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-
-	if (fd >= 0) {
-		token = malloc(TOKEN_MAX);
-		n = token != NULL ? read(fd, token, TOKEN_MAX - 1) : -1;
-		close(fd);
-	}
-	if (n < 0) {
-		log_error("token file %s: %s; asking without a token", path, strerror(errno));
-		free(token);
-		return NULL;
-	}
-	token[n] = '\0';
-	token[strcspn(token, "\r\n \t")] = '\0'; /* a header's value ends at the line's end */
-	if (token[0] == '\0') {
-		log_error("token file %s is empty; asking without a token", path);
-		free(token);
-		return NULL;
-	}
-	return token;
-}
-
-/* The token goes over TLS only. */
-static CURLcode set_token(const struct api_client *c, CURL *easy)
-{
-	const struct api_access *a = c->access;
-	char *fresh = NULL;
-	const char *token = a->token;
+	const char *token = credentials_now(c->credentials)->token;
 	CURLcode rc = CURLE_OK;
 
 	if (!c->tls)
 		return CURLE_OK;
-	if (a->token_file != NULL)
-		token = fresh = read_token(a->token_file);
 	if (token != NULL) {
 		curl_easy_setopt(easy, CURLOPT_HTTPAUTH, CURLAUTH_BEARER);
 		rc = curl_easy_setopt(easy, CURLOPT_XOAUTH2_BEARER, token);
+	} else if (c->access->username != NULL || c->access->password != NULL) {
+		curl_easy_setopt(easy, CURLOPT_HTTPAUTH, CURLAUTH_BASIC);
+		rc = curl_easy_setopt(
+		    easy, CURLOPT_USERNAME, c->access->username != NULL ? c->access->username : "");
+		if (rc == CURLE_OK)
+			rc = curl_easy_setopt(easy, CURLOPT_PASSWORD,
+			    c->access->password != NULL ? c->access->password : "");
 	}
-	if (fresh != NULL)
-		freezero(fresh, strlen(fresh));
 	return rc;
 }
 
+/* TEXT as a blob, which libcurl copies; OPTION stays as it is without one. */
 static CURLcode set_blob(CURL *easy, CURLoption option, char *text)
 {
-	struct curl_blob b = blob(text);
+	struct curl_blob b = {.data = text, .flags = CURL_BLOB_COPY};
 
+	if (text == NULL)
+		return CURLE_OK;
+	b.len = strlen(text);
 	return curl_easy_setopt(easy, option, &b);
 }
 
-static CURLcode set_tls(CURL *easy, const struct api_access *a)
+/*
+ * Whom we believe and who we are. libcurl takes no connection for a request whose certificates are
+ * others than those it was made with, so new ones make a new connection. (Given a file's name
+ * instead it would keep the authorities for a day.)
+ */
+static CURLcode set_tls(const struct api_client *c, CURL *easy)
 {
-	CURLcode rc = CURLE_OK;
-	long verify = a->insecure_skip_tls_verify ? 0 : 1;
+	const struct secrets *s = credentials_now(c->credentials);
+	long verify = c->access->insecure_skip_tls_verify ? 0 : 1;
+	CURLcode rc;
 
 	curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
 	curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, verify);
 	curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 2 * verify);
-	if (a->ca_data != NULL || a->ca_file != NULL)
+	if (s->ca != NULL) {
 		/* Or libcurl would believe the system's authorities besides. */
 		curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
-	if (a->ca_data != NULL)
-		rc = set_blob(easy, CURLOPT_CAINFO_BLOB, a->ca_data);
-	else if (a->ca_file != NULL)
-		rc = curl_easy_setopt(easy, CURLOPT_CAINFO, a->ca_file);
-	if (rc == CURLE_OK && a->cert_data != NULL)
-		rc = set_blob(easy, CURLOPT_SSLCERT_BLOB, a->cert_data);
-	else if (rc == CURLE_OK && a->cert_file != NULL)
-		rc = curl_easy_setopt(easy, CURLOPT_SSLCERT, a->cert_file);
-	if (rc == CURLE_OK && a->key_data != NULL)
-		rc = set_blob(easy, CURLOPT_SSLKEY_BLOB, a->key_data);
-	else if (rc == CURLE_OK && a->key_file != NULL)
-		rc = curl_easy_setopt(easy, CURLOPT_SSLKEY, a->key_file);
+		curl_easy_setopt(easy, CURLOPT_CAINFO, NULL);
+	}
+	rc = set_blob(easy, CURLOPT_CAINFO_BLOB, s->ca);
+	if (rc == CURLE_OK)
+		rc = set_blob(easy, CURLOPT_SSLCERT_BLOB, s->cert);
+	if (rc == CURLE_OK)
+		rc = set_blob(easy, CURLOPT_SSLKEY_BLOB, s->key);
 	return rc;
+}
+
+/*
+ * The proxy, or none: never one that libcurl finds itself. A proxy with TLS is verified as upstream
+ * does it, by the cluster's authority; it gets neither token nor client certificate.
+ */
+static CURLcode set_proxy(const struct api_client *c, CURL *easy)
+{
+	const struct secrets *s = credentials_now(c->credentials);
+	const char *proxy = c->access->proxy != NULL ? c->access->proxy : "";
+	long verify = c->access->insecure_skip_tls_verify ? 0 : 1;
+
+	curl_easy_setopt(easy, CURLOPT_NOPROXY, "");
+	curl_easy_setopt(easy, CURLOPT_HEADEROPT, (long)CURLHEADER_SEPARATE);
+	curl_easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
+	curl_easy_setopt(easy, CURLOPT_PROXY_SSL_VERIFYPEER, verify);
+	curl_easy_setopt(easy, CURLOPT_PROXY_SSL_VERIFYHOST, 2 * verify);
+	if (s->ca != NULL) {
+		curl_easy_setopt(easy, CURLOPT_PROXY_CAPATH, NULL);
+		curl_easy_setopt(easy, CURLOPT_PROXY_CAINFO, NULL);
+		(void)set_blob(easy, CURLOPT_PROXY_CAINFO_BLOB, s->ca);
+	}
+	return curl_easy_setopt(easy, CURLOPT_PROXY, proxy);
 }
 
 /*
@@ -137,8 +126,8 @@ int api_request_options(const struct api_client *c, CURL *easy, const char *url,
 	curl_easy_setopt(easy, CURLOPT_PIPEWAIT, 1L);
 	curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, c->suspect ? 1L : 0L);
 	curl_easy_setopt(easy, CURLOPT_CONNECT_TO, c->connect_to);
-	if (curl_easy_setopt(easy, CURLOPT_URL, url) != CURLE_OK ||
-	    set_tls(easy, c->access) != CURLE_OK || set_token(c, easy) != CURLE_OK)
+	if (curl_easy_setopt(easy, CURLOPT_URL, url) != CURLE_OK || set_tls(c, easy) != CURLE_OK ||
+	    set_identity(c, easy) != CURLE_OK || set_proxy(c, easy) != CURLE_OK)
 		return -1;
 	return 0;
 }
@@ -191,6 +180,27 @@ static int set_tls_name(struct api_client *c, CURLU *u)
 	return rc;
 }
 
+/* What somebody should know about how we reach the server. */
+static void say_dangers(const struct api_client *c)
+{
+	const struct api_access *a = c->access;
+	char proxy[256];
+
+	if (!c->tls && (a->token != NULL || a->token_file != NULL))
+		log_warn(
+		    "apiserver %s is without TLS: the token is not sent; use https", a->server);
+	if (!c->tls && a->password != NULL)
+		log_warn(
+		    "apiserver %s is without TLS: the password is not sent; use https", a->server);
+	if (c->tls && a->insecure_skip_tls_verify)
+		log_warn("apiserver %s: insecure-skip-tls-verify: whoever answers there is "
+			 "believed and gets the credentials; give certificate-authority instead",
+		    a->server);
+	if (a->proxy != NULL)
+		log_info("apiserver %s: by the proxy %s", a->server,
+		    proxy_public(a->proxy, proxy, sizeof(proxy)));
+}
+
 static int prepare_url(struct api_client *c, CURLU *u)
 {
 	const struct api_access *a = c->access;
@@ -209,9 +219,7 @@ static int prepare_url(struct api_client *c, CURLU *u)
 	}
 	c->tls = strcmp(scheme, "https") == 0;
 	curl_free(scheme);
-	if (!c->tls && (a->token != NULL || a->token_file != NULL))
-		log_warn(
-		    "apiserver %s is without TLS: the token is not sent; use https", a->server);
+	say_dangers(c);
 	if (!c->tls || a->tls_server_name == NULL || set_tls_name(c, u) == 0)
 		rc = curl_url_get(u, CURLUPART_URL, &url, 0) == CURLUE_OK ? 0 : -1;
 	if (rc == 0) {

@@ -4,16 +4,21 @@
 
 #include <curl/curl.h>
 
+#include "watcher/api_bucket.h"
 #include "watcher/api_client.h"
+#include "watcher/credentials.h"
 
+#define OK_STATUS      200
 #define ERROR_BODY_MAX 4096 /* of an error response: a Status has a few hundred bytes */
 
 struct api_client {
 	struct event_base *base;
 	const struct api_access *access;
+	struct credentials *credentials;
 	CURLM *multi;
 	struct event *timer; /* libcurl's one timer */
-	char *url;	     /* of the server; its host is the TLS name if that differs */
+	struct api_bucket bucket;
+	char *url; /* of the server; its host is the TLS name if that differs */
 	struct curl_slist *headers;
 	struct curl_slist *connect_to; /* NULL, or where the host in the URL really is */
 	bool tls;
@@ -26,19 +31,46 @@ struct api_request {
 	struct api_client *client;
 	const struct api_handler *handler;
 	void *arg;
+	char *url;
+	unsigned deadline; /* seconds; 0: a list's */
 	CURL *easy;
+	struct event *turn; /* it waits for this before it begins */
 	struct event *stall;
-	bool list;   /* the stall timer runs to the body's end, not only to its beginning */
+	bool list; /* the stall timer runs to the body's end, not only to its beginning */
+
+	uint64_t begun_ms;
 	long status; /* known once the response has begun */
+	size_t head_len;
+	uint64_t received; /* of the body */
 	char curl_error[CURL_ERROR_SIZE];
-	char why[256]; /* the handler ended it */
+	char why[256]; /* the handler, or we, ended it */
 	size_t body_len;
 	char body[ERROR_BODY_MAX]; /* of a response other than 200 */
 };
+
+/* --- api_client.c --- */
+
+/* Milliseconds of a clock that no change of the date moves. */
+uint64_t api_now_ms(void);
+/* The response has begun. */
+void api_request_answered(struct api_request *r);
+/* From now on the server has API_STALL_SECONDS to say something. */
+void api_request_wait(struct api_request *r);
+
+/* --- api_request.c --- */
 
 /* Fills C's url, headers and connect_to from its access. 0, or -1 after logging. */
 int api_request_prepare(struct api_client *c);
 /* Sets EASY up for URL, everything but the callbacks. 0, or -1 without memory. */
 int api_request_options(const struct api_client *c, CURL *easy, const char *url, unsigned deadline);
+
+/* --- api_response.c --- */
+
+/* Makes R's easy handle call us with the response. */
+void api_response_options(struct api_request *r);
+/* Has a list that brought BYTES in MS been too slow to be waited for? Pure. */
+bool api_response_drips(uint64_t bytes, uint64_t ms);
+/* Fills RES with R's end, which libcurl calls CODE. */
+void api_response_result(const struct api_request *r, CURLcode code, struct api_result *res);
 
 #endif

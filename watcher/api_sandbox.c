@@ -53,6 +53,8 @@ const struct sandbox_rule api_syscalls[] = {
     ALLOW(fstat),
     ALLOW(lseek),
     ALLOW(pread64),
+    ALLOW(readlink), /* realpath(3) */
+    ALLOW(inotify_add_watch),
     ALLOW(access),
     ALLOW(faccessat),
     ALLOW_IF(fcntl, 1, F_GETFL),

@@ -9,7 +9,9 @@
 #include <unistd.h>
 
 #include "common/log.h"
+#include "watcher/base64.h"
 #include "watcher/file.h"
+#include "watcher/proxy.h"
 #include "watcher/yaml.h"
 
 #define FILE_SIZE_MAX	(4u * 1024 * 1024) /* of a kubeconfig, and what it names */
@@ -59,47 +61,6 @@ const char *api_url_check(const char *url)
 
 /* --- values --- */
 
-static int base64_digit(char c)
-{
-	static const char digits[] =
-	    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-	const char *p = c == '\0' ? NULL : strchr(digits, c);
-
-	return p == NULL ? -1 : (int)(p - digits);
-}
-
-/* RFC 4648 with padding; line breaks are skipped. A NUL-terminated copy, or NULL. */
-static char *base64_decode(const char *text)
-{
-	char *out = malloc(strlen(text) / 4 * 3 + 4);
-	size_t n = 0, digits = 0;
-	uint32_t bits = 0;
-
-	if (out == NULL)
-		return NULL;
-	for (; *text != '\0' && *text != '='; text++) {
-		int digit = base64_digit(*text);
-
-		if (*text == '\n' || *text == '\r')
-			continue;
-		if (digit < 0)
-			goto bad;
-		bits = bits << 6 | (uint32_t)digit;
-		if (digits++ % 4 != 0)
-			out[n++] = (char)(uint8_t)(bits >> (6 - 2 * ((digits - 1) % 4)));
-	}
-	for (; *text == '=' || *text == '\n' || *text == '\r'; text++)
-		digits += *text == '=';
-	if (*text != '\0' || digits % 4 != 0)
-		goto bad;
-	out[n] = '\0';
-	return out;
-bad:
-	explicit_bzero(out, n);
-	free(out);
-	return NULL;
-}
-
 static void wipe(char *secret)
 {
 	if (secret != NULL)
@@ -119,7 +80,7 @@ static char *resolve(const struct kubeconfig *k, const char *path)
 	return asprintf(&whole, "%.*s%s", dir, k->path, path) < 0 ? NULL : whole;
 }
 
-enum value_kind { VALUE_TEXT, VALUE_FILE, VALUE_PEM, VALUE_BOOL, VALUE_REFUSED };
+enum value_kind { VALUE_TEXT, VALUE_FILE, VALUE_PEM, VALUE_PROXY, VALUE_BOOL, VALUE_REFUSED };
 
 struct value {
 	const char *key;
@@ -135,11 +96,12 @@ static const struct value cluster_values[] = {
     {"tls-server-name", VALUE_TEXT, offsetof(struct api_access, tls_server_name), NULL},
     {"insecure-skip-tls-verify", VALUE_BOOL, offsetof(struct api_access, insecure_skip_tls_verify),
 	NULL},
-    {"proxy-url", VALUE_REFUSED, 0, "give a server that can be reached without a proxy"},
+    {"proxy-url", VALUE_PROXY, offsetof(struct api_access, proxy), NULL},
     {NULL, VALUE_TEXT, 0, NULL},
 };
 
 #define CREDENTIALS "use a client certificate, a token or a tokenFile"
+#define NO_ROLES    "give the credentials of the identity itself"
 
 static const struct value user_values[] = {
     {"client-certificate", VALUE_FILE, offsetof(struct api_access, cert_file), NULL},
@@ -150,9 +112,12 @@ static const struct value user_values[] = {
     {"tokenFile", VALUE_FILE, offsetof(struct api_access, token_file), NULL},
     {"exec", VALUE_REFUSED, 0, "the watcher runs no programs; " CREDENTIALS},
     {"auth-provider", VALUE_REFUSED, 0, CREDENTIALS},
-    {"username", VALUE_REFUSED, 0, CREDENTIALS},
-    {"password", VALUE_REFUSED, 0, CREDENTIALS},
-    {"as", VALUE_REFUSED, 0, "give the credentials of the identity itself"},
+    {"username", VALUE_TEXT, offsetof(struct api_access, username), NULL},
+    {"password", VALUE_TEXT, offsetof(struct api_access, password), NULL},
+    {"as", VALUE_REFUSED, 0, NO_ROLES},
+    {"as-uid", VALUE_REFUSED, 0, NO_ROLES},
+    {"as-groups", VALUE_REFUSED, 0, NO_ROLES},
+    {"as-user-extra", VALUE_REFUSED, 0, NO_ROLES},
     {NULL, VALUE_TEXT, 0, NULL},
 };
 
@@ -172,12 +137,16 @@ static int check_readable(
 static int take_string(
     const struct kubeconfig *k, const struct value *v, const json_t *json, char **out)
 {
-	const char *text = json_string_value(json);
+	const char *text = json_string_value(json), *why;
 
 	if (text == NULL)
 		return bad(k, json, "%s: must be a string; put it in quotes", v->key);
 	if (text[0] == '\0')
 		return 0;
+	if (v->kind == VALUE_PROXY) {
+		*out = proxy_url(text, &why); /* the text may have a password */
+		return *out != NULL ? 0 : bad(k, json, "%s: %s", v->key, why);
+	}
 	if (v->kind == VALUE_FILE)
 		*out = resolve(k, text);
 	else
@@ -258,6 +227,10 @@ static int check_access(const struct kubeconfig *k, const struct api_access *a,
 		return bad(k, cluster,
 		    "insecure-skip-tls-verify: cannot stand beside a certificate "
 		    "authority; remove one of them");
+	if ((a->username != NULL || a->password != NULL) &&
+	    (a->token != NULL || a->token_file != NULL))
+		return bad(k, user,
+		    "username and password: cannot stand beside a token; remove one of them");
 	if (cert != key)
 		return bad(k, user, "client-%s: is missing beside client-%s",
 		    cert ? "key" : "certificate", cert ? "certificate" : "key");
@@ -361,6 +334,21 @@ static void prefer(const char *data, char **file)
 	*file = NULL;
 }
 
+/* What the kubeconfig does not say the environment may. */
+static int add_proxy(struct api_access *a)
+{
+	struct proxy_env env;
+	const char *why;
+
+	if (a->proxy != NULL)
+		return 0;
+	proxy_env_load(&env);
+	why = proxy_choose(&a->proxy, a->server, &env);
+	if (why != NULL)
+		log_error("apiserver %s: %s", a->server, why);
+	return why == NULL ? 0 : -1;
+}
+
 static int load(struct api_access *a, const struct config *cfg)
 {
 	if (cfg->kubeconfig[0] != '\0')
@@ -382,8 +370,10 @@ int api_access_load(struct api_access *a, const struct config *cfg)
 	prefer(a->cert_data, &a->cert_file);
 	prefer(a->key_data, &a->key_file);
 	strip_slashes(a->server);
-	if (strncmp(a->server, "http:", 5) == 0 && (a->token != NULL || a->token_file != NULL))
-		log_warn("%s: the token is sent unencrypted; use https", a->server);
+	if (add_proxy(a) != 0) {
+		api_access_clear(a);
+		return -1;
+	}
 	return 0;
 }
 
@@ -398,6 +388,9 @@ void api_access_clear(struct api_access *a)
 	wipe(a->key_data);
 	wipe(a->token);
 	free(a->token_file);
+	wipe(a->username);
+	wipe(a->password);
+	wipe(a->proxy);
 	free(a->tls_server_name);
 	memset(a, 0, sizeof(*a));
 }

@@ -20,7 +20,10 @@ struct api_access {
 	char *key_file;
 	char *key_data;
 	char *token;
-	char *token_file; /* read anew for each request; wins over token */
+	char *token_file; /* wins over token */
+	char *username;	  /* of HTTP's Basic authentication */
+	char *password;
+	char *proxy; /* as proxy_url() has it; NULL: none */
 	char *tls_server_name;
 	bool insecure_skip_tls_verify;
 };
@@ -28,7 +31,8 @@ struct api_access {
 /*
  * Fills A from CFG: its kubeconfig, else the pod's service account if CFG is in_cluster, else its
  * master URL alone; master overrides the server. Relative paths in a kubeconfig count from its
- * directory. The files that it names must be readable now.
+ * directory. The files that it names must be readable now. A proxy that the kubeconfig does not
+ * name may come from the environment.
  * 0, or -1 after logging what is wrong, where (file:line, field), and what to do.
  */
 int api_access_load(struct api_access *a, const struct config *cfg);

@@ -8,6 +8,8 @@
 #include <cmocka.h>
 
 #include "watcher/api_backoff.h"
+#include "watcher/api_bucket.h"
+#include "watcher/api_request.h"
 #include "watcher/api_url.h"
 
 static void url_list(void **state)
@@ -64,6 +66,62 @@ static void backoff_has_jitter(void **state)
 	assert_int_equal(backoff_next(&c, 400), 1200);
 }
 
+/* --- how often --- */
+
+static void bucket_as_upstream(void **state)
+{
+	struct api_bucket b = {.qps_milli = 5000, .burst = 10};
+
+	(void)state;
+	for (int i = 0; i < 10; i++)
+		assert_int_equal(api_bucket_take(&b, 1000), 0);
+	for (int i = 1; i <= 10; i++)
+		assert_int_equal(api_bucket_take(&b, 1000), i * 200);
+	/* When all these turns have come, the next is a fifth of a second away. */
+	assert_int_equal(api_bucket_take(&b, 3000), 200);
+	/* After a pause the burst is back, and no more than that. */
+	for (int i = 0; i < 10; i++)
+		assert_int_equal(api_bucket_take(&b, 1000000), 0);
+	assert_int_equal(api_bucket_take(&b, 1000000), 200);
+}
+
+static void bucket_of_odd_rates(void **state)
+{
+	struct api_bucket none = {0}, slow = {.qps_milli = 1, .burst = 0},
+			  fast = {.qps_milli = UINT32_MAX, .burst = UINT32_MAX};
+
+	(void)state;
+	for (int i = 0; i < 1000; i++)
+		assert_int_equal(api_bucket_take(&none, 5), 0);
+	assert_int_equal(api_bucket_take(&slow, 5), 0);
+	assert_int_equal(api_bucket_take(&slow, 5), 1000000); /* a thousandth a second */
+	assert_int_equal(api_bucket_take(&slow, 500005), 1500000);
+	for (int i = 0; i < 1000; i++)
+		assert_int_equal(api_bucket_take(&fast, UINT64_MAX), 0);
+}
+
+/* Nothing depends on the date; a clock that goes back all the same makes nobody wait longer. */
+static void bucket_and_clock(void **state)
+{
+	struct api_bucket b = {.qps_milli = 1000, .burst = 1};
+
+	(void)state;
+	assert_int_equal(api_bucket_take(&b, 1000000), 0);
+	assert_int_equal(api_bucket_take(&b, 10), 1000);
+	assert_int_equal(api_bucket_take(&b, 2010), 0);
+}
+
+static void drips(void **state)
+{
+	(void)state;
+	assert_false(api_response_drips(0, 65000));
+	assert_false(api_response_drips(0, 65999));
+	assert_true(api_response_drips(0, 66000));
+	assert_true(api_response_drips(1023, 70000));
+	assert_false(api_response_drips(5 * 1024, 70000));
+	assert_false(api_response_drips(100 * 1024 * 1024, 3600000));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -71,6 +129,10 @@ int main(void)
 	    cmocka_unit_test(url_watch),
 	    cmocka_unit_test(backoff_doubles),
 	    cmocka_unit_test(backoff_has_jitter),
+	    cmocka_unit_test(bucket_as_upstream),
+	    cmocka_unit_test(bucket_of_odd_rates),
+	    cmocka_unit_test(bucket_and_clock),
+	    cmocka_unit_test(drips),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

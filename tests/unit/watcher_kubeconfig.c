@@ -138,6 +138,48 @@ static void test_master(void **state)
 	cfg.master[0] = '\0';
 }
 
+static void test_password(void **state)
+{
+	struct api_access a;
+
+	(void)state;
+	load_good(&a, HEAD CLUSTER "users: [{name: u, user: {username: me, password: p}}]\n");
+	assert_string_equal(a.username, "me");
+	assert_string_equal(a.password, "p");
+	api_access_clear(&a);
+	assert_null(a.password);
+}
+
+static void test_proxy(void **state)
+{
+	struct api_access a;
+	char said[2048];
+
+	(void)state;
+	load_good(
+	    &a, HEAD CLUSTER "    proxy-url: socks5://u:p@proxy\nusers: [{name: u, user: {}}]\n");
+	assert_string_equal(a.proxy, "socks5h://u:p@proxy:1080/");
+	api_access_clear(&a);
+	setenv("HTTPS_PROXY", "elsewhere:3128", 1);
+	load_good(&a, HEAD CLUSTER "users: [{name: u, user: {}}]\n");
+	assert_string_equal(a.proxy, "http://elsewhere:3128/");
+	api_access_clear(&a);
+	load_good(&a, HEAD CLUSTER "    proxy-url: http://proxy\nusers: [{name: u, user: {}}]\n");
+	assert_string_equal(a.proxy, "http://proxy:80/"); /* the kubeconfig's counts */
+	api_access_clear(&a);
+	setenv("NO_PROXY", "10.0.0.0/8", 1);
+	load_good(&a, HEAD CLUSTER "users: [{name: u, user: {}}]\n");
+	assert_null(a.proxy);
+	api_access_clear(&a);
+	unsetenv("NO_PROXY");
+	setenv("HTTPS_PROXY", "ftp://u:hunter2@h", 1);
+	assert_int_not_equal(
+	    load(&a, HEAD CLUSTER "users: [{name: u, user: {}}]\n", said, sizeof(said)), 0);
+	assert_non_null(strstr(said, "apiserver https://10.0.0.1:6443: HTTPS_PROXY in the env"));
+	assert_null(strstr(said, "hunter2"));
+	unsetenv("HTTPS_PROXY");
+}
+
 static void test_bad(void **state)
 {
 	static const struct {
@@ -168,7 +210,10 @@ static void test_bad(void **state)
 	    {HEAD CLUSTER "    insecure-skip-tls-verify: true\n    certificate-authority: ca.pem\n"
 			  "users: [{name: u, user: {}}]\n",
 		"cannot stand beside a certificate authority"},
-	    {HEAD CLUSTER "    proxy-url: http://p\n", "config:11: proxy-url is not supported"},
+	    {HEAD CLUSTER "    proxy-url: ftp://u:hunter2@p\n",
+		"config:11: proxy-url: its scheme is"},
+	    {HEAD CLUSTER "    proxy-url: 'http://u:hunter2@p:99999'\n",
+		"config:11: proxy-url: it is not of"},
 	    {HEAD CLUSTER "    certificate-authority: none.pem\n",
 		"/none.pem: cannot be read: No such file"},
 	    {HEAD CLUSTER "    certificate-authority: /etc\n",
@@ -181,8 +226,12 @@ static void test_bad(void **state)
 		"certificate"},
 	    {HEAD CLUSTER "users:\n- name: u\n  user: {auth-provider: {}}\n",
 		"auth-provider is not"},
-	    {HEAD CLUSTER "users:\n- name: u\n  user: {username: a, password: hunter2}\n",
-		"config:13: username is not supported"},
+	    {HEAD CLUSTER "users:\n- name: u\n  user: {username: a, password: hunter2, token: t}\n",
+		"config:13: username and password: cannot stand beside a token"},
+	    {HEAD CLUSTER "users:\n- name: u\n  user: {token: t, as: root}\n",
+		"config:13: as is not supported: give the credentials of the identity"},
+	    {HEAD CLUSTER "users:\n- name: u\n  user: {token: t, as-groups: [a]}\n",
+		"config:13: as-groups is not supported"},
 	    {HEAD CLUSTER "users:\n- name: u\n  user: {client-certificate: cert.pem}\n",
 		"client-key: is missing"},
 	    {HEAD CLUSTER "users:\n- name: u\n  user: {client-key-data: " PEM64 "}\n",
@@ -233,7 +282,12 @@ static void test_url(void **state)
 
 static int set_up(void **state)
 {
+	static const char *const proxies[] = {
+	    "HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "NO_PROXY", "no_proxy"};
+
 	(void)state;
+	for (size_t i = 0; i < sizeof(proxies) / sizeof(proxies[0]); i++)
+		unsetenv(proxies[i]);
 	if (mkdtemp(dir) == NULL)
 		return -1;
 	write_file("ca.pem", "-----BEGIN TEST-----\n");
@@ -263,6 +317,8 @@ int main(void)
 	    cmocka_unit_test(test_data),
 	    cmocka_unit_test(test_json),
 	    cmocka_unit_test(test_master),
+	    cmocka_unit_test(test_password),
+	    cmocka_unit_test(test_proxy),
 	    cmocka_unit_test(test_bad),
 	    cmocka_unit_test(test_unreadable),
 	    cmocka_unit_test(test_url),
