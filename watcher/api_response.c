@@ -136,7 +136,11 @@ static void describe_transport(struct api_result *res, const struct api_request 
 {
 	const char *text = r->curl_error[0] != '\0' ? r->curl_error : curl_easy_strerror(code);
 
-	snprintf(res->error, sizeof(res->error), "%s", text);
+	/* OpenSSL's words for it: the other side ended the handshake. */
+	snprintf(res->error, sizeof(res->error), "%s%s", text,
+	    strstr(text, " alert ") != NULL
+		? "; the server refuses our client certificate, or our TLS"
+		: "");
 	for (size_t i = 0; i < sizeof(hints) / sizeof(hints[0]); i++) {
 		size_t len = strlen(res->error);
 

@@ -12,7 +12,8 @@ In a test:
         s.kubeconfig("/tmp/x/kubeconfig", token="secret")
         ... run what is tested ...
         s.delete("Service", "default", "svc-0")
-        s.requests                          # [{"path", "query", "headers", "verb", "resource"}]
+        s.requests                          # [{"path", "query", "headers", "verb", "resource",
+                                        #   "peer", "client" (certificate's serial), "time"}]
 
     s.url, s.ca_file, s.client_cert, s.client_key, s.directory (of these files; removed at the end)
 
@@ -219,6 +220,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             "resource": resource,
             "verb": verb,
             "peer": self.client_address,
+            "client": self.client_serial(),
             "time": time.monotonic(),
         }
         stub.requests.append(seen)
@@ -238,6 +240,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
         else:
             code, body = stub.list_page(resource, namespace, query)
             self.send_json(code, body)
+
+    def client_serial(self):
+        """The serial number of the client's certificate, "" without one."""
+        if not isinstance(self.request, ssl.SSLSocket):
+            return ""
+        return (self.request.getpeercert() or {}).get("serialNumber", "")
 
     def authorized(self):
         tokens = self.server.stub.tokens
@@ -483,7 +491,7 @@ class Stub:
         key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
         for ca in ("ca", "client-ca"):
             self.openssl(
-                "req", "-x509", *key, "-days", "2", "-subj", f"/CN=stub {ca}",
+                "req", "-x509", *key, "-days", "2", "-subj", f"/CN=stub {ca} {uuid.uuid4()}",
                 "-keyout", f"{ca}.key", "-out", f"{ca}.crt",
             )  # fmt: skip
         names = "subjectAltName=IP:127.0.0.1,IP:::1,DNS:localhost,DNS:kubernetes.stub"
@@ -504,7 +512,10 @@ class Stub:
             )  # fmt: skip
 
     def kubeconfig(self, path, token=None, token_file=None, client_cert=False, **cluster):
-        """Writes a kubeconfig. CLUSTER overrides fields: certificate_authority=..., server=..."""
+        """
+        Writes a kubeconfig. CLUSTER overrides fields: certificate_authority=..., server=...
+        CLIENT_CERT: True, or the paths of another certificate and key.
+        """
         fields = {"server": self.url}
         if self.tls:
             fields["certificate-authority"] = self.ca_file
@@ -515,8 +526,8 @@ class Stub:
         if token_file:
             user["tokenFile"] = token_file
         if client_cert:
-            user["client-certificate"] = self.client_cert
-            user["client-key"] = self.client_key
+            pair = (self.client_cert, self.client_key) if client_cert is True else client_cert
+            user["client-certificate"], user["client-key"] = pair
         config = {
             "apiVersion": "v1",
             "kind": "Config",
