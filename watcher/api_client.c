@@ -10,8 +10,6 @@
 #include "watcher/api_request.h"
 
 #define HTTP_UNAUTHORIZED 401
-#define API_QPS_MILLI	  5000 /* upstream's defaults */
-#define API_BURST	  10
 
 uint64_t api_now_ms(void)
 {
@@ -224,7 +222,8 @@ static void client_free(struct api_client *c)
 	curl_global_cleanup();
 }
 
-struct api_client *api_client_new(struct event_base *base, const struct api_access *access)
+struct api_client *api_client_new(
+    struct event_base *base, const struct config *cfg, const struct api_access *access)
 {
 	struct api_client *c = calloc(1, sizeof(*c));
 
@@ -238,7 +237,7 @@ struct api_client *api_client_new(struct event_base *base, const struct api_acce
 	c->timer = evtimer_new(base, on_timer, c);
 	c->multi = curl_multi_init();
 	c->credentials = credentials_new(base, access, NULL, NULL);
-	c->bucket = (struct api_bucket){.qps_milli = API_QPS_MILLI, .burst = API_BURST};
+	c->bucket = (struct api_bucket){.qps_milli = cfg->api_qps_milli, .burst = cfg->api_burst};
 	if (c->timer == NULL || c->multi == NULL || c->credentials == NULL ||
 	    api_request_prepare(c) != 0) {
 		client_free(c);

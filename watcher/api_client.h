@@ -37,10 +37,11 @@ struct api_handler {
 };
 
 /*
- * Lives as long as the process; so must ACCESS, whose files it follows. NULL after logging a
- * URL that is none.
+ * Lives as long as the process; so must ACCESS, whose files it follows. Of CFG it takes how often
+ * to ask. NULL after logging a URL that is none.
  */
-struct api_client *api_client_new(struct event_base *base, const struct api_access *access);
+struct api_client *api_client_new(
+    struct event_base *base, const struct config *cfg, const struct api_access *access);
 
 /*
  * Asks for PATH (with its query). DEADLINE, in seconds, is a watch's: it ends no later, and its

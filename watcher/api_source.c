@@ -48,7 +48,7 @@ int api_source_start(struct event_base *base, const struct config *cfg,
 	 * modules; the sandbox lets no code be loaded, and systemd-resolved answers DNS as well.
 	 */
 	__nss_configure_lookup("hosts", "files dns");
-	source.client = api_client_new(base, access);
+	source.client = api_client_new(base, cfg, access);
 	if (source.client == NULL)
 		return -1;
 	source.server.url = access->server;
