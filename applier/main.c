@@ -21,6 +21,7 @@
 #include "applier/session.h"
 #include "applier/setup.h"
 #include "applier/spawn.h"
+#include "applier/sysctl.h"
 #include "common/log.h"
 #include "ipc/config.h"
 #include "ipc/frame.h"
@@ -188,12 +189,16 @@ int main(int argc, char **argv)
 	if (cfg.dry_run)
 		return dry_run(&cfg, config_fd, unready);
 	require_preparation(missing_capabilities, missing_users);
-	setup_audit(&cfg);
-	setup_notify();
 	policy = policy_new(&cfg, APPLIER_FD_AUDIT);
 	ipt_backend_open(policy);
 	policy_freeze(policy);
 	cleanup = cfg.cleanup;
+	if (!cleanup)
+		sysctl_apply(&cfg);
+	if (cfg.init_only)
+		return EXIT_OK;
+	setup_audit(&cfg);
+	setup_notify();
 	setup_signals();
 	fd_place(setup_children(&cfg, config_fd, users, pids), APPLIER_FD_PLANNER);
 	close(config_fd);

@@ -89,7 +89,7 @@ static int oneshot(int argc, char **argv)
 	sandbox_seccomp(oneshot_rules, COUNT(oneshot_rules));
 	switch (flags_parse(&cfg, argc, argv)) {
 	case FLAGS_RUN:
-		if (!cfg.dry_run && strcmp(cfg.audit_log, "stderr") == 0)
+		if (!cfg.dry_run && !cfg.init_only && strcmp(cfg.audit_log, "stderr") == 0)
 			log_warn("audit lines go to stderr, which every process here can write to; "
 				 "--audit-log=FILE keeps them apart");
 		return send_config(&cfg);

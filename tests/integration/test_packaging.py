@@ -62,7 +62,7 @@ class Installed(unittest.TestCase):
             cls.unit = f.read()
         cls.unit_copy = cls.root + "/kube-proxy.service"
         with open(cls.unit_copy, "w") as f:
-            f.write(cls.unit.replace("ExecStart=/usr", "ExecStart=%s/usr" % cls.root))
+            f.write(re.sub(r"(?m)^(ExecStart(?:Pre)?=[-+]*)/usr", r"\1%s/usr" % cls.root, cls.unit))
 
     @classmethod
     def tearDownClass(cls):
