@@ -33,6 +33,17 @@ static const struct entry_layout {
 #undef IP
 };
 
+struct ipt_params ipt_params_of(const struct config *cfg)
+{
+	struct ipt_params p = {
+	    .masq_bit = cfg->masquerade_bit,
+	    .pod_if_prefix = cfg->detect_local == DETECT_INTERFACE_PREFIX,
+	};
+
+	strlcpy(p.pod_if, cfg->pod_interface, sizeof(p.pod_if));
+	return p;
+}
+
 /* --- addresses --- */
 
 /* Writes A, and the mask of its first BITS, at their offsets: raw bytes in network order. */

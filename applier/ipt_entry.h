@@ -11,6 +11,7 @@
 
 #include "applier/ipt_tables.h"
 #include "common/siphash.h"
+#include "ipc/config.h"
 
 #define IPT_ENTRY_MAX 2048 /* bytes; ipt_ext.c asserts that no entry has more */
 
@@ -26,6 +27,9 @@ struct ipt_params {
 	char pod_if[16];  /* IFNAMSIZ; the interface of local pods, or what theirs begin with */
 	bool pod_if_prefix;
 };
+
+/* As CFG has it. */
+struct ipt_params ipt_params_of(const struct config *cfg);
 
 /* Encodes R, a rule that ipt_rule_check() allows in chain C. */
 void ipt_entry_encode(struct ipt_blob *b, const struct ipt_rule *r, const struct ipt_chain *c,

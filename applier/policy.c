@@ -14,7 +14,7 @@ struct policy *policy_new(const struct config *cfg, int audit_fd)
 	if (p == MAP_FAILED)
 		fatal(EXIT_FAILED, "policy: %s", strerror(errno));
 	*p = (struct policy){
-	    .params = {.masq_bit = cfg->masquerade_bit},
+	    .params = ipt_params_of(cfg),
 	    .key = cfg->key,
 	    .audit_fd = audit_fd,
 	    .audit_is_syslog = strcmp(cfg->audit_log, "syslog") == 0,
