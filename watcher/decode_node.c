@@ -10,22 +10,23 @@
 #define TAINT_AUTOSCALER "ToBeDeletedByClusterAutoscaler"
 #define PATH_LEN	 64
 
+/* The first of a family is the node's own: InternalIPs count before ExternalIPs, as upstream. */
 static void decode_addresses(struct fields *f, const json_t *object, struct node *n)
 {
+	static const char *const types[] = {"InternalIP", "ExternalIP"};
 	static const uint32_t max = sizeof(n->addrs) / sizeof(n->addrs[0]);
 	const json_t *status = field_object(f, object, "", "status");
 	const json_t *list = field_array(f, status, "status", "addresses");
+	const size_t count = json_array_size(list);
 	char path[PATH_LEN];
-	size_t i;
-	json_t *one;
 
-	json_array_foreach (list, i, one) {
-		const char *type, *text;
+	for (size_t i = 0; i < 2 * count; i++) {
+		const json_t *one = json_array_get(list, i % count);
+		const char *text;
 
-		snprintf(path, sizeof(path), "status.addresses[%zu]", i);
-		type = field_string(f, one, path, "type");
+		snprintf(path, sizeof(path), "status.addresses[%zu]", i % count);
 		text = field_string(f, one, path, "address");
-		if (strcmp(type, "InternalIP") != 0 && strcmp(type, "ExternalIP") != 0)
+		if (strcmp(field_string(f, one, path, "type"), types[i / count]) != 0)
 			continue;
 		if (n->addr_count == max) {
 			field_warn(f, "status.addresses: only the first %u count", max);

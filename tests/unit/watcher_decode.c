@@ -183,6 +183,32 @@ static void test_node(void **state)
 	json_decref(json);
 }
 
+/* The first address of a family is the node's own: the API's order within a type, InternalIPs
+ * first. */
+static void test_node_address_order(void **state)
+{
+	static const char *const wanted[] = {
+	    "10.0.0.2", "fd00::2", "10.0.0.3", "192.0.2.1", "fd00::1"};
+	json_t *json = json_loads("{\"metadata\":{\"name\":\"n\"},\"status\":{\"addresses\":["
+				  "{\"type\":\"ExternalIP\",\"address\":\"192.0.2.1\"},"
+				  "{\"type\":\"InternalIP\",\"address\":\"10.0.0.2\"},"
+				  "{\"type\":\"Hostname\",\"address\":\"10.0.0.9\"},"
+				  "{\"type\":\"ExternalIP\",\"address\":\"fd00::1\"},"
+				  "{\"type\":\"InternalIP\",\"address\":\"not one\"},"
+				  "{\"type\":\"InternalIP\",\"address\":\"fd00::2\"},"
+				  "{\"type\":\"InternalIP\",\"address\":\"10.0.0.3\"}]}}",
+	    0, NULL);
+	struct node n;
+
+	(void)state;
+	assert_non_null(json);
+	assert_int_equal(decode_node(json, &n), DECODE_OK);
+	assert_int_equal(n.addr_count, sizeof(wanted) / sizeof(wanted[0]));
+	for (uint32_t i = 0; i < n.addr_count; i++)
+		assert_ip(&n.addrs[i], wanted[i]);
+	json_decref(json);
+}
+
 /* --- cases --- */
 
 #define META "'metadata':{'namespace':'ns','name':'n'}"
@@ -412,6 +438,7 @@ int main(void)
 	    cmocka_unit_test(test_service_kinds),
 	    cmocka_unit_test(test_slices),
 	    cmocka_unit_test(test_node),
+	    cmocka_unit_test(test_node_address_order),
 	    cmocka_unit_test(test_service_cases),
 	    cmocka_unit_test(test_service_parts),
 	    cmocka_unit_test(test_slice_parts),
