@@ -62,7 +62,7 @@ static void digest_rule(void *arg, const struct ipt_rule *r)
 static struct rule_sink digest_begin(
     struct digester *g, const struct desired *d, const struct ipt_chain *c)
 {
-	siphash_init(&g->hash, &d->cfg->key);
+	siphash_init(&g->hash, &d->own.cfg->key);
 	g->chain = *c;
 	g->params = d->params;
 	g->any = false;
@@ -89,11 +89,11 @@ static struct desired_chain *add_chain(
 static void chain_rules(const struct desired *d, const struct stored_service *v,
     const struct desired_chain *w, const struct rule_sink *to)
 {
-	struct rules_port p = {d->cfg, v, w->port_index, w->c.family, d->compact};
+	struct rules_port p = {&d->own, v, w->port_index, w->c.family, d->compact};
 
 	switch (w->c.kind) {
 	case CHAIN_FW:
-		rules_firewall(to, &p, &d->node);
+		rules_firewall(to, &p);
 		break;
 	case CHAIN_EXT:
 		rules_external(to, &p);
@@ -199,7 +199,7 @@ uint64_t desired_shared(
 	struct digester g;
 	struct rule_sink to = digest_begin(&g, d, &c);
 
-	frontends_rules(&to, v, kind, family);
+	frontends_rules(&to, &d->own, v, kind, family);
 	return g.any ? siphash_final(&g.hash) : 0;
 }
 
@@ -209,10 +209,11 @@ static void static_rules(
 	enum shared_chain kind = frontends_shared(c);
 	struct stored_service *v;
 
+	rules_static_first(to, c, &d->own);
 	if (kind < SHARED_COUNT)
 		RB_FOREACH (v, service_tree, d->services)
-			frontends_rules(to, v, kind, c->family);
-	rules_static(to, c, d->compact);
+			frontends_rules(to, &d->own, v, kind, c->family);
+	rules_static(to, c, &d->own, d->compact);
 }
 
 uint64_t desired_static(const struct desired *d, const struct ipt_chain *c)

@@ -22,11 +22,10 @@ struct desired_chain {
 };
 
 struct desired {
-	const struct config *cfg;
 	struct ipt_params params; /* the applier's policy has the same */
 	struct service_tree *services;
 	char zone[NAME_MAX_LABEL]; /* our node's, "" if unknown */
-	struct node_addrs node;
+	struct own_node own;
 	bool families[FAMILY_COUNT]; /* programmed at all */
 	bool compact;		     /* the layout: rules_endpoint_chains() */
 	/* The chains of the service looked at last, sorted by owned_chain_cmp(). */

@@ -120,6 +120,7 @@ static const char *on_node_put(struct feed *f, struct cursor *c)
 
 	if (why != NULL)
 		return why;
+	f->node_told = true;
 	plan_node(f->plan, &n);
 	f->node = n.deleting ? NODE_INELIGIBLE : NODE_ELIGIBLE;
 	return NULL;
@@ -127,6 +128,7 @@ static const char *on_node_put(struct feed *f, struct cursor *c)
 
 static const char *on_node_del(struct feed *f, struct cursor *c)
 {
+	f->node_told = true;
 	plan_node(f->plan, NULL);
 	/* One that was never there is a node not registered yet, or another name: no reason to be
 	 * taken out of service. */

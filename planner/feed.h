@@ -13,6 +13,7 @@ enum feed_node { NODE_UNKNOWN, NODE_ELIGIBLE, NODE_INELIGIBLE };
 struct feed {
 	struct plan *plan;
 	enum feed_node node; /* may the node get traffic: it exists and is not being deleted */
+	bool node_told;	     /* ... or that it does not exist: the watcher has looked */
 	bool in_slice;	     /* parts of a slice came, the last one not yet */
 	struct slice slice;
 };

@@ -5,6 +5,7 @@
 /* One port of a service in one family, on its way into a shared chain. */
 struct visit {
 	const struct rule_sink *to;
+	const struct own_node *own;
 	const struct stored_service *v;
 	const struct stored_port *port;
 	uint8_t family;
@@ -117,10 +118,37 @@ static void filter_nodeports(struct visit *w)
 	finish(w);
 }
 
+/*
+ * For one port of a service. Of more no source is told from another, and all are dropped: nobody
+ * would get more than a refusal, and the product of two lists of hundreds is in no proportion.
+ */
+#define RETURNS_MAX 1024
+
+/* Whom the ranges allow goes on to be rejected: for each address, as it is the rules' destination.
+ */
+static void firewall_returns(struct visit *w)
+{
+	const struct service_spec *spec = w->v->spec;
+	const uint32_t count = spec->ip_counts[FRONTEND_LOAD_BALANCER];
+
+	if ((uint64_t)count * (count + spec->source_range_count) > RETURNS_MAX)
+		return;
+	start(w, T_FIREWALL_RETURN, 0);
+	for (uint32_t i = 0; i < count; i++) {
+		w->r.dst = spec->ips[FRONTEND_LOAD_BALANCER][i];
+		if (w->r.dst.family == w->family)
+			rules_sources(w->to, &w->r, spec, w->own, w->family);
+	}
+}
+
+/* With endpoints the ranges stand in KUBE-FW-, and here is what that sent nowhere. */
 static void filter_proxy_firewall(struct visit *w)
 {
-	if (exists(w, CHAIN_FW))
-		addresses(w, FRONTEND_LOAD_BALANCER, T_FIREWALL_DROP, 0);
+	if (!rules_restricted(w->v->spec, w->family))
+		return;
+	if (!exists(w, CHAIN_FW))
+		firewall_returns(w);
+	addresses(w, FRONTEND_LOAD_BALANCER, T_FIREWALL_DROP, 0);
 }
 
 static const struct {
@@ -153,10 +181,10 @@ enum shared_chain frontends_shared(const struct ipt_chain *c)
 	return (enum shared_chain)i;
 }
 
-void frontends_rules(const struct rule_sink *to, const struct stored_service *v,
-    enum shared_chain kind, uint8_t family)
+void frontends_rules(const struct rule_sink *to, const struct own_node *own,
+    const struct stored_service *v, enum shared_chain kind, uint8_t family)
 {
-	struct visit w = {.to = to, .v = v, .family = family};
+	struct visit w = {.to = to, .own = own, .v = v, .family = family};
 
 	if (v->spec == NULL || !rules_has_family(v->spec, family))
 		return;

@@ -17,7 +17,7 @@ struct ipt_chain frontends_chain(enum shared_chain kind, uint8_t family);
 enum shared_chain frontends_shared(const struct ipt_chain *c);
 
 /* V's rules in a shared chain. Nothing if V has no specification or no cluster IP of FAMILY. */
-void frontends_rules(const struct rule_sink *to, const struct stored_service *v,
-    enum shared_chain kind, uint8_t family);
+void frontends_rules(const struct rule_sink *to, const struct own_node *own,
+    const struct stored_service *v, enum shared_chain kind, uint8_t family);
 
 #endif

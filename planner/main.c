@@ -62,6 +62,7 @@ struct planner {
 	bool check_asked; /* ... and not answered */
 	bool checking; /* a snapshot shows what others changed; nothing else waits to be written */
 	bool synced;   /* everything was programmed once */
+	bool told_missing; /* the log knows what the rules wait for */
 	bool told_pending; /* the listener knows that something waits */
 	enum feed_node told_node;
 	struct frame frame;
@@ -112,6 +113,17 @@ static void tell_applied(struct planner *p)
 	channel_send(p->listener, &p->frame);
 }
 
+/* Without what the Node has to tell there are no rules: those of before stay. */
+static void tell_missing(struct planner *p)
+{
+	const char *what = plan_missing(p->plan);
+
+	if (what == NULL || p->told_missing || !p->feed.node_told)
+		return;
+	p->told_missing = true;
+	log_warn("nothing is programmed before node %s has %s", p->cfg.node_name, what);
+}
+
 /* --- when to write --- */
 
 static bool can_sync(const struct planner *p)
@@ -123,6 +135,7 @@ static bool can_sync(const struct planner *p)
 static void schedule(struct planner *p)
 {
 	tell_node(p);
+	tell_missing(p);
 	if (plan_waiting(p->plan))
 		tell_pending(p);
 	if (can_sync(p) && !event_pending(p->sync_timer, EV_TIMEOUT, NULL))
@@ -330,9 +343,14 @@ static const char *on_watcher_dry(void *arg, unsigned type, struct cursor *c)
 	struct planner *p = arg;
 	const char *why = feed_message(&p->feed, type, c);
 
-	if (why == NULL && plan_ready(p->plan))
+	if (why != NULL)
+		return why;
+	if (plan_ready(p->plan))
 		dry_run_print(p->plan);
-	return why;
+	if (p->feed.node_told && plan_missing(p->plan) != NULL)
+		fatal(EXIT_CONFIG, "there are no rules before node %s has %s", p->cfg.node_name,
+		    plan_missing(p->plan));
+	return NULL;
 }
 
 /* --- set-up --- */

@@ -20,6 +20,7 @@ struct plan {
 	struct changes changes;
 	/* Did a service's part of a shared chain change? */
 	bool shared_changed[FAMILY_COUNT][SHARED_COUNT];
+	bool nodeports_changed; /* ... or where node ports answer, which ends nat's KUBE-SERVICES */
 	bool layout_changed;
 	struct plan_counts counts;
 };
@@ -29,8 +30,8 @@ struct plan *plan_new(const struct config *cfg)
 	struct plan *p = memory_new(sizeof(*p));
 
 	store_init(&p->store, cfg->node_name);
-	p->desired.cfg = cfg;
-	p->desired.params.masq_bit = cfg->masquerade_bit;
+	p->desired.own.cfg = cfg;
+	p->desired.params = ipt_params_of(cfg);
 	p->desired.services = &p->store.services;
 	return p;
 }
@@ -69,28 +70,23 @@ static void set_zone(struct plan *p, const char *zone)
 			store_touch(&p->store, s->service);
 }
 
-static void set_addrs(struct plan *p, const struct ip_addr *addrs, uint32_t count)
+void plan_node(struct plan *p, const struct node *n)
 {
-	struct node_addrs *node = &p->desired.node;
+	unsigned changed = own_node_put(&p->desired.own, n);
 	struct stored_service *v;
 
-	if (count == node->count && memcmp(addrs, node->addrs, count * sizeof(*addrs)) == 0)
+	set_zone(p, n != NULL ? n->zone : "");
+	p->nodeports_changed |= (changed & OWN_NODE_NODEPORTS) != 0;
+	if ((changed & (OWN_NODE_ADDRS | OWN_NODE_PODS)) == 0)
 		return;
-	memcpy(node->addrs, addrs, count * sizeof(*addrs));
-	node->count = count;
 	RB_FOREACH (v, service_tree, &p->store.services)
-		if (v->spec != NULL && v->spec->source_range_count > 0)
+		if (v->spec != NULL && (changed & OWN_NODE_PODS || v->spec->source_range_count > 0))
 			store_touch(&p->store, v);
 }
 
-void plan_node(struct plan *p, const struct node *n)
+const char *plan_missing(const struct plan *p)
 {
-	static const struct node none;
-
-	if (n == NULL)
-		n = &none;
-	set_zone(p, n->zone);
-	set_addrs(p, n->addrs, n->addr_count);
+	return own_node_missing(&p->desired.own);
 }
 
 const char *plan_snapshot(struct plan *p, const struct txn_snapshot *part)
@@ -128,12 +124,13 @@ bool plan_refuse_compact(struct plan *p)
 
 bool plan_waiting(const struct plan *p)
 {
-	return p->full || !SLIST_EMPTY(&p->store.touched);
+	return p->full || p->nodeports_changed || !SLIST_EMPTY(&p->store.touched);
 }
 
 bool plan_ready(const struct plan *p)
 {
-	return p->store.listed[KIND_SERVICE] && p->store.listed[KIND_SLICE] && p->known;
+	return p->store.listed[KIND_SERVICE] && p->store.listed[KIND_SLICE] && p->known &&
+	       plan_missing(p) == NULL;
 }
 
 /* --- differences --- */
@@ -285,6 +282,8 @@ static void diff_touched(struct plan *p)
 
 	while ((v = store_take_touched(&p->store)) != NULL)
 		diff_service(p, v);
+	for (unsigned f = 0; p->nodeports_changed && f < FAMILY_COUNT; f++)
+		p->shared_changed[f][SHARED_NAT_SERVICES] |= p->desired.families[f];
 	for (unsigned f = 0; f < FAMILY_COUNT; f++) {
 		struct ipt_chain masquerade = {
 		    .family = (uint8_t)f, .table = IPT_NAT, .kind = CHAIN_POSTROUTING};
@@ -349,6 +348,6 @@ void plan_sync(struct plan *p, const struct txn_visitor *out, void *arg, struct 
 	emit(p, out, arg);
 	changes_clear(&p->changes);
 	snapshot_clear(&p->snapshot);
-	p->full = false;
+	p->full = p->nodeports_changed = false;
 	*n = p->counts;
 }

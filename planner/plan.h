@@ -25,8 +25,10 @@ const struct ipt_params *plan_params(const struct plan *p);
 
 /* Objects go in here; see planner/store.h. */
 struct store *plan_store(struct plan *p);
-/* The own node; NULL when it does not exist. Of it the zone and the addresses count. */
+/* The own node; NULL when it does not exist. Of it the zone counts, and planner/own_node.h. */
 void plan_node(struct plan *p, const struct node *n);
+/* What the Node has to have before anything can be planned, and has not: in words, or NULL. */
+const char *plan_missing(const struct plan *p);
 
 /* A part of what is in the kernel. NULL, or how it breaks the protocol. */
 const char *plan_snapshot(struct plan *p, const struct txn_snapshot *part);
@@ -41,7 +43,7 @@ bool plan_refuse_compact(struct plan *p);
 
 /* Is there something to plan, whether or not it can be planned yet? */
 bool plan_waiting(const struct plan *p);
-/* ... and has everything come that it takes: a list of each kind, and a snapshot? */
+/* ... and has everything come that it takes: a list of each kind, a snapshot, plan_missing()? */
 bool plan_ready(const struct plan *p);
 
 struct plan_counts {

@@ -2,14 +2,15 @@
 
 #include <string.h>
 
+#include "planner/nodeports.h"
+
 /* Statistic match: probabilities count in parts of 2^31 (linux/netfilter/xt_statistic.h). */
 #define PROBABILITY_ONE 0x80000000u
 
-static const struct {
+static const struct static_rule {
 	uint8_t kind;
 	uint8_t template;
 } static_rules[] = {
-    {CHAIN_SERVICES, T_NODEPORTS_LAST},
     {CHAIN_MARK_MASQ, T_MARK_MASQ},
     {CHAIN_POSTROUTING, T_POSTROUTING_HAIRPIN},
     {CHAIN_POSTROUTING, T_POSTROUTING_UNMARKED},
@@ -30,20 +31,47 @@ void rules_start(struct ipt_rule *r, enum ipt_template_id t, const struct stored
 	names_service_port(r->name, v->namespace, v->name, v->spec->strings + p->name);
 }
 
-void rules_static(const struct rule_sink *to, const struct ipt_chain *c, bool compact)
+/* Is the rule of a constant chain one for this node? */
+static bool static_wanted(
+    enum ipt_template_id t, uint8_t family, const struct config *cfg, bool compact)
 {
-	struct ipt_rule r;
-
-	for (size_t i = 0; i < sizeof(static_rules) / sizeof(static_rules[0]); i++) {
-		uint8_t t = static_rules[i].template;
-
-		if (static_rules[i].kind != c->kind || ipt_templates[t].table != c->table ||
-		    (t == T_POSTROUTING_HAIRPIN && !compact))
-			continue;
-		memset(&r, 0, sizeof(r));
-		r.template = t;
-		to->rule(to->arg, &r);
+	switch (t) {
+	case T_LOCALNET_DROP: /* route_localnet lets in what is sent to 127/8 (CVE-2020-8558) */
+		return family == FAMILY_4 && cfg->localhost_nodeports;
+	case T_FORWARD_INVALID: /* then segments outside the window are no error */
+		return !cfg->conntrack_tcp_be_liberal;
+	case T_POSTROUTING_HAIRPIN: /* no KUBE-SEP- marks it */
+		return compact;
+	default:
+		return true;
 	}
+}
+
+static void static_rule(const struct rule_sink *to, const struct ipt_chain *c,
+    const struct static_rule *s, const struct config *cfg, bool compact)
+{
+	struct ipt_rule r = {.template = s->template};
+
+	if (s->kind == c->kind && ipt_templates[s->template].table == c->table &&
+	    static_wanted(s->template, c->family, cfg, compact))
+		to->rule(to->arg, &r);
+}
+
+void rules_static_first(
+    const struct rule_sink *to, const struct ipt_chain *c, const struct own_node *own)
+{
+	static const struct static_rule first = {CHAIN_NODEPORTS, T_LOCALNET_DROP};
+
+	static_rule(to, c, &first, own->cfg, false);
+}
+
+void rules_static(
+    const struct rule_sink *to, const struct ipt_chain *c, const struct own_node *own, bool compact)
+{
+	if (c->table == IPT_NAT && c->kind == CHAIN_SERVICES)
+		nodeports_rules(to, own, c->family);
+	for (size_t i = 0; i < sizeof(static_rules) / sizeof(static_rules[0]); i++)
+		static_rule(to, c, &static_rules[i], own->cfg, compact);
 }
 
 /* --- which chains a port has --- */
@@ -61,8 +89,7 @@ bool rules_has_family(const struct service_spec *spec, uint8_t family)
 	return has_ip(spec, FRONTEND_CLUSTER, family);
 }
 
-/* Do the source ranges limit who may reach the load-balancer IPs of FAMILY? */
-static bool restricted(const struct service_spec *spec, uint8_t family)
+bool rules_restricted(const struct service_spec *spec, uint8_t family)
 {
 	bool any = false;
 
@@ -88,7 +115,7 @@ unsigned rules_chains(const struct service_spec *spec, uint32_t index, uint8_t f
 		return 0;
 	if (external)
 		chains |= 1u << CHAIN_EXT;
-	if (balanced && restricted(spec, family))
+	if (balanced && rules_restricted(spec, family))
 		chains |= 1u << CHAIN_FW;
 	/* From outside as well: pods and the node pass by the policy Local. */
 	if (external || !spec->internal_local)
@@ -114,55 +141,55 @@ static void begin_jump(
 	names_svc_hash(r->target_hash, r->name, r->proto);
 }
 
-/* Where pods are, as far as it is known. */
-static const struct ip_cidr *pods(const struct rules_port *p)
+static bool contains_any(const struct ip_cidr *c, const struct own_node *own)
 {
-	for (uint32_t i = 0; i < p->cfg->cluster_cidr_count; i++)
-		if (p->cfg->cluster_cidrs[i].addr.family == p->family)
-			return &p->cfg->cluster_cidrs[i];
-	return NULL;
-}
-
-static bool contains_any(const struct ip_cidr *c, const struct node_addrs *node)
-{
-	for (uint32_t i = 0; i < node->count; i++)
-		if (ip_cidr_contains(c, &node->addrs[i]))
+	for (uint32_t i = 0; i < own->addr_count; i++)
+		if (ip_cidr_contains(c, &own->addrs[i]))
 			return true;
 	return false;
 }
 
-void rules_firewall(
-    const struct rule_sink *to, const struct rules_port *p, const struct node_addrs *node)
+void rules_sources(const struct rule_sink *to, struct ipt_rule *r, const struct service_spec *spec,
+    const struct own_node *own, uint8_t family)
 {
-	const struct service_spec *spec = p->v->spec;
 	bool node_allowed = false;
-	struct ipt_rule r;
 
-	begin_jump(&r, T_SOURCE_RANGE, p, CHAIN_EXT);
 	for (uint32_t i = 0; i < spec->source_range_count; i++) {
-		if (spec->source_ranges[i].addr.family != p->family)
+		if (spec->source_ranges[i].addr.family != family)
 			continue;
-		r.net = spec->source_ranges[i];
-		node_allowed |= contains_any(&r.net, node);
-		to->rule(to->arg, &r);
+		r->net = spec->source_ranges[i];
+		node_allowed |= contains_any(&r->net, own);
+		to->rule(to->arg, r);
 	}
 	/* Where the address is the node's as well, what the node sends there comes from there. */
 	for (uint32_t i = 0; node_allowed && i < spec->ip_counts[FRONTEND_LOAD_BALANCER]; i++) {
-		r.net.addr = spec->ips[FRONTEND_LOAD_BALANCER][i];
-		r.net.bits = ip_bits(p->family);
-		if (r.net.addr.family == p->family)
-			to->rule(to->arg, &r);
+		r->net.addr = spec->ips[FRONTEND_LOAD_BALANCER][i];
+		r->net.bits = ip_bits(family);
+		if (r->net.addr.family == family)
+			to->rule(to->arg, r);
 	}
+}
+
+void rules_firewall(const struct rule_sink *to, const struct rules_port *p)
+{
+	struct ipt_rule r;
+
+	begin_jump(&r, T_SOURCE_RANGE, p, CHAIN_EXT);
+	rules_sources(to, &r, p->v->spec, p->own, p->family);
 }
 
 /* The policy Local is for outsiders: others reach every endpoint. */
 static void pass_by_policy(const struct rule_sink *to, const struct rules_port *p)
 {
+	const struct ip_cidr *pods = own_node_pods(p->own, p->family);
 	struct ipt_rule r;
 
-	if (pods(p) != NULL) {
+	if (pods != NULL) {
 		begin_jump(&r, T_EXTERNAL_POD, p, CHAIN_SVC);
-		r.net = *pods(p);
+		r.net = *pods;
+		to->rule(to->arg, &r);
+	} else if (own_node_pods_by_interface(p->own)) {
+		begin_jump(&r, T_EXTERNAL_POD_IF, p, CHAIN_SVC);
 		to->rule(to->arg, &r);
 	}
 	begin(&r, T_EXTERNAL_LOCAL_MASQ, p);
@@ -191,14 +218,20 @@ void rules_external(const struct rule_sink *to, const struct rules_port *p)
 /* What of the traffic to the cluster IPs is masqueraded, before an endpoint is chosen. */
 static void masquerade(const struct rule_sink *to, const struct rules_port *p)
 {
+	const struct ip_cidr *pods = own_node_pods(p->own, p->family);
 	const struct service_spec *spec = p->v->spec;
 	struct ipt_rule r;
 
-	if (!p->cfg->masquerade_all && pods(p) == NULL)
+	if (p->own->cfg->masquerade_all) {
+		begin(&r, T_CLUSTER_IP_MASQ_ALL, p);
+	} else if (pods != NULL) {
+		begin(&r, T_CLUSTER_IP_MASQ_OUTSIDE, p);
+		r.net = *pods;
+	} else if (own_node_pods_by_interface(p->own)) {
+		begin(&r, T_CLUSTER_IP_MASQ_OUTSIDE_IF, p);
+	} else {
 		return;
-	begin(&r, p->cfg->masquerade_all ? T_CLUSTER_IP_MASQ_ALL : T_CLUSTER_IP_MASQ_OUTSIDE, p);
-	if (!p->cfg->masquerade_all)
-		r.net = *pods(p);
+	}
 	for (uint32_t k = 0; k < spec->ip_counts[FRONTEND_CLUSTER]; k++) {
 		r.dst = spec->ips[FRONTEND_CLUSTER][k];
 		if (r.dst.family == p->family)

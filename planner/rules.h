@@ -9,6 +9,7 @@
 #include "applier/ipt_tables.h"
 #include "ipc/config.h"
 #include "planner/endpoints.h"
+#include "planner/own_node.h"
 #include "planner/store.h"
 
 /* Takes the rules of a chain, one after the other. */
@@ -18,10 +19,14 @@ struct rule_sink {
 };
 
 /*
- * The constant content of a chain whose kind has no hash; KUBE-SERVICES' is what ends it. COMPACT:
- * of the layout for large clusters, see rules_endpoint_chains().
+ * The constant content of a chain whose kind has no hash. What begins a chain with rules of
+ * services (KUBE-NODEPORTS) comes from rules_static_first(), what ends it (KUBE-SERVICES) from
+ * rules_static(). COMPACT: of the layout for large clusters, see rules_endpoint_chains().
  */
-void rules_static(const struct rule_sink *to, const struct ipt_chain *c, bool compact);
+void rules_static_first(
+    const struct rule_sink *to, const struct ipt_chain *c, const struct own_node *own);
+void rules_static(const struct rule_sink *to, const struct ipt_chain *c, const struct own_node *own,
+    bool compact);
 
 /* Begins a rule of V's port P: everything zero but the template and the port's own arguments. */
 void rules_start(struct ipt_rule *r, enum ipt_template_id t, const struct stored_service *v,
@@ -36,12 +41,6 @@ bool rules_has_family(const struct service_spec *spec, uint8_t family);
  */
 unsigned rules_chains(const struct service_spec *spec, uint32_t index, uint8_t family);
 
-/* The own node's addresses. */
-struct node_addrs {
-	uint32_t count;
-	struct ip_addr addrs[16];
-};
-
 /*
  * Do SPEC's endpoints have chains of their own? In the COMPACT layout only where session affinity
  * takes them: without, a service's chain translates to its endpoints itself and one rule of
@@ -55,16 +54,24 @@ static inline bool rules_endpoint_chains(const struct service_spec *spec, bool c
 
 /* Whom the rules of one port concern. */
 struct rules_port {
-	const struct config *cfg;
+	const struct own_node *own;
 	const struct stored_service *v;
 	uint32_t index;
 	uint8_t family;
 	bool compact;
 };
 
+/* Do SPEC's source ranges limit who may reach its load-balancer IPs of FAMILY? */
+bool rules_restricted(const struct service_spec *spec, uint8_t family);
+/*
+ * R once for each source that may reach V's load-balancer IPs of FAMILY, as its prefix: the ranges,
+ * and what the node itself sends there if one contains the node.
+ */
+void rules_sources(const struct rule_sink *to, struct ipt_rule *r, const struct service_spec *spec,
+    const struct own_node *own, uint8_t family);
+
 /* KUBE-FW- */
-void rules_firewall(
-    const struct rule_sink *to, const struct rules_port *p, const struct node_addrs *node);
+void rules_firewall(const struct rule_sink *to, const struct rules_port *p);
 /* KUBE-EXT- */
 void rules_external(const struct rule_sink *to, const struct rules_port *p);
 /* KUBE-SVC- or KUBE-SVL-, whose endpoints are those of LIST in E: at least one. */

@@ -77,6 +77,23 @@ static int send_config(const struct config *cfg)
 	return EXIT_FAILED;
 }
 
+/*
+ * Where the kernel takes TCP segments outside the window for valid already, they are no reason to
+ * drop a packet, whoever set it.
+ */
+static bool tcp_is_liberal(void)
+{
+	char c = '0';
+	int fd = open("/proc/sys/net/netfilter/nf_conntrack_tcp_be_liberal", O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return false; /* no connection tracking yet */
+	if (read(fd, &c, 1) != 1)
+		c = '0';
+	close(fd);
+	return c != '0';
+}
+
 static int oneshot(int argc, char **argv)
 {
 	static struct config cfg;
@@ -89,6 +106,7 @@ static int oneshot(int argc, char **argv)
 	sandbox_seccomp(oneshot_rules, COUNT(oneshot_rules));
 	switch (flags_parse(&cfg, argc, argv)) {
 	case FLAGS_RUN:
+		cfg.conntrack_tcp_be_liberal |= tcp_is_liberal();
 		if (!cfg.dry_run && !cfg.init_only && strcmp(cfg.audit_log, "stderr") == 0)
 			log_warn("audit lines go to stderr, which every process here can write to; "
 				 "--audit-log=FILE keeps them apart");

@@ -236,7 +236,7 @@ static void send_slices(json_t *owners)
 	feed_list_end(source.feed, KIND_SLICE);
 }
 
-/* Manifests need not have a Node; only one that was there and is gone was deleted. */
+/* Manifests need not have a Node: that there is none is told as well, if the rules wait for it. */
 static void send_node(void)
 {
 	const struct node *n = NULL;
@@ -246,7 +246,7 @@ static void send_node(void)
 			n = &source.files[i].content.node;
 	if (n != NULL)
 		feed_put_node(source.feed, n);
-	else if (source.node_sent)
+	else if (source.node_sent || !source.sent)
 		feed_node_deleted(source.feed);
 	source.node_sent = n != NULL;
 }

@@ -32,7 +32,6 @@ static const struct setting rows[] = {
 	.words = detections,
 	.expected = "expected ClusterCIDR, NodeCIDR, BridgeInterface or InterfaceNamePrefix",
 	.standard = "ClusterCIDR",
-	.marks = NOT_YET,
 	.group = GROUP_NODE,
 	.argument = "MODE",
 	.help = "What shows that traffic comes from a pod of this node: its\n"
@@ -114,17 +113,16 @@ static const struct setting rows[] = {
 	.expected = "expected prefixes such as 192.0.2.0/24, at most 32, with commas between, or "
 		    "the word primary alone",
 	.standard = "",
-	.marks = NOT_YET,
 	.group = GROUP_RULES,
 	.argument = "CIDR,...",
 	.help = "Node ports answer on these addresses of the node only; or\n"
-		"primary: those that the Node object has. Empty: on all."},
+		"primary: the Node's first one of each family.\n"
+		"Empty: on all but loopback."},
     {.flag = "iptables-localhost-nodeports",
 	.field = "iptables.localhostNodePorts",
 	.kind = SETTING_SWITCH,
 	SETTING_AT(cfg.localhost_nodeports),
 	.standard = "false",
-	.marks = NOT_YET,
 	.group = GROUP_RULES,
 	.help = "IPv4 node ports answer on 127.0.0.1 as well. (Upstream's\n"
 		"default is true.)"},

@@ -247,6 +247,91 @@ static void test_source_ranges(void **state)
 	}
 }
 
+/*
+ * Who is outside the ranges is dropped, not refused, where there is no endpoint either. Endpoints
+ * elsewhere under the policy Local: both are dropped, by the ranges' chain in nat.
+ */
+#define RETURN(source, dst)                                                                        \
+	"-A KUBE-PROXY-FIREWALL -s " source " -d " dst " -p tcp -m comment --comment \"" NAME      \
+	" traffic of its source ranges\" -m tcp --dport 80 -j RETURN\n"
+#define FIREWALL_DROP(dst)                                                                         \
+	"-A KUBE-PROXY-FIREWALL -d " dst " -p tcp -m comment --comment \"" NAME                    \
+	" traffic not accepted by its source ranges\" -m tcp --dport 80 -j DROP\n"
+
+static void test_ranges_without_endpoints(void **state)
+{
+	struct words web = {WEB, .balancer = "192.0.2.2 fd00:b::2 192.0.2.3",
+	    .ranges = "203.0.113.0/24 fd00::/8 198.51.100.0/24"};
+	struct world *w = world_of(&web, "");
+	struct node node = {.addr_count = 1};
+
+	(void)state;
+	assert_no_chain(w, chain(CHAIN_FW));
+	check(w, "f:KUBE-PROXY-FIREWALL",
+	    RETURN("203.0.113.0/24", "192.0.2.2/32") RETURN("198.51.100.0/24", "192.0.2.2/32")
+		RETURN("203.0.113.0/24", "192.0.2.3/32") RETURN("198.51.100.0/24", "192.0.2.3/32")
+		    FIREWALL_DROP("192.0.2.2/32") FIREWALL_DROP("192.0.2.3/32"));
+	assert_int_equal(ip_parse(&node.addrs[0], "203.0.113.5"), 0);
+	plan_node(w->plan, &node);
+	assert_true(world_sync(w));
+	assert_string_equal(w->put, "f:KUBE-PROXY-FIREWALL ");
+	check(w, "f:KUBE-PROXY-FIREWALL",
+	    RETURN("203.0.113.0/24", "192.0.2.2/32") RETURN("198.51.100.0/24", "192.0.2.2/32")
+		RETURN("192.0.2.2/32", "192.0.2.2/32") RETURN("192.0.2.3/32", "192.0.2.2/32")
+		    RETURN("203.0.113.0/24", "192.0.2.3/32") RETURN(
+			"198.51.100.0/24", "192.0.2.3/32") RETURN("192.0.2.2/32", "192.0.2.3/32")
+			RETURN("192.0.2.3/32", "192.0.2.3/32") FIREWALL_DROP("192.0.2.2/32")
+			    FIREWALL_DROP("192.0.2.3/32"));
+	/* An endpoint comes: who is let in is then said in nat. */
+	put_slice(w, "a/web-1", "web", "http:8080/tcp", "10.1.0.1=r");
+	assert_true(world_sync(w));
+	check(w, "f:KUBE-PROXY-FIREWALL",
+	    FIREWALL_DROP("192.0.2.2/32") FIREWALL_DROP("192.0.2.3/32"));
+	web.external_local = true;
+	put_words(w, &web);
+	assert_true(world_sync(w));
+	check(w, "f:KUBE-PROXY-FIREWALL",
+	    FIREWALL_DROP("192.0.2.2/32") FIREWALL_DROP("192.0.2.3/32"));
+	/* No limit in this family. */
+	web.ranges = "fd00::/8";
+	put_words(w, &web);
+	put_slice(w, "a/web-1", "web", "http:8080/tcp", "");
+	assert_true(world_sync(w));
+	check(w, "f:KUBE-PROXY-FIREWALL", "");
+	world_free(w);
+}
+
+/* Two long lists multiply: then nobody is told apart, and the rules stay in proportion. */
+static void test_many_ranges_without_endpoints(void **state)
+{
+	struct service s = {
+	    .namespace = "a", .name = "web", .cluster_ip_count = 1, .port_count = 1};
+	struct ipt_chain c = {.table = IPT_FILTER, .kind = CHAIN_PROXY_FIREWALL};
+	struct world *w = world_new();
+
+	(void)state;
+	assert_int_equal(ip_parse(&s.cluster_ips[0], "10.0.0.1"), 0);
+	s.ports = calloc(1, sizeof(*s.ports));
+	s.lb_ips = calloc(SERVICE_IPS_MAX, sizeof(*s.lb_ips));
+	s.source_ranges = calloc(SERVICE_IPS_MAX, sizeof(*s.source_ranges));
+	assert_true(s.ports != NULL && s.lb_ips != NULL && s.source_ranges != NULL);
+	s.ports[0] = (struct service_port){.proto = PROTO_TCP, .port = 80};
+	for (s.lb_ip_count = 0; s.lb_ip_count < SERVICE_IPS_MAX; s.lb_ip_count++)
+		s.lb_ips[s.lb_ip_count] =
+		    (struct ip_addr){FAMILY_4, {192, 0, 2, (uint8_t)s.lb_ip_count}};
+	for (uint32_t *n = &s.source_range_count; *n < SERVICE_IPS_MAX; ++*n)
+		s.source_ranges[*n] = (struct ip_cidr){{FAMILY_4, {10, (uint8_t)*n}}, 16};
+	world_listed(w);
+	store_service_put(plan_store(w->plan), &s);
+	world_snapshot(w);
+	assert_true(world_sync(w));
+	assert_int_equal(kernel_find(w, &c)->count, SERVICE_IPS_MAX);
+	for (size_t i = 0; i < SERVICE_IPS_MAX; i++)
+		assert_int_equal(kernel_find(w, &c)->rules[i].template, T_FIREWALL_DROP);
+	service_clear(&s);
+	world_free(w);
+}
+
 /* Addresses of the node concern services with source ranges, and no others. */
 static void test_node_addresses(void **state)
 {
@@ -451,6 +536,8 @@ int main(void)
 	    cmocka_unit_test(test_policies),
 	    cmocka_unit_test(test_filter),
 	    cmocka_unit_test(test_source_ranges),
+	    cmocka_unit_test(test_ranges_without_endpoints),
+	    cmocka_unit_test(test_many_ranges_without_endpoints),
 	    cmocka_unit_test(test_node_addresses),
 	    cmocka_unit_test(test_local_pods),
 	    cmocka_unit_test(test_affinity),

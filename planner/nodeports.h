@@ -1,0 +1,16 @@
+/* What ends KUBE-SERVICES of nat: which local addresses answer on node ports. Pure. */
+#ifndef PLANNER_NODEPORTS_H
+#define PLANNER_NODEPORTS_H
+
+#include <stdint.h>
+
+#include "planner/own_node.h"
+#include "planner/rules.h"
+
+/*
+ * The rules that lead to KUBE-NODEPORTS. Addresses of the loopback interface do not answer, unless
+ * CONFIG asks for them; then those of IPv4 do, as far as the prefixes contain them.
+ */
+void nodeports_rules(const struct rule_sink *to, const struct own_node *own, uint8_t family);
+
+#endif
