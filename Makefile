@@ -39,7 +39,7 @@ BINARIES := $(BUILD)/kube-proxy $(BUILD)/kube-proxy-watcher $(BUILD)/kube-proxy-
 # with the applier's own tables.
 LIBS_common   := -lseccomp -lbsd
 LIBS_ipc      := -lmsgpackc
-LIBS_applier  := -lip4tc -lip6tc -lcap
+LIBS_applier  := -lip4tc -lip6tc -lcap -lmnl
 LIBS_planner  := -levent_core -lmd
 LIBS_watcher  := -levent_core -lcurl -lcrypto -ljansson -lyaml -lmd
 LIBS_listener := -levent_core -levent_extra

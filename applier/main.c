@@ -17,6 +17,7 @@
 #include "applier/fds.h"
 #include "applier/ipt_backend.h"
 #include "applier/lockdown.h"
+#include "applier/nft_probe.h"
 #include "applier/policy.h"
 #include "applier/session.h"
 #include "applier/setup.h"
@@ -197,6 +198,7 @@ int main(int argc, char **argv)
 		sysctl_apply(&cfg);
 	if (cfg.init_only)
 		return EXIT_OK;
+	nft_probe();
 	setup_audit(&cfg);
 	setup_notify();
 	setup_signals();

@@ -1,0 +1,84 @@
+"""Another kube-proxy's rules in nf_tables: a warning at start that says what to do, else silence."""
+import os
+import subprocess
+import unittest
+
+from harness import BUILD, Node, sh
+
+# What iptables-nft has for the kubelet alone, and nft tables that others give a name of ours.
+OTHERS = """*nat
+:KUBE-KUBELET-CANARY - [0:0]
+:KUBE-MARK-DROP - [0:0]
+:MINE - [0:0]
+-A PREROUTING -j MINE
+COMMIT
+"""
+SERVICES = """*nat
+:KUBE-SERVICES - [0:0]
+-A PREROUTING -m comment --comment "kubernetes service portals" -j KUBE-SERVICES
+COMMIT
+"""
+
+
+class NftProbe(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.n = Node(pods=0).__enter__()
+        cls.addClassCleanup(cls.n.__exit__)
+
+    def setUp(self):
+        self.inside("nft", "flush", "ruleset")
+
+    def inside(self, *cmd, **kw):
+        return sh("ip", "netns", "exec", self.n.node, *cmd, **kw)
+
+    def warnings(self, *flags):
+        r = subprocess.run(["ip", "netns", "exec", self.n.node, os.path.join(BUILD, "kube-proxy"),
+                            "--cleanup", "--audit-log=" + self.n.audit, *flags], text=True,
+                           stdin=subprocess.DEVNULL, capture_output=True, timeout=60)
+        self.assertEqual(r.returncode, 0, r.stderr)
+        return [line.split("] ", 1)[1] for line in r.stderr.splitlines() if line[0] == "W"]
+
+    def test_nothing_there(self):
+        self.assertEqual(self.warnings(), [])
+
+    def test_others(self):
+        self.inside("iptables-nft-restore", input=OTHERS)
+        self.inside("ip6tables-nft-restore", input=OTHERS)
+        self.inside("nft", "add table inet kube-proxy; add table ip filter; "
+                    "add chain ip filter KUBE-SERVICES; add table inet nat; "
+                    "add chain inet nat KUBE-SERVICES")
+        self.assertEqual(self.warnings(), [])
+
+    def test_iptables_nft(self):
+        for tool, family, other in (("iptables", "ip", "ip6"), ("ip6tables", "ip6", "ip")):
+            with self.subTest(tool):
+                self.inside("nft", "flush", "ruleset")
+                self.inside(tool + "-nft-restore", input=SERVICES)
+                said = self.warnings()
+                self.assertEqual(len(said), 1, said)
+                self.assertIn("%s-nft (nftables' table %s nat has chain KUBE-SERVICES)" %
+                              (tool, family), said[0])
+                self.assertIn("--cleanup", said[0])
+                self.assertIn("KUBE-SERVICES", self.inside(tool + "-nft-save"))  # it is not ours
+
+    def test_nftables_mode(self):
+        self.inside("nft", "add table ip kube-proxy; add table ip6 kube-proxy; "
+                    "add chain ip kube-proxy services")
+        said = self.warnings()
+        self.assertEqual(len(said), 2, said)
+        for family, line in zip(("ip", "ip6"), said):
+            self.assertIn("left table %s kube-proxy." % family, line)
+            self.inside("sh", "-c", line[line.index("nft delete"):])  # the advice is good
+        self.assertEqual(self.warnings(), [])
+
+    def test_a_running_proxy_says_it_too_and_works(self):
+        self.inside("iptables-nft-restore", input=SERVICES)
+        n = self.n
+        n.start("--manifest-path", n.write("objects.json", []), "--iptables-sync-period=1s")
+        self.assertEqual(n.logged().count("made rules with iptables-nft"), 1)
+        self.assertEqual(n.stop(), 0)
+
+
+if __name__ == "__main__":
+    unittest.main()
