@@ -4,11 +4,7 @@
 
 #include "applier/ipt_tables.h"
 
-/*
- * namespace/name or namespace/name:port, each a DNS label, as the API server has it: what stands in
- * a comment can then neither end a quotation nor look like an option to who parses a saved table.
- */
-static bool name_valid(const char *name)
+bool svcport_name_valid(const char *name)
 {
 	static const char behind[] = "/:"; /* ... the labels; nothing behind the third */
 
@@ -104,7 +100,7 @@ const char *ipt_rule_check(const struct ipt_rule *r, const struct ipt_chain *c)
 	why = check_addresses(r, t->args, c->family);
 	if (why == NULL)
 		why = check_numbers(r, t);
-	if (why == NULL && (t->args & ARG_NAME) != 0 && !name_valid(r->name))
+	if (why == NULL && (t->args & ARG_NAME) != 0 && !svcport_name_valid(r->name))
 		why = "a name that is not namespace/name or namespace/name:port of DNS labels";
 	if (why == NULL && (t->args & ARG_TARGET) != 0)
 		why = check_target(r, t, c);

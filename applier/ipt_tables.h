@@ -113,6 +113,12 @@ enum ipt_arg {
 };
 
 #define SVCPORT_NAME_LEN 192 /* 63 + "/" + 63 + ":" + 63 and NUL */
+/*
+ * Is it namespace/name or namespace/name:port, each a DNS label, as the API server has it: what
+ * stands in a comment can then neither end a quotation nor look like an option to who parses a
+ * saved table?
+ */
+bool svcport_name_valid(const char *name);
 
 struct ipt_rule {
 	uint8_t template; /* index into ipt_templates */

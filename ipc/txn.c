@@ -21,7 +21,7 @@ static void array_close(struct frame *f, size_t mark, uint32_t n)
 
 static void open_frame(struct txn_writer *w)
 {
-	frame_begin(&w->frame, TXN_OPS, 1);
+	frame_begin(&w->frame, w->type != 0 ? w->type : TXN_OPS, 1);
 	w->ops_mark = array_open(&w->frame);
 	w->in_frame = 0;
 }
@@ -63,7 +63,7 @@ static void make_room(struct txn_writer *w)
 	w->chain_open = true;
 }
 
-static void begin_op(struct txn_writer *w, enum txn_op op, uint32_t fields)
+void txn_op(struct txn_writer *w, unsigned op, uint32_t fields)
 {
 	close_chain(w);
 	make_room(w);
@@ -98,7 +98,7 @@ void txn_begin(struct txn_writer *w, txn_sink sink, void *arg, uint64_t generati
 
 void txn_chain_put(struct txn_writer *w, const struct ipt_chain *c)
 {
-	begin_op(w, OP_CHAIN_PUT, 5);
+	txn_op(w, OP_CHAIN_PUT, 5);
 	put_chain(&w->frame, c);
 	w->rules_mark = array_open(&w->frame);
 	w->rules = 0;
@@ -151,13 +151,13 @@ void txn_rule(struct txn_writer *w, const struct ipt_rule *r)
 
 void txn_chain_delete(struct txn_writer *w, const struct ipt_chain *c)
 {
-	begin_op(w, OP_CHAIN_DELETE, 4);
+	txn_op(w, OP_CHAIN_DELETE, 4);
 	put_chain(&w->frame, c);
 }
 
 void txn_hook(struct txn_writer *w, uint8_t family, unsigned number, bool on)
 {
-	begin_op(w, OP_HOOK, 3);
+	txn_op(w, OP_HOOK, 3);
 	frame_uint(&w->frame, family);
 	frame_uint(&w->frame, number);
 	frame_bool(&w->frame, on);

@@ -38,6 +38,7 @@ typedef void (*txn_sink)(void *arg, const struct frame *f);
 struct txn_writer {
 	txn_sink sink;
 	void *arg;
+	unsigned type; /* of the frames of operations; 0: TXN_OPS */
 	uint64_t generation;
 	uint64_t ops;		     /* operations so far (OP_CHAIN_MORE is none) */
 	uint32_t in_frame;	     /* operations in the frame being filled */
@@ -49,6 +50,9 @@ struct txn_writer {
 
 /* Generations count from 1; BASE is the last answered with TXN_OK or TXN_UNCHANGED, 0 if none. */
 void txn_begin(struct txn_writer *w, txn_sink sink, void *arg, uint64_t generation, uint64_t base);
+/* Begins an operation of FIELDS fields, which the caller writes into W->frame: 512 bytes at most.
+ */
+void txn_op(struct txn_writer *w, unsigned op, uint32_t fields);
 /* Begins a chain's content; the rules that follow are its whole content, in order. */
 void txn_chain_put(struct txn_writer *w, const struct ipt_chain *c);
 void txn_rule(struct txn_writer *w, const struct ipt_rule *r);
