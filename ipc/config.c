@@ -61,6 +61,7 @@ static const struct field {
 
     F_TEXT(node_name),
     F_TEXT(config_file),
+    F_NUMBER(config_digest, UINT64_MAX),
     F_TEXT(manifest_path),
     F_TEXT(kubeconfig),
     F_TEXT(master),

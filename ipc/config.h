@@ -51,6 +51,7 @@ struct config {
 	/* where objects come from */
 	char node_name[CONFIG_NODE_MAX];
 	char config_file[CONFIG_PATH_MAX];   /* "" or the file that all this comes from */
+	uint64_t config_digest;		     /* of what it held */
 	char manifest_path[CONFIG_PATH_MAX]; /* "" or instead of an apiserver */
 	char kubeconfig[CONFIG_PATH_MAX];    /* "" : in-cluster, or master alone */
 	char master[CONFIG_PATH_MAX];	     /* "" or the apiserver's URL, over kubeconfig's */

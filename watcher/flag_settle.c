@@ -9,9 +9,11 @@
 #include <unistd.h>
 
 #include "common/log.h"
+#include "watcher/feature_gates.h"
 #include "watcher/kubeconfig.h"
 
-#define SEE_HELP "see --help"
+#define SEE_HELP     "see --help"
+#define NAME_MAX_LEN (CONFIG_PATH_MAX + 64) /* of a setting, as the user knows it */
 
 /* --- names and paths --- */
 
@@ -74,54 +76,61 @@ static int settle_paths(struct settings *s)
 	return settle_audit_log(&s->cfg);
 }
 
-/* --- what the rules need --- */
+/* --- what must fit --- */
 
-static enum flags_result settle_mode(struct settings *s)
+/* How the user knows the setting of FLAG: as a flag, or as a field of the file. */
+static const char *name_of(const struct settings *s, const char *flag, char buf[NAME_MAX_LEN])
 {
-	struct config *cfg = &s->cfg;
+	const struct setting *row = setting_of_flag(flag, strlen(flag));
 
-	if (s->iptables.min_sync_period_ms > s->iptables.sync_period_ms) {
-		log_error("--iptables-min-sync-period (%gs) must not be longer than "
-			  "--iptables-sync-period (%gs); " SEE_HELP,
-		    (double)s->iptables.min_sync_period_ms / 1000,
-		    (double)s->iptables.sync_period_ms / 1000);
-		return FLAGS_BAD;
-	}
-	cfg->sync_period_ms = s->iptables.sync_period_ms;
-	cfg->min_sync_period_ms = s->iptables.min_sync_period_ms;
-	cfg->masquerade_bit = s->iptables.masquerade_bit;
-	cfg->masquerade_all = s->iptables.masquerade_all;
-	return FLAGS_RUN;
+	if (s->cfg.config_file[0] != '\0')
+		snprintf(buf, NAME_MAX_LEN, "%s: %s", s->cfg.config_file, row->field);
+	else
+		snprintf(buf, NAME_MAX_LEN, "--%s", flag);
+	return buf;
 }
 
-static enum flags_result settle_detection(struct settings *s)
+static int check_periods(const struct settings *s)
+{
+	char shorter[NAME_MAX_LEN], longer[NAME_MAX_LEN];
+
+	if (s->iptables.min_sync_period_ms <= s->iptables.sync_period_ms)
+		return 0;
+	log_error("%s (%gs) must not be longer than %s (%gs)",
+	    name_of(s, "iptables-min-sync-period", shorter),
+	    (double)s->iptables.min_sync_period_ms / 1000,
+	    name_of(s, "iptables-sync-period", longer), (double)s->iptables.sync_period_ms / 1000);
+	return -1;
+}
+
+static int check_detection(struct settings *s)
 {
 	struct config *cfg = &s->cfg;
 	bool bridge = cfg->detect_local == DETECT_BRIDGE_INTERFACE;
+	char missing[NAME_MAX_LEN];
 
 	if (!bridge && cfg->detect_local != DETECT_INTERFACE_PREFIX)
-		return FLAGS_RUN;
+		return 0;
 	strlcpy(
 	    cfg->pod_interface, bridge ? s->pod_bridge : s->pod_prefix, sizeof(cfg->pod_interface));
 	if (cfg->pod_interface[0] != '\0')
-		return FLAGS_RUN;
-	log_error("--detect-local-mode=%s: give --%s as well; " SEE_HELP,
-	    bridge ? "BridgeInterface" : "InterfaceNamePrefix",
-	    bridge ? "pod-bridge-interface" : "pod-interface-name-prefix");
-	return FLAGS_BAD;
+		return 0;
+	log_error("%s \"\": expected an interface's name, for the detection of local traffic by %s",
+	    name_of(s, bridge ? "pod-bridge-interface" : "pod-interface-name-prefix", missing),
+	    bridge ? "BridgeInterface" : "InterfaceNamePrefix");
+	return -1;
 }
 
 /*
  * The address's own port stands, unless the deprecated flag for the port is 0, which switches all
  * off. (Upstream the port of the default address stands even before a port that was given.)
  */
-static uint16_t settle_bind(struct ip_addr *addr, const struct setting_bind *b,
-    const struct settings *s, const char *address_flag, uint16_t port)
+static void settle_bind(
+    struct setting_bind *b, const struct settings *s, const char *address_flag, uint16_t port)
 {
-	*addr = b->addr;
-	if (b->nowhere || port == 0)
-		return 0;
-	return b->port != 0 && setting_given(s, address_flag) ? b->port : port;
+	b->nowhere |= port == 0;
+	if (b->port == 0 || !setting_given(s, address_flag))
+		b->port = port;
 }
 
 /* --- where objects come from --- */
@@ -180,29 +189,40 @@ static enum flags_result settle_source(struct config *cfg)
 	return FLAGS_RUN;
 }
 
-enum flags_result flags_settle(struct settings *s)
+enum flags_result flags_check(struct settings *s)
 {
-	struct config *cfg = &s->cfg;
-	enum flags_result r;
+	const struct config *cfg = &s->cfg;
 
-	cfg->healthz_port = settle_bind(
-	    &cfg->healthz_addr, &s->healthz, s, "healthz-bind-address", s->healthz_port);
-	cfg->metrics_port = settle_bind(
-	    &cfg->metrics_addr, &s->metrics, s, "metrics-bind-address", s->metrics_port);
-	if (cfg->verbosity > CONFIG_VERBOSITY_MAX)
-		cfg->verbosity = CONFIG_VERBOSITY_MAX;
-	if (cfg->api_burst == 0)
-		cfg->api_burst = 10;
+	if (check_periods(s) != 0 || check_detection(s) != 0)
+		return cfg->config_file[0] != '\0' ? FLAGS_CONFIG : FLAGS_BAD;
 	if (cfg->dry_run + cfg->cleanup + cfg->init_only > 1) {
 		log_error("--dry-run, --cleanup and --init-only each do one thing and exit: give "
 			  "one of them; " SEE_HELP);
 		return FLAGS_BAD;
 	}
-	r = settle_mode(s);
-	if (r == FLAGS_RUN)
-		r = settle_detection(s);
-	if (r != FLAGS_RUN)
-		return r;
+	settle_bind(&s->healthz, s, "healthz-bind-address", s->healthz_port);
+	settle_bind(&s->metrics, s, "metrics-bind-address", s->metrics_port);
+	return FLAGS_RUN;
+}
+
+enum flags_result flags_settle(struct settings *s)
+{
+	struct config *cfg = &s->cfg;
+	char gates[NAME_MAX_LEN];
+
+	feature_gates_warn(s->feature_gates, name_of(s, "feature-gates", gates));
+	cfg->sync_period_ms = s->iptables.sync_period_ms;
+	cfg->min_sync_period_ms = s->iptables.min_sync_period_ms;
+	cfg->masquerade_bit = s->iptables.masquerade_bit;
+	cfg->masquerade_all = s->iptables.masquerade_all;
+	cfg->healthz_addr = s->healthz.addr;
+	cfg->healthz_port = s->healthz.nowhere ? 0 : s->healthz.port;
+	cfg->metrics_addr = s->metrics.addr;
+	cfg->metrics_port = s->metrics.nowhere ? 0 : s->metrics.port;
+	if (cfg->verbosity > CONFIG_VERBOSITY_MAX)
+		cfg->verbosity = CONFIG_VERBOSITY_MAX;
+	if (cfg->api_burst == 0)
+		cfg->api_burst = 10;
 	if (settle_node_name(cfg) != 0 || settle_paths(s) != 0)
 		return FLAGS_BAD;
 	if (getrandom(&cfg->key, sizeof(cfg->key), 0) != (ssize_t)sizeof(cfg->key)) {

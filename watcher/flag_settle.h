@@ -5,7 +5,9 @@
 #include "watcher/oneshot.h"
 #include "watcher/setting.h"
 
-/* Completes S->cfg. What does not fit is logged. */
+/* Does what S says fit together? What does not is logged. */
+enum flags_result flags_check(struct settings *s);
+/* After that: completes S->cfg. What does not fit is logged. */
 enum flags_result flags_settle(struct settings *s);
 
 #endif

@@ -3,6 +3,8 @@
 #include <string.h>
 
 #include "common/log.h"
+#include "watcher/config_file.h"
+#include "watcher/config_write.h"
 #include "watcher/flag_settle.h"
 #include "watcher/oneshot.h"
 #include "watcher/setting.h"
@@ -154,6 +156,19 @@ static enum flags_result take_all(struct settings *s, enum pass pass, int argc, 
 	return r;
 }
 
+/* All that counts, in its order: the file's, then the flags'. */
+static enum flags_result take_settings(struct settings *s, int argc, char **argv)
+{
+	char file[CONFIG_PATH_MAX];
+
+	strlcpy(file, s->cfg.config_file, sizeof(file));
+	settings_init(s);
+	if (file[0] == '\0')
+		return take_all(s, PASS_TAKE, argc, argv);
+	return config_file_read(s, file) == 0 ? take_all(s, PASS_BESIDE_FILE, argc, argv)
+					      : FLAGS_CONFIG;
+}
+
 enum flags_result flags_parse(struct config *cfg, int argc, char **argv)
 {
 	static struct settings s;
@@ -171,13 +186,11 @@ enum flags_result flags_parse(struct config *cfg, int argc, char **argv)
 		printf("kube-proxy %s\n", VERSION);
 		return FLAGS_DONE;
 	}
-	if (s.cfg.config_file[0] != '\0' || s.write_config_to[0] != '\0') {
-		log_error("--%s: this version cannot do that yet",
-		    s.cfg.config_file[0] != '\0' ? "config" : "write-config-to");
-		return FLAGS_BAD;
-	}
-	settings_init(&s);
-	r = take_all(&s, PASS_TAKE, argc, argv);
+	r = take_settings(&s, argc, argv);
+	if (r == FLAGS_RUN)
+		r = flags_check(&s);
+	if (r == FLAGS_RUN && s.write_config_to[0] != '\0')
+		return config_write(s.write_config_to, &s) == 0 ? FLAGS_DONE : FLAGS_CONFIG;
 	if (r == FLAGS_RUN)
 		r = flags_settle(&s);
 	*cfg = s.cfg;

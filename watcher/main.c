@@ -23,6 +23,7 @@
 #include "ipc/config.h"
 #include "ipc/fds.h"
 #include "watcher/api_sandbox.h"
+#include "watcher/config_watch.h"
 #include "watcher/feed.h"
 #include "watcher/kubeconfig.h"
 #include "watcher/manifest.h"
@@ -34,11 +35,14 @@
 #define ALLOW_OPEN_TO_READ ALLOW_WITHOUT(openat, 2, O_ACCMODE | O_CREAT | O_TRUNC)
 
 /* The one-shot reads files and writes to what it was given. No socket, no process, no event. */
-static const struct sandbox_rule oneshot_rules[] = {
-    ALLOW_OPEN_TO_READ, ALLOW(read), ALLOW(newfstatat), ALLOW(fstat), ALLOW(lseek), ALLOW(access),
-    ALLOW(faccessat), ALLOW(faccessat2), ALLOW(write), ALLOW(getcwd),
-    ALLOW(uname), /* gethostname(3) */
-};
+#define ONESHOT_RULES                                                                              \
+	ALLOW(read), ALLOW(newfstatat), ALLOW(fstat), ALLOW(lseek), ALLOW(access),                 \
+	    ALLOW(faccessat), ALLOW(faccessat2), ALLOW(write), ALLOW(getcwd),                      \
+	    ALLOW(uname) /* gethostname(3) */,                                                     \
+	    ALLOW(sysinfo) /* qsort: how much memory is there? */
+static const struct sandbox_rule oneshot_rules[] = {ALLOW_OPEN_TO_READ, ONESHOT_RULES};
+/* With --write-config-to it makes a file, as far as its user may. */
+static const struct sandbox_rule oneshot_write_rules[] = {ALLOW(openat), ONESHOT_RULES};
 
 /* Manifests: files, inotify, the channel. No socket of its own. */
 static const struct sandbox_rule manifest_rules[] = {
@@ -47,6 +51,8 @@ static const struct sandbox_rule manifest_rules[] = {
     ALLOW(newfstatat),
     ALLOW(fstat),
     ALLOW(lseek),
+    ALLOW(access),
+    ALLOW(faccessat),
     ALLOW(getdents64),
     ALLOW(readlink), /* realpath(3) */
     ALLOW(inotify_init1),
@@ -94,6 +100,23 @@ static bool tcp_is_liberal(void)
 	return c != '0';
 }
 
+/* Is the flag there, in any of its forms? A value that happens to look so does no harm. */
+static bool asks_to_write(int argc, char **argv)
+{
+	static const char flag[] = "--write-config-to";
+
+	for (int i = 1; i < argc; i++) {
+		size_t at = 0;
+
+		while (at < sizeof(flag) - 1 &&
+		       (argv[i][at] == flag[at] || (flag[at] == '-' && argv[i][at] == '_')))
+			at++;
+		if (at == sizeof(flag) - 1)
+			return true;
+	}
+	return false;
+}
+
 static int oneshot(int argc, char **argv)
 {
 	static struct config cfg;
@@ -103,7 +126,10 @@ static int oneshot(int argc, char **argv)
 	/* With a buffer of its own stdio does not ask whether this is a terminal (ioctl). */
 	setvbuf(stdout, out, _IOFBF, sizeof(out));
 	sandbox_no_new_privs();
-	sandbox_seccomp(oneshot_rules, COUNT(oneshot_rules));
+	if (asks_to_write(argc, argv))
+		sandbox_seccomp(oneshot_write_rules, COUNT(oneshot_write_rules));
+	else
+		sandbox_seccomp(oneshot_rules, COUNT(oneshot_rules));
 	switch (flags_parse(&cfg, argc, argv)) {
 	case FLAGS_RUN:
 		cfg.conntrack_tcp_be_liberal |= tcp_is_liberal();
@@ -156,14 +182,24 @@ static size_t add_credential(const char *paths[PATHS_MAX], size_t n, const char 
 static struct config cfg;
 static struct api_access api;
 
+/* Adds the directories that FILE ("": none) is read from; DIRS are for them to live in. */
+static size_t add_file(const char *paths[PATHS_MAX], size_t n, const char *file,
+    char dirs[MANIFEST_DIRS_MAX][PATH_MAX])
+{
+	size_t count = file[0] != '\0' ? manifest_dirs(file, dirs) : 0;
+
+	for (size_t i = 0; i < count && n < PATHS_MAX - 1; i++)
+		paths[n++] = dirs[i];
+	return n;
+}
+
 static void start_manifests(struct event_base *base, struct feed *feed)
 {
-	static char dirs[MANIFEST_DIRS_MAX][PATH_MAX];
-	const char *paths[MANIFEST_DIRS_MAX + 1] = {NULL};
-	size_t n = manifest_dirs(cfg.manifest_path, dirs);
+	static char manifests[MANIFEST_DIRS_MAX][PATH_MAX], config[MANIFEST_DIRS_MAX][PATH_MAX];
+	const char *paths[PATHS_MAX] = {NULL};
+	size_t n = add_file(paths, 0, cfg.manifest_path, manifests);
 
-	for (size_t i = 0; i < n; i++)
-		paths[i] = dirs[i];
+	add_file(paths, n, cfg.config_file, config);
 	sandbox_no_new_privs();
 	sandbox_landlock(paths, false);
 	sandbox_seccomp(manifest_rules, COUNT(manifest_rules));
@@ -174,15 +210,14 @@ static void start_manifests(struct event_base *base, struct feed *feed)
 /* The walls stand before the event loop, and so before the first byte of the network. */
 static void start_api(struct event_base *base, struct feed *feed)
 {
-	const char *paths[PATHS_MAX] = {NULL};
-	size_t n = 0;
+	static char config[MANIFEST_DIRS_MAX][PATH_MAX];
+	static const char *paths[PATHS_MAX];
+	size_t n = add_file(paths, 0, cfg.config_file, config);
 
 	if (api_access_load(&api, &cfg) != 0)
 		fatal(EXIT_CONFIG, "no way to the apiserver");
-	while (api_read_paths[n] != NULL && n < PATHS_MAX - 1) {
-		paths[n] = api_read_paths[n];
-		n++;
-	}
+	for (size_t i = 0; api_read_paths[i] != NULL && n < PATHS_MAX - 1; i++)
+		paths[n++] = api_read_paths[i];
 	n = add_credential(paths, n, api.ca_file);
 	n = add_credential(paths, n, api.cert_file);
 	n = add_credential(paths, n, api.key_file);
@@ -209,6 +244,7 @@ static int watch(void)
 		fatal(EXIT_FAILED, "libevent has no event base");
 	feed.planner = channel_new(base, WATCHER_FD_PLANNER, "the planner", from_planner, NULL);
 	feed.node_name = cfg.node_name;
+	config_watch_start(base, &cfg);
 	if (cfg.manifest_path[0] != '\0')
 		start_manifests(base, &feed);
 	else

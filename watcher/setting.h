@@ -87,6 +87,7 @@ enum {
 	ONE_OF_A_FAMILY = 4,  /* PREFIXES: at most two, of different families */
 	WHOLE = 8,	      /* PREFIXES: a flag given twice replaces; a file has one string */
 	NO_EFFECT = 16,	      /* accepted; said if it is set to anything but its default */
+	NANOSECONDS = 64,     /* DURATION: a file may have a number of them */
 	NOT_YET = 32,	      /* as NO_EFFECT, as long as this version cannot do it */
 };
 
@@ -130,6 +131,8 @@ const char *setting_store(struct settings *s, const struct setting *row, const c
 /* The value in the form that setting_take() takes. */
 const char *setting_text(
     const struct settings *s, const struct setting *row, char buf[SETTING_TEXT_MAX]);
+/* Is TEXT, a good value, 0 or ""? */
+bool setting_is_empty(const struct setting *row, const char *text);
 bool setting_is_default(const struct settings *s, const struct setting *row);
 /* Logs that ROW, just taken, does nothing here. WHERE: "file:line: ", or NULL for a flag. */
 void setting_warn(const struct settings *s, const struct setting *row, const char *where);

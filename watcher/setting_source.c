@@ -212,7 +212,7 @@ static const struct setting rows[] = {
 	.kind = SETTING_DURATION,
 	SETTING_AT(log_flush_ms),
 	.standard = "5s",
-	.marks = WITH_CONFIG | NO_EFFECT,
+	.marks = WITH_CONFIG | NO_EFFECT | NANOSECONDS | EMPTY_IS_DEFAULT,
 	.group = GROUP_IGNORED,
 	.argument = "DURATION",
 	.help = "Every line is written at once."},

@@ -1,6 +1,7 @@
 /* The kinds of settings: text into a field, and a field as text. */
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "watcher/flag_value.h"
@@ -27,7 +28,7 @@ static const char *store_number(void *at, const struct setting *row, const char 
 	bool minus = row->low < 0 && text[0] == '-';
 	uint64_t v;
 
-	if (value_number(&v, text + (minus || text[0] == '+'), minus ? 1 : 0,
+	if (value_number(&v, text + (minus || text[0] == '+'), 0,
 		(uint64_t)(minus ? -row->low : row->high)) != 0 ||
 	    (!minus && (int64_t)v < row->low)) {
 		snprintf(expected_buf, sizeof(expected_buf),
@@ -326,6 +327,21 @@ const char *setting_store(struct settings *s, const struct setting *row, const c
 	const char *expected = store(s, row, text);
 
 	return expected != NULL && row->expected != NULL ? row->expected : expected;
+}
+
+bool setting_is_empty(const struct setting *row, const char *text)
+{
+	uint64_t ms;
+
+	switch (row->kind) {
+	case SETTING_DURATION:
+		return value_duration_ms(&ms, text) == 0 && ms == 0;
+	case SETTING_NUMBER:
+	case SETTING_MILLI:
+		return strtod(text, NULL) == 0;
+	default:
+		return text[0] == '\0';
+	}
 }
 
 const char *setting_text(

@@ -55,13 +55,14 @@ static int parse_json(struct yaml *y, const char *text, size_t len)
 	return 0;
 }
 
-int yaml_parse(struct yaml *y, const char *text, size_t len, struct yaml_error *err)
+static int parse(struct yaml *y, const char *text, size_t len, struct yaml_error *err,
+    const struct yaml_twice *twice)
 {
 	int r;
 
 	memset(y, 0, sizeof(*y));
 	memset(err, 0, sizeof(*err));
-	if (yaml_compose(y, text, len, err) == 0)
+	if (yaml_compose(y, text, len, err, twice) == 0)
 		return 0;
 	yaml_clear(y);
 	r = parse_json(y, text, len);
@@ -70,12 +71,26 @@ int yaml_parse(struct yaml *y, const char *text, size_t len, struct yaml_error *
 	return r;
 }
 
+int yaml_parse(struct yaml *y, const char *text, size_t len, struct yaml_error *err)
+{
+	return parse(y, text, len, err, NULL);
+}
+
+int yaml_parse_lenient(struct yaml *y, const char *text, size_t len, struct yaml_error *err,
+    void (*twice)(void *arg, unsigned line, const char *key), void *arg)
+{
+	const struct yaml_twice t = {twice, arg};
+
+	return parse(y, text, len, err, &t);
+}
+
 void yaml_clear(struct yaml *y)
 {
 	for (size_t i = 0; i < y->count; i++)
 		json_decref(y->documents[i]);
 	free(y->documents);
 	free(y->lines);
+	json_decref(y->replaced);
 	memset(y, 0, sizeof(*y));
 }
 
@@ -87,7 +102,7 @@ static int compare_lines(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-unsigned yaml_line(struct yaml *y, const json_t *value)
+static unsigned line_of(struct yaml *y, const void *value)
 {
 	const struct yaml_line key = {.value = value}, *found;
 
@@ -98,4 +113,17 @@ unsigned yaml_line(struct yaml *y, const json_t *value)
 	y->lines_sorted = true;
 	found = bsearch(&key, y->lines, y->line_count, sizeof(*y->lines), compare_lines);
 	return found == NULL ? 0 : found->line;
+}
+
+unsigned yaml_line(struct yaml *y, const json_t *value)
+{
+	return line_of(y, value);
+}
+
+unsigned yaml_member_line(struct yaml *y, json_t *object, const char *key)
+{
+	void *member = json_object_iter_at(object, key);
+	unsigned line = member == NULL ? 0 : line_of(y, json_object_iter_value(member));
+
+	return line != 0 || member == NULL ? line : line_of(y, json_object_iter_key(member));
 }

@@ -16,7 +16,7 @@
 #define YAML_ALIASED_MAX 100000 /* values that all aliases of one text stand for */
 
 struct yaml_line {
-	const json_t *value;
+	const void *value; /* a json_t; for true, false and null, which jansson shares, their key */
 	unsigned line;
 };
 
@@ -27,6 +27,7 @@ struct yaml {
 	struct yaml_line *lines;
 	size_t line_count;
 	bool lines_sorted; /* by value; done when the first is asked for */
+	json_t *replaced;  /* by a later key of the same name; kept, as LINES has their addresses */
 };
 
 struct yaml_error {
@@ -43,9 +44,18 @@ int yaml_parse(struct yaml *y, const char *text, size_t len, struct yaml_error *
 void yaml_clear(struct yaml *y);
 
 /*
+ * The same, but a key that stands twice is no error: the last one counts, and TWICE is told of
+ * each.
+ */
+int yaml_parse_lenient(struct yaml *y, const char *text, size_t len, struct yaml_error *err,
+    void (*twice)(void *arg, unsigned line, const char *key), void *arg);
+
+/*
  * The line at which VALUE began; 0 if it is not known: true, false and null (which jansson shares
  * between all their places), and text that was read as JSON after failing as YAML.
  */
 unsigned yaml_line(struct yaml *y, const json_t *value);
+/* The line of OBJECT's member KEY, whatever its value; 0 if it is not known or not there. */
+unsigned yaml_member_line(struct yaml *y, json_t *object, const char *key);
 
 #endif

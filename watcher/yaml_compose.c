@@ -19,6 +19,7 @@ struct composer {
 	yaml_parser_t parser;
 	struct yaml *y;
 	struct yaml_error *err;
+	const struct yaml_twice *twice;
 	struct anchor *anchors; /* of the current document */
 	size_t anchor_count;
 	size_t values, aliased;
@@ -69,12 +70,16 @@ static int next_event(struct composer *c, yaml_event_t *ev)
 	    p->context != NULL ? ": " : "", p->problem != NULL ? p->problem : "not enough memory");
 }
 
-static int remember_line(struct composer *c, const json_t *value, unsigned line)
+/* jansson has one true, one false and one null for all places. */
+static bool is_shared(const json_t *value)
+{
+	return json_is_boolean(value) || json_is_null(value);
+}
+
+static int remember_line(struct composer *c, const void *value, unsigned line)
 {
 	struct yaml_line *lines;
 
-	if (json_is_boolean(value) || json_is_null(value))
-		return 0;
 	lines = yaml_grow(c->y->lines, c->y->line_count, sizeof(*lines));
 	if (lines == NULL)
 		return fail(c, line, "not enough memory");
@@ -210,6 +215,35 @@ static json_t *compose_next(struct composer *c, unsigned depth)
 	return next_event(c, &ev) == 0 ? compose(c, &ev, depth) : NULL;
 }
 
+/* VALUE gives its place to a later one. */
+static int replace(struct composer *c, json_t *value, const char *key, unsigned line)
+{
+	if (c->y->replaced == NULL)
+		c->y->replaced = json_array();
+	if (json_array_append(c->y->replaced, value) != 0)
+		return fail(c, line, "not enough memory");
+	c->twice->tell(c->twice->arg, line, key);
+	return 0;
+}
+
+/* Sets OBJECT's member to VALUE, which it takes. A shared value's line is kept under its key. */
+static int set_member(
+    struct composer *c, json_t *object, const char *key, json_t *value, unsigned line)
+{
+	json_t *before = json_object_get(object, key);
+	bool shared = is_shared(value);
+
+	if (before != NULL && replace(c, before, key, line) != 0) {
+		json_decref(value);
+		return -1;
+	}
+	if (json_object_set_new(object, key, value) != 0)
+		return fail(c, line, "not enough memory");
+	if (!shared)
+		return 0;
+	return remember_line(c, json_object_iter_key(json_object_iter_at(object, key)), line);
+}
+
 /* One key and its value. Merge keys are collected: the mapping's own keys win wherever they stand.
  */
 static int compose_member(
@@ -232,12 +266,12 @@ static int compose_member(
 	key = key_text(key_value, buf, sizeof(buf));
 	if (key == NULL)
 		r = fail(c, line_of(key_ev), "a key must not be empty or null");
-	else if (json_object_get(object, key) != NULL)
+	else if (json_object_get(object, key) != NULL && c->twice == NULL)
 		r = fail(c, line_of(key_ev), "the key \"%s\" stands here twice", key);
 	else if ((value = compose_next(c, depth)) == NULL)
 		r = -1;
-	else if ((r = json_object_set_new(object, key, value)) != 0)
-		fail(c, line_of(key_ev), "not enough memory");
+	else
+		r = set_member(c, object, key, value, line_of(key_ev));
 	json_decref(key_value);
 	return r;
 }
@@ -349,7 +383,8 @@ static json_t *compose(struct composer *c, yaml_event_t *ev, unsigned depth)
 		value = scalar_value(c, ev);
 	else
 		value = compose_collection(c, ev, depth);
-	if (value != NULL && ev->type != YAML_ALIAS_EVENT && remember_line(c, value, line) != 0) {
+	if (value != NULL && ev->type != YAML_ALIAS_EVENT && !is_shared(value) &&
+	    remember_line(c, value, line) != 0) {
 		json_decref(value);
 		value = NULL;
 	}
@@ -401,9 +436,10 @@ static int compose_stream(struct composer *c)
 	}
 }
 
-int yaml_compose(struct yaml *y, const char *text, size_t len, struct yaml_error *err)
+int yaml_compose(struct yaml *y, const char *text, size_t len, struct yaml_error *err,
+    const struct yaml_twice *twice)
 {
-	struct composer c = {.y = y, .err = err};
+	struct composer c = {.y = y, .err = err, .twice = twice};
 	int r;
 
 	if (!yaml_parser_initialize(&c.parser))

@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -15,30 +14,9 @@
 #include "watcher/flag_value.h"
 #include "watcher/oneshot.h"
 
+#include "capture.h"
+
 static struct config cfg;
-
-/* What was written on FD since capture_begin(). */
-static int saved_fd, capture_fd;
-
-static void capture_begin(int fd)
-{
-	fflush(stdout);
-	saved_fd = dup(fd);
-	capture_fd = memfd_create("captured", 0);
-	dup2(capture_fd, fd);
-}
-
-static void capture_end(int fd, char *buf, size_t size)
-{
-	ssize_t n;
-
-	fflush(stdout);
-	dup2(saved_fd, fd);
-	close(saved_fd);
-	n = pread(capture_fd, buf, size - 1, 0);
-	buf[n > 0 ? n : 0] = '\0';
-	close(capture_fd);
-}
 
 /* Splits LINE at blanks and parses it. */
 static enum flags_result parse(const char *line, char *said, size_t size)

@@ -1,0 +1,12 @@
+/* Kubernetes' feature gates: known here by what they would change in a service proxy. */
+#ifndef WATCHER_FEATURE_GATES_H
+#define WATCHER_FEATURE_GATES_H
+
+/*
+ * Logs which of GATES ("Name=true,...", good) ask for what this program does not do, or not to do
+ * what it does, and which nobody here knows. None of them changes anything. NAME: the setting's, as
+ * the user knows it.
+ */
+void feature_gates_warn(const char *gates, const char *name);
+
+#endif
