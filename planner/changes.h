@@ -17,8 +17,9 @@ struct change {
 	/* What a service's chain is made of again when it is written; NULL: a chain of no one's. */
 	const struct stored_service *service;
 	uint32_t port_index;
-	uint16_t port; /* the endpoint's */
-	struct ip_addr addr;
+	uint16_t port;	     /* the endpoint's */
+	struct ip_addr addr; /* the endpoint's; a KUBE-NET-'s prefix and ... */
+	uint8_t bits;	     /* ... its length */
 };
 
 struct change_list {

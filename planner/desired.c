@@ -35,6 +35,8 @@ struct ipt_chain owned_chain_name(const struct owned_chain *o)
 void desired_clear(struct desired *d)
 {
 	endpoints_clear(&d->chosen);
+	for (unsigned f = 0; f < FAMILY_COUNT; f++)
+		dispatch_clear(&d->dispatch[f]);
 	free(d->chains);
 	d->chains = NULL;
 	d->count = d->room = 0;
@@ -207,10 +209,13 @@ static void static_rules(
     const struct desired *d, const struct ipt_chain *c, const struct rule_sink *to)
 {
 	enum shared_chain kind = frontends_shared(c);
+	const struct dispatch *tree = &d->dispatch[c->family];
 	struct stored_service *v;
 
 	rules_static_first(to, c, &d->own);
-	if (kind < SHARED_COUNT)
+	if (kind == SHARED_NAT_SERVICES && dispatch_is_tree(tree))
+		dispatch_root_rules(tree, to);
+	else if (kind < SHARED_COUNT)
 		RB_FOREACH (v, service_tree, d->services)
 			frontends_rules(to, &d->own, v, kind, c->family);
 	rules_static(to, c, &d->own, d->compact);
@@ -225,6 +230,22 @@ uint64_t desired_static(const struct desired *d, const struct ipt_chain *c)
 	return siphash_final(&g.hash);
 }
 
+static void net_rules(
+    const struct desired *d, const struct ip_cidr *net, const struct rule_sink *to)
+{
+	dispatch_net_rules(&d->dispatch[net->addr.family], net, to);
+}
+
+uint64_t desired_net(const struct desired *d, const struct ip_cidr *net)
+{
+	struct ipt_chain c = dispatch_chain(net);
+	struct digester g;
+	struct rule_sink to = digest_begin(&g, d, &c);
+
+	net_rules(d, net, &to);
+	return siphash_final(&g.hash);
+}
+
 void desired_rules(struct desired *d, const struct change *c, const struct rule_sink *to)
 {
 	struct desired_chain w = {
@@ -234,6 +255,10 @@ void desired_rules(struct desired *d, const struct change *c, const struct rule_
 	    .addr = c->addr,
 	};
 
+	if (w.c.kind == CHAIN_NET) {
+		net_rules(d, &(struct ip_cidr){c->addr, c->bits}, to);
+		return;
+	}
 	if (c->service == NULL) {
 		static_rules(d, &c->chain, to);
 		return;

@@ -9,6 +9,7 @@
 #include "applier/ipt_entry.h"
 #include "ipc/config.h"
 #include "planner/changes.h"
+#include "planner/dispatch.h"
 #include "planner/endpoints.h"
 #include "planner/rules.h"
 #include "planner/store.h"
@@ -24,7 +25,8 @@ struct desired_chain {
 struct desired {
 	struct ipt_params params; /* the applier's policy has the same */
 	struct service_tree *services;
-	char zone[NAME_MAX_LABEL]; /* our node's, "" if unknown */
+	struct dispatch dispatch[FAMILY_COUNT]; /* the addresses in nat KUBE-SERVICES */
+	char zone[NAME_MAX_LABEL];		/* our node's, "" if unknown */
 	struct own_node own;
 	bool families[FAMILY_COUNT]; /* programmed at all */
 	bool compact;		     /* the layout: rules_endpoint_chains() */
@@ -42,8 +44,13 @@ void desired_service(struct desired *d, struct stored_service *v);
 /* The digest of V's rules in a shared chain; 0 if it has none. After desired_service(). */
 uint64_t desired_shared(const struct desired *d, const struct stored_service *v,
     enum shared_chain kind, uint8_t family);
-/* The digest of a chain whose kind has no hash; of a shared one after every desired_service(). */
+/*
+ * The digest of a chain whose kind has no hash; of a shared one after every desired_service() and
+ * dispatch_update().
+ */
 uint64_t desired_static(const struct desired *d, const struct ipt_chain *c);
+/* The digest of the KUBE-NET- chain for NET. */
+uint64_t desired_net(const struct desired *d, const struct ip_cidr *net);
 
 /* Gives TO the rules of the chain that C puts. */
 void desired_rules(struct desired *d, const struct change *c, const struct rule_sink *to);

@@ -8,6 +8,7 @@ struct visit {
 	const struct own_node *own;
 	const struct stored_service *v;
 	const struct stored_port *port;
+	const struct ip_addr *only; /* this address; NULL: all */
 	uint8_t family;
 	uint8_t live;	 /* enum live_bit */
 	unsigned chains; /* rules_chains() */
@@ -43,6 +44,8 @@ static void addresses(
 
 	for (uint32_t i = 0; i < spec->ip_counts[kind]; i++) {
 		if (spec->ips[kind][i].family != w->family)
+			continue;
+		if (w->only != NULL && ip_cmp(w->only, &spec->ips[kind][i]) != 0)
 			continue;
 		if (!started)
 			start(w, t, target);
@@ -181,17 +184,32 @@ enum shared_chain frontends_shared(const struct ipt_chain *c)
 	return (enum shared_chain)i;
 }
 
+static void visit_ports(struct visit *w, enum shared_chain kind)
+{
+	const struct service_spec *spec = w->v->spec;
+
+	if (spec == NULL || !rules_has_family(spec, w->family))
+		return;
+	for (uint32_t i = 0; i < spec->port_count; i++) {
+		w->port = &spec->ports[i];
+		w->live = (uint8_t)(spec->live[i] >> w->family);
+		w->chains = rules_chains(spec, i, w->family);
+		shared[kind].rules(w);
+	}
+}
+
 void frontends_rules(const struct rule_sink *to, const struct own_node *own,
     const struct stored_service *v, enum shared_chain kind, uint8_t family)
 {
 	struct visit w = {.to = to, .own = own, .v = v, .family = family};
 
-	if (v->spec == NULL || !rules_has_family(v->spec, family))
-		return;
-	for (uint32_t i = 0; i < v->spec->port_count; i++) {
-		w.port = &v->spec->ports[i];
-		w.live = (uint8_t)(v->spec->live[i] >> family);
-		w.chains = rules_chains(v->spec, i, family);
-		shared[kind].rules(&w);
-	}
+	visit_ports(&w, kind);
+}
+
+void frontends_nat_services(const struct rule_sink *to, const struct stored_service *v,
+    uint8_t family, const struct ip_addr *only)
+{
+	struct visit w = {.to = to, .v = v, .family = family, .only = only};
+
+	visit_ports(&w, SHARED_NAT_SERVICES);
 }

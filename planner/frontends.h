@@ -19,5 +19,8 @@ enum shared_chain frontends_shared(const struct ipt_chain *c);
 /* V's rules in a shared chain. Nothing if V has no specification or no cluster IP of FAMILY. */
 void frontends_rules(const struct rule_sink *to, const struct own_node *own,
     const struct stored_service *v, enum shared_chain kind, uint8_t family);
+/* Of those in nat KUBE-SERVICES the ones for the address ONLY; NULL: all. They go by V alone. */
+void frontends_nat_services(const struct rule_sink *to, const struct stored_service *v,
+    uint8_t family, const struct ip_addr *only);
 
 #endif

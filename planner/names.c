@@ -59,6 +59,20 @@ void names_sep_hash(
 	hash_texts(hash, service_port, names_proto(proto), endpoint);
 }
 
+void names_net_hash(uint8_t hash[CHAIN_HASH_LEN], const struct ip_cidr *net)
+{
+	uint8_t digest[SHA256_DIGEST_LENGTH];
+	SHA2_CTX ctx;
+
+	SHA256Init(&ctx);
+	SHA256Update(&ctx, &net->addr.family, 1);
+	SHA256Update(&ctx, net->addr.b, sizeof(net->addr.b));
+	SHA256Update(&ctx, &net->bits, 1);
+	SHA256Final(digest, &ctx);
+	hash[0] = (uint8_t)(net->bits + 1);
+	memcpy(hash + 1, digest, CHAIN_HASH_LEN - 1);
+}
+
 void names_hash_key(uint8_t key[NAMES_KEY_LEN], const uint8_t hash[CHAIN_HASH_LEN])
 {
 	uint32_t bits = 0;

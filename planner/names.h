@@ -31,6 +31,12 @@ void names_sep_hash(
     uint8_t hash[CHAIN_HASH_LEN], const char *service_port, uint8_t proto, const char *endpoint);
 
 /*
+ * The hash in KUBE-NET-<hash>, whose first byte is the rank: longer prefixes have a higher one. The
+ * rest is of the family, the prefix and its length.
+ */
+void names_net_hash(uint8_t hash[CHAIN_HASH_LEN], const struct ip_cidr *net);
+
+/*
  * A key that orders hashes as their base32 text does: strcmp(3) of the names is memcmp(3) of the
  * keys. (The alphabet's digits stand for the highest values but come first in ASCII.)
  */

@@ -22,6 +22,7 @@ struct plan {
 	bool shared_changed[FAMILY_COUNT][SHARED_COUNT];
 	bool nodeports_changed; /* ... or where node ports answer, which ends nat's KUBE-SERVICES */
 	bool layout_changed;
+	uint64_t services_digest[FAMILY_COUNT]; /* of nat's KUBE-SERVICES */
 	struct plan_counts counts;
 };
 
@@ -212,6 +213,16 @@ static void own_desired(const struct desired *d, struct stored_service *v)
 		v->chains[i] = d->chains[i].c;
 }
 
+/* V's rules in nat KUBE-SERVICES changed: tells the tree of which addresses. */
+static void diff_addresses(struct plan *p, const struct stored_service *v, uint8_t family)
+{
+	struct dispatch *d = &p->desired.dispatch[family];
+
+	if (!p->full) /* else the tree begins anew */
+		dispatch_before(d, v, v->was != NULL ? v->was : v->spec, family);
+	dispatch_after(d, v, family);
+}
+
 static void diff_shared(struct plan *p, struct stored_service *v)
 {
 	for (unsigned f = 0; f < FAMILY_COUNT; f++)
@@ -219,6 +230,8 @@ static void diff_shared(struct plan *p, struct stored_service *v)
 			uint64_t digest =
 			    desired_shared(&p->desired, v, (enum shared_chain)k, (uint8_t)f);
 
+			if (k == SHARED_NAT_SERVICES && (p->full || digest != v->shared[f][k]))
+				diff_addresses(p, v, (uint8_t)f);
 			if (digest != v->shared[f][k])
 				p->shared_changed[f][k] = true;
 			v->shared[f][k] = digest;
@@ -233,7 +246,54 @@ static void diff_service(struct plan *p, struct stored_service *v)
 	p->counts.services += v->spec != NULL;
 	p->counts.endpoints += p->desired.endpoints;
 	diff_shared(p, v);
-	store_release(&p->store, v);
+	store_planned(v);
+}
+
+/* --- KUBE-SERVICES as a tree --- */
+
+static uint64_t net_digest(void *arg, const struct ip_cidr *net)
+{
+	const struct plan *p = arg;
+
+	return desired_net(&p->desired, net);
+}
+
+static void net_put(void *arg, const struct ip_cidr *net, uint64_t digest, bool fresh)
+{
+	struct ipt_chain c = dispatch_chain(net);
+	struct change *put = need_put(arg, &c, digest, fresh);
+
+	if (put == NULL)
+		return;
+	put->addr = net->addr;
+	put->bits = net->bits;
+}
+
+static void net_gone(void *arg, const struct ip_cidr *net)
+{
+	struct plan *p = arg;
+	struct ipt_chain c = dispatch_chain(net);
+
+	changes_add(&p->changes.deletes, &c);
+}
+
+/* After every service that changed was looked at, while all of them exist. */
+static void diff_tree(struct plan *p)
+{
+	const struct dispatch_visitor v = {net_digest, net_put, net_gone, p};
+	struct ipt_chain c = frontends_chain(SHARED_NAT_SERVICES, FAMILY_4);
+
+	for (unsigned f = 0; f < FAMILY_COUNT; f++) {
+		bool *changed = &p->shared_changed[f][SHARED_NAT_SERVICES];
+		uint64_t was = p->services_digest[f];
+
+		if (!p->full && !*changed)
+			continue;
+		dispatch_update(&p->desired.dispatch[f], &v);
+		c.family = (uint8_t)f;
+		p->services_digest[f] = desired_static(&p->desired, &c);
+		*changed = p->services_digest[f] != was; /* the root seldom is */
+	}
 }
 
 /* Upstream goes by the same number to leave comments out. */
@@ -261,8 +321,13 @@ static void diff_everything(struct plan *p)
 
 	while (store_take_touched(&p->store) != NULL)
 		continue;
-	RB_FOREACH_SAFE (v, service_tree, &p->store.services, next)
+	for (unsigned f = 0; f < FAMILY_COUNT; f++)
+		dispatch_clear(&p->desired.dispatch[f]);
+	RB_FOREACH (v, service_tree, &p->store.services)
 		diff_service(p, v);
+	diff_tree(p);
+	RB_FOREACH_SAFE (v, service_tree, &p->store.services, next)
+		store_release(&p->store, v);
 	for (c.family = 0; c.family < FAMILY_COUNT; c.family++)
 		for (c.table = 0; p->desired.families[c.family] && c.table < IPT_TABLE_COUNT;
 		     c.table++)
@@ -278,12 +343,20 @@ static void diff_everything(struct plan *p)
 
 static void diff_touched(struct plan *p)
 {
+	SLIST_HEAD(, stored_service) planned = SLIST_HEAD_INITIALIZER(planned);
 	struct stored_service *v;
 
-	while ((v = store_take_touched(&p->store)) != NULL)
+	while ((v = store_take_touched(&p->store)) != NULL) {
 		diff_service(p, v);
+		SLIST_INSERT_HEAD(&planned, v, touched_next);
+	}
 	for (unsigned f = 0; p->nodeports_changed && f < FAMILY_COUNT; f++)
 		p->shared_changed[f][SHARED_NAT_SERVICES] |= p->desired.families[f];
+	diff_tree(p);
+	while ((v = SLIST_FIRST(&planned)) != NULL) {
+		SLIST_REMOVE_HEAD(&planned, touched_next);
+		store_release(&p->store, v);
+	}
 	for (unsigned f = 0; f < FAMILY_COUNT; f++) {
 		struct ipt_chain masquerade = {
 		    .family = (uint8_t)f, .table = IPT_NAT, .kind = CHAIN_POSTROUTING};

@@ -79,11 +79,28 @@ static struct stored_service *need_service(struct store *s, const char *ns, cons
 	return v;
 }
 
+/* Takes V's specification away; it is the one planned last unless there is one already. */
+static void retire_spec(struct stored_service *v)
+{
+	if (v->was == NULL)
+		v->was = v->spec;
+	else
+		free(v->spec);
+	v->spec = NULL;
+}
+
+void store_planned(struct stored_service *v)
+{
+	free(v->was);
+	v->was = NULL;
+}
+
 void store_release(struct store *s, struct stored_service *v)
 {
 	if (v->spec != NULL || !LIST_EMPTY(&v->slices) || v->chain_count > 0)
 		return;
 	RB_REMOVE(service_tree, &s->services, v);
+	free(v->was);
 	free(v->chains);
 	free(v);
 }
@@ -99,15 +116,14 @@ void store_service_put(struct store *s, const struct service *in)
 		return;
 	}
 	compact_service_explain(in, spec);
-	free(v->spec);
+	retire_spec(v);
 	v->spec = spec;
 	store_touch(s, v);
 }
 
 static void remove_spec(struct store *s, struct stored_service *v)
 {
-	free(v->spec);
-	v->spec = NULL;
+	retire_spec(v);
 	store_touch(s, v);
 }
 
@@ -221,6 +237,7 @@ void store_clear(struct store *s)
 	RB_FOREACH_SAFE (v, service_tree, &s->services, next) {
 		RB_REMOVE(service_tree, &s->services, v);
 		free(v->spec);
+		free(v->was);
 		free(v->chains);
 		free(v);
 	}

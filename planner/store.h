@@ -99,6 +99,7 @@ struct stored_service {
 	SLIST_ENTRY(stored_service) touched_next;
 	LIST_HEAD(, stored_slice) slices;
 	struct service_spec *spec;  /* NULL: no such service, only slices or leavings */
+	struct service_spec *was;   /* the one planned last, if it is another; NULL: none */
 	struct owned_chain *chains; /* sorted; the planner's */
 	uint32_t chain_count;
 	uint32_t seen; /* the list that named it last */
@@ -149,6 +150,8 @@ void store_slice_del(struct store *s, const char *ns, const char *name);
 void store_touch(struct store *s, struct stored_service *v);
 /* Takes one touched service off the list; NULL if there is none. */
 struct stored_service *store_take_touched(struct store *s);
+/* V is planned: what it was before is of no interest any more. */
+void store_planned(struct stored_service *v);
 /* Frees V if nothing keeps it. V must have been taken off the touched list. */
 void store_release(struct store *s, struct stored_service *v);
 

@@ -70,6 +70,25 @@ static void test_texts(void **state)
 	assert_string_equal(names_proto(1), "");
 }
 
+/* The chain of a longer prefix ranks higher, whatever the rest of the hash. */
+static void test_prefix_chains(void **state)
+{
+	static const char *const nets[] = {"0.0.0.0/0", "::/0", "10.96.0.0/12", "fd00::/12",
+	    "10.96.0.0/14", "10.96.0.1/32", "fd00:96::/112", "fd00:96::1/128"};
+	uint8_t hash[8][CHAIN_HASH_LEN];
+	struct ip_cidr c;
+
+	(void)state;
+	for (int i = 0; i < 8; i++) {
+		assert_int_equal(ip_cidr_parse(&c, nets[i]), 0);
+		names_net_hash(hash[i], &c);
+		assert_int_equal(hash[i][0], c.bits + 1);
+		for (int k = 0; k < i; k++)
+			assert_memory_not_equal(hash[i] + 1, hash[k] + 1, CHAIN_HASH_LEN - 1);
+	}
+	assert_int_equal(hash[7][0], 129);
+}
+
 /* Every pair of hashes orders as the chains' names do. */
 static void test_keys_order_as_names(void **state)
 {
@@ -101,6 +120,7 @@ int main(void)
 	    cmocka_unit_test(test_service_chains),
 	    cmocka_unit_test(test_endpoint_chains),
 	    cmocka_unit_test(test_texts),
+	    cmocka_unit_test(test_prefix_chains),
 	    cmocka_unit_test(test_keys_order_as_names),
 	};
 

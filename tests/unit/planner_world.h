@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/tree.h>
 
 #include <cmocka.h>
 
@@ -23,17 +24,21 @@
 #include "planner/print.h"
 
 struct kernel_chain {
+	RB_ENTRY(kernel_chain) by_chain;
 	struct ipt_chain chain;
 	struct ipt_rule *rules;
 	size_t count;
+	bool put;     /* in this transaction ... */
+	uint64_t was; /* ... and what it was before; 0: not there */
 };
+RB_HEAD(kernel_chains, kernel_chain);
 
 struct world {
 	struct config cfg;
 	struct plan *plan;
 	struct apply apply;
-	struct kernel_chain *chains;
-	size_t chain_count;
+	struct kernel_chains chains;
+	struct kernel_chain *last; /* the chain put last: rules follow it */
 	uint32_t hooks[FAMILY_COUNT];
 	/* of the last transaction */
 	char put[64 * 1024]; /* names of chains put, in order, a space behind each */
@@ -44,12 +49,19 @@ struct world {
 
 /* --- the kernel --- */
 
+static inline int kernel_chain_cmp(const struct kernel_chain *a, const struct kernel_chain *b)
+{
+	return memcmp(&a->chain, &b->chain, sizeof(a->chain));
+}
+
+RB_PROTOTYPE(kernel_chains, kernel_chain, by_chain, kernel_chain_cmp)
+RB_GENERATE(kernel_chains, kernel_chain, by_chain, kernel_chain_cmp)
+
 static inline struct kernel_chain *kernel_find(struct world *w, const struct ipt_chain *c)
 {
-	for (size_t i = 0; i < w->chain_count; i++)
-		if (memcmp(&w->chains[i].chain, c, sizeof(*c)) == 0)
-			return &w->chains[i];
-	return NULL;
+	struct kernel_chain key = {.chain = *c};
+
+	return RB_FIND(kernel_chains, &w->chains, &key);
 }
 
 static inline void remember(char *list, size_t size, const struct ipt_chain *c)
@@ -62,25 +74,37 @@ static inline void remember(char *list, size_t size, const struct ipt_chain *c)
 		    c->table == IPT_FILTER ? "f:" : "", ipt_chain_name(c, name));
 }
 
+static inline uint64_t kernel_digest(const struct world *w, const struct kernel_chain *k)
+{
+	struct siphash s;
+	struct ipt_blob b;
+
+	siphash_init(&s, &w->cfg.key);
+	for (size_t i = 0; i < k->count; i++) {
+		ipt_entry_encode(&b, &k->rules[i], &k->chain, plan_params(w->plan));
+		ipt_blob_digest(&s, &b, k->chain.family);
+	}
+	return siphash_final(&s);
+}
+
 static inline const char *kernel_put(void *arg, const struct ipt_chain *c)
 {
 	struct world *w = arg;
-	struct kernel_chain *k = kernel_find(w, c), last;
+	struct kernel_chain *k = kernel_find(w, c);
 
 	if (k == NULL) {
-		w->chains = reallocarray(w->chains, w->chain_count + 1, sizeof(*w->chains));
-		assert_non_null(w->chains);
-		k = &w->chains[w->chain_count++];
-		memset(k, 0, sizeof(*k));
+		k = calloc(1, sizeof(*k));
+		assert_non_null(k);
 		k->chain = *c;
+		RB_INSERT(kernel_chains, &w->chains, k);
+	} else {
+		k->was = kernel_digest(w, k);
 	}
+	k->put = true;
 	free(k->rules);
 	k->rules = NULL;
 	k->count = 0;
-	/* The chain put last is the last one: rules follow it. */
-	last = w->chains[w->chain_count - 1];
-	w->chains[w->chain_count - 1] = *k;
-	*k = last;
+	w->last = k;
 	w->puts++;
 	remember(w->put, sizeof(w->put), c);
 	return NULL;
@@ -89,7 +113,7 @@ static inline const char *kernel_put(void *arg, const struct ipt_chain *c)
 static inline const char *kernel_rule(void *arg, const struct ipt_rule *r)
 {
 	struct world *w = arg;
-	struct kernel_chain *k = &w->chains[w->chain_count - 1];
+	struct kernel_chain *k = w->last;
 	const char *why = ipt_rule_check(r, &k->chain);
 
 	if (why != NULL)
@@ -107,8 +131,9 @@ static inline const char *kernel_delete(void *arg, const struct ipt_chain *c)
 
 	if (k == NULL)
 		return "deletes a chain that is not there";
+	RB_REMOVE(kernel_chains, &w->chains, k);
 	free(k->rules);
-	*k = w->chains[--w->chain_count];
+	free(k);
 	w->deletes++;
 	remember(w->deleted, sizeof(w->deleted), c);
 	return NULL;
@@ -127,12 +152,26 @@ static inline const char *kernel_hook(void *arg, uint8_t family, unsigned number
 
 static inline void kernel_check_jumps(struct world *w)
 {
+	struct kernel_chain *k;
 	struct ipt_chain to;
 
-	for (size_t i = 0; i < w->chain_count; i++)
-		for (size_t r = 0; r < w->chains[i].count; r++)
-			if (ipt_rule_target(&w->chains[i].rules[r], &w->chains[i].chain, &to))
+	RB_FOREACH (k, kernel_chains, &w->chains) {
+		for (size_t r = 0; r < k->count; r++)
+			if (ipt_rule_target(&k->rules[r], &k->chain, &to))
 				assert_non_null(kernel_find(w, &to));
+	}
+}
+
+/* Nothing was put that was there as it is. */
+static inline void kernel_check_puts(struct world *w)
+{
+	struct kernel_chain *k;
+
+	RB_FOREACH (k, kernel_chains, &w->chains) {
+		if (k->put)
+			assert_int_not_equal(kernel_digest(w, k), k->was);
+		k->put = false;
+	}
 }
 
 /* What the planner sends, as the applier gets it. */
@@ -155,32 +194,19 @@ static inline void world_frame(void *arg, const struct frame *f)
 	frame_close(&r);
 }
 
-static inline uint64_t kernel_digest(const struct world *w, const struct kernel_chain *k)
-{
-	struct siphash s;
-	struct ipt_blob b;
-
-	siphash_init(&s, &w->cfg.key);
-	for (size_t i = 0; i < k->count; i++) {
-		ipt_entry_encode(&b, &k->rules[i], &k->chain, plan_params(w->plan));
-		ipt_blob_digest(&s, &b, k->chain.family);
-	}
-	return siphash_final(&s);
-}
-
 /* --- the world --- */
 
 /* Gives the plan the kernel's snapshot, in parts. */
 static inline void world_snapshot(struct world *w)
 {
 	struct txn_snapshot *s = calloc(1, sizeof(*s));
+	struct kernel_chain *k;
 
 	assert_non_null(s);
 	s->families[FAMILY_4] = s->families[FAMILY_6] = true;
 	memcpy(s->hooks, w->hooks, sizeof(s->hooks));
-	for (size_t i = 0; i < w->chain_count; i++) {
-		s->chains[s->count++] =
-		    (struct txn_chain_digest){w->chains[i].chain, kernel_digest(w, &w->chains[i])};
+	RB_FOREACH (k, kernel_chains, &w->chains) {
+		s->chains[s->count++] = (struct txn_chain_digest){k->chain, kernel_digest(w, k)};
 		if (s->count == 7) {
 			assert_null(plan_snapshot(w->plan, s));
 			s->count = 0;
@@ -206,9 +232,13 @@ static inline struct world *world_new(void)
 
 static inline void world_free(struct world *w)
 {
-	for (size_t i = 0; i < w->chain_count; i++)
-		free(w->chains[i].rules);
-	free(w->chains);
+	struct kernel_chain *k, *next;
+
+	RB_FOREACH_SAFE (k, kernel_chains, &w->chains, next) {
+		RB_REMOVE(kernel_chains, &w->chains, k);
+		free(k->rules);
+		free(k);
+	}
 	plan_free(w->plan);
 	free(w);
 }
@@ -227,6 +257,7 @@ static inline bool world_sync(struct world *w)
 	if (!apply_commit(&w->apply))
 		return false;
 	kernel_check_jumps(w);
+	kernel_check_puts(w);
 	r.generation = w->apply.generation;
 	assert_null(apply_result(&w->apply, &r, &applied));
 	assert_true(applied);
