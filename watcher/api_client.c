@@ -21,6 +21,7 @@ uint64_t api_now_ms(void)
 
 static void request_free(struct api_request *r)
 {
+	LIST_REMOVE(r, others);
 	if (r->turn != NULL)
 		event_free(r->turn);
 	if (r->stall != NULL)
@@ -133,6 +134,7 @@ int api_get(struct api_client *c, const char *path, unsigned deadline, bool more
 
 	if (r == NULL)
 		return -1;
+	LIST_INSERT_HEAD(&c->requests, r, others);
 	r->client = c;
 	r->handler = handler;
 	r->arg = arg;
@@ -174,6 +176,26 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 	finish_all_done(c);
 }
 
+/*
+ * When one of several addresses refuses or swallows a connection, libcurl 7.88 closes its socket
+ * and sleeps until the whole connection's time is up, instead of taking the next address. Pausing
+ * and going on is how to make it look at a transfer now.
+ */
+static void on_nudge(evutil_socket_t fd, short what, void *arg)
+{
+	struct api_client *c = arg;
+	struct api_request *r;
+
+	(void)fd;
+	(void)what;
+	LIST_FOREACH (r, &c->requests, others) {
+		if (r->easy == NULL || r->head_len != 0)
+			continue;
+		curl_easy_pause(r->easy, CURLPAUSE_SEND);
+		curl_easy_pause(r->easy, CURLPAUSE_CONT);
+	}
+}
+
 static int watch_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *assigned)
 {
 	struct api_client *c = arg;
@@ -191,6 +213,8 @@ static int watch_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void 
 			log_error("the event loop refuses the apiserver's socket: out of memory");
 	}
 	curl_multi_assign(c->multi, fd, ev);
+	if (what == CURL_POLL_REMOVE)
+		event_add(c->nudge, &(struct timeval){0}); /* not within libcurl's call */
 	return 0;
 }
 
@@ -214,6 +238,8 @@ static void client_free(struct api_client *c)
 		curl_multi_cleanup(c->multi);
 	if (c->timer != NULL)
 		event_free(c->timer);
+	if (c->nudge != NULL)
+		event_free(c->nudge);
 	credentials_free(c->credentials);
 	curl_slist_free_all(c->headers);
 	curl_slist_free_all(c->connect_to);
@@ -235,10 +261,11 @@ struct api_client *api_client_new(
 	c->base = base;
 	c->access = access;
 	c->timer = evtimer_new(base, on_timer, c);
+	c->nudge = evtimer_new(base, on_nudge, c);
 	c->multi = curl_multi_init();
 	c->credentials = credentials_new(base, access, NULL, NULL);
 	c->bucket = (struct api_bucket){.qps_milli = cfg->api_qps_milli, .burst = cfg->api_burst};
-	if (c->timer == NULL || c->multi == NULL || c->credentials == NULL ||
+	if (c->timer == NULL || c->nudge == NULL || c->multi == NULL || c->credentials == NULL ||
 	    api_request_prepare(c) != 0) {
 		client_free(c);
 		return NULL;

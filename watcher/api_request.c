@@ -95,12 +95,17 @@ static CURLcode set_proxy(const struct api_client *c, CURL *easy)
 }
 
 /*
- * Probes an idle connection after 30 s, and gives one up whose peer has acknowledged nothing for
- * 60 s: what tells of a node that vanished while a watch was quiet.
+ * A watch is quiet for long, and a peer that vanished says nothing: an idle connection is probed
+ * after 20 s, and given up when nothing has been acknowledged for 40 s. Upstream needs 45 s (its
+ * HTTP/2 pings: 30 s and 15 s).
  */
+#define KEEPALIVE_IDLE_SECONDS	   20L
+#define KEEPALIVE_INTERVAL_SECONDS 5L
+#define DEAD_MS			   40000u
+
 static int set_socket(void *arg, curl_socket_t fd, curlsocktype purpose)
 {
-	unsigned timeout_ms = 60000;
+	unsigned timeout_ms = DEAD_MS;
 
 	(void)arg;
 	(void)purpose;
@@ -119,8 +124,8 @@ int api_request_options(const struct api_client *c, CURL *easy, const char *url,
 	curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT, (long)API_CONNECT_SECONDS);
 	curl_easy_setopt(easy, CURLOPT_TIMEOUT, (long)deadline);
 	curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
-	curl_easy_setopt(easy, CURLOPT_TCP_KEEPIDLE, 30L);
-	curl_easy_setopt(easy, CURLOPT_TCP_KEEPINTVL, 10L);
+	curl_easy_setopt(easy, CURLOPT_TCP_KEEPIDLE, KEEPALIVE_IDLE_SECONDS);
+	curl_easy_setopt(easy, CURLOPT_TCP_KEEPINTVL, KEEPALIVE_INTERVAL_SECONDS);
 	curl_easy_setopt(easy, CURLOPT_SOCKOPTFUNCTION, set_socket);
 	/* Three watches on one HTTP/2 connection, rather than three made at once. */
 	curl_easy_setopt(easy, CURLOPT_PIPEWAIT, 1L);

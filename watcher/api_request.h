@@ -3,6 +3,7 @@
 #define WATCHER_API_REQUEST_H
 
 #include <curl/curl.h>
+#include <sys/queue.h>
 
 #include "watcher/api_bucket.h"
 #include "watcher/api_client.h"
@@ -17,6 +18,8 @@ struct api_client {
 	struct credentials *credentials;
 	CURLM *multi;
 	struct event *timer; /* libcurl's one timer */
+	struct event *nudge; /* a socket was closed: let libcurl take the next address */
+	LIST_HEAD(, api_request) requests;
 	struct api_bucket bucket;
 	char *url; /* of the server; its host is the TLS name if that differs */
 	struct curl_slist *headers;
@@ -28,6 +31,7 @@ struct api_client {
 };
 
 struct api_request {
+	LIST_ENTRY(api_request) others;
 	struct api_client *client;
 	const struct api_handler *handler;
 	void *arg;

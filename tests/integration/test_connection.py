@@ -1,0 +1,223 @@
+"""Connections: HTTP/2, how many, which of them is dead, and how soon that is noticed."""
+import itertools
+import os
+import tempfile
+import time
+import unittest
+import unittest.mock
+
+import apiserver
+import test_api
+from apiserver import Stub, endpoint_slice, node, service
+from harness import inside, sh
+from http2 import Http2
+from test_api import NODE, SERVICES, wait
+
+
+def watches(stub, resource="services"):
+    return [r for r in stub.seen(resource) if r["verb"].startswith("watch")]
+
+
+class OverHttp2(test_api.Base):
+    def setUp(self):
+        super().setUp()
+        self.stub.close()
+        self.stub = Stub(tls=False)
+        self.addCleanup(self.stub.close)
+        self.stub.put(node(NODE))
+        self.stub.put(service("a", "10.96.0.1"))
+        self.stub.put(endpoint_slice("a-1", "a", ["10.1.0.1"]))
+        self.front = Http2(self.stub)
+        self.addCleanup(self.front.down)
+        self.w = self.synced_watcher(**self.front.access)
+
+    def check_follows(self, name, address):
+        self.stub.put(service(name, address))
+        self.wait_service(self.w, name)
+        self.assertEqual(self.w.synced[SERVICES], 1, "not listed again")
+
+    def test_one_connection_for_all(self):
+        self.check_follows("b", "10.96.0.2")
+        self.assertEqual(len(self.front.connections), 1)
+        time.sleep(1)
+        self.stub.end_watches()
+        wait(lambda: len(watches(self.stub)) == 2, "the next watch")
+        self.check_follows("c", "10.96.0.3")
+        self.assertEqual(len(self.front.connections), 1)
+
+    def test_big_list(self):
+        """Longer than the windows of flow control."""
+        self.stub.generate(2000, 10)
+        self.front.reset()
+        self.stub.expire()
+        wait(lambda: self.w.synced[SERVICES] == 2, "listed again", seconds=30)
+        self.assertEqual(len(self.w.objects[SERVICES]), 2001)
+
+    def test_goaway(self):
+        """--goaway-chance of an apiserver: what runs goes on, what comes goes to a new one."""
+        time.sleep(1)
+        before = sorted(self.front.running())
+        self.front.goaway()
+        time.sleep(0.5)
+        self.assertEqual(sorted(self.front.running()), before)
+        self.check_follows("b", "10.96.0.2")
+        self.assertEqual(len(watches(self.stub)), 1, "by the watch that ran")
+        self.stub.end_watches()
+        wait(lambda: len(watches(self.stub)) == 2, "the next watch")
+        self.check_follows("c", "10.96.0.3")
+        self.assertEqual({i for i, _ in self.front.running()}, {1})
+        self.assertEqual(self.front.late_streams, 0, "none was begun where it is not wanted")
+        self.assertFalse(self.w.said("does not answer"))
+
+    def test_streams_reset(self):
+        time.sleep(1)
+        self.front.reset()
+        wait(lambda: len(watches(self.stub)) == 2, "the next watch")
+        self.check_follows("b", "10.96.0.2")
+        self.assertFalse(self.w.said("does not answer"))
+
+    def test_connection_cut(self):
+        time.sleep(1)
+        self.front.connections[0].cut()
+        wait(lambda: len(watches(self.stub)) == 2, "the next watch")
+        self.check_follows("b", "10.96.0.2")
+        self.assertFalse(self.w.said("does not answer"))
+
+
+class Idle(test_api.Base):
+    def test_server_that_closes_idle_connections(self):
+        """A connection that died in the pool costs nothing: not an error, not a wait."""
+        with unittest.mock.patch.object(apiserver.Handler, "timeout", 0.2):
+            w = self.synced_watcher()
+            wait(lambda: len(watches(self.stub)) == 1, "watching")
+            for times in (2, 3):
+                time.sleep(1)
+                self.stub.fail(500, resource="services", times=1)
+                self.stub.end_watches()  # and the next is refused: a second of quiet
+                wait(lambda: len(watches(self.stub)) == 2 * times - 1, "watching again")
+            self.stub.put(service("b", "10.96.0.2"))
+            self.wait_service(w, "b")
+            self.assertFalse(w.said("does not answer"))
+            self.assertEqual(w.synced[SERVICES], 1)
+
+
+class Addresses(unittest.TestCase):
+    """In a network namespace of its own, where some addresses drop what comes to them."""
+
+    NAME = "kubernetes.stub"
+    # Of one distance to us, or libc would put the nearest first (RFC 6724).
+    LIVE, DEAD = "127.9.0.1", ["127.9.0.2", "127.9.0.3"]
+    numbers = itertools.count()
+
+    def setUp(self):
+        self.ns = "kp-c%d-%d" % (os.getpid() % 100000, next(self.numbers))
+        sh("ip", "netns", "add", self.ns)
+        self.addCleanup(sh, "ip", "netns", "del", self.ns)
+        self.inside("ip", "link", "set", "lo", "up")
+        self.dir = tempfile.TemporaryDirectory(prefix="kp-addr-")
+        self.addCleanup(self.dir.cleanup)
+        self.stub = inside(self.ns, lambda: Stub(host=self.LIVE))
+        self.addCleanup(self.stub.close)
+        self.stub.put(node(NODE))
+        self.stub.put(service("a", "10.96.0.1"))
+
+    def inside(self, *cmd):
+        return sh("ip", "netns", "exec", self.ns, *cmd)
+
+    def drop(self, *match):
+        self.inside("iptables-legacy", "-A", "INPUT", *match, "-j", "DROP")
+
+    def watcher(self, server, hosts=""):
+        path = os.path.join(self.dir.name, "hosts")
+        with open(path, "w", encoding="ascii") as f:
+            f.write(hosts)
+        config = self.stub.kubeconfig(os.path.join(self.dir.name, "kubeconfig"), server=server)
+        mounted = 'mount --bind "$0" /etc/hosts && exec "$@"'
+        w = test_api.Watcher(config, wrap=["ip", "netns", "exec", self.ns, "unshare", "-m", "sh",
+                                           "-c", mounted, path])
+        self.addCleanup(w.__exit__)
+        return w
+
+    def seconds_to_sync(self, dead):
+        hosts = "".join(f"{a} {self.NAME}\n" for a in [*dead, self.LIVE])
+        began = time.monotonic()
+        w = self.watcher(f"https://{self.NAME}:{self.stub.port}", hosts)
+        wait(lambda: w.synced[SERVICES], "synced", seconds=40)
+        self.said = w.said("does not answer")
+        return time.monotonic() - began
+
+    def test_addresses_that_refuse(self):
+        self.assertLess(self.seconds_to_sync(self.DEAD), 1)
+        self.assertEqual(self.said, [])
+
+    def test_address_that_swallows(self):
+        self.drop("-d", self.DEAD[0])
+        took = self.seconds_to_sync(self.DEAD[:1])
+        print(f"one dead address of two: {took:.1f} s", flush=True)
+        self.assertLess(took, 7)
+        self.assertEqual(self.said, [])
+
+    def test_two_addresses_that_swallow(self):
+        for address in self.DEAD:
+            self.drop("-d", address)
+        took = self.seconds_to_sync(self.DEAD)
+        print(f"two dead addresses of three: {took:.1f} s", flush=True)
+        self.assertLess(took, 9)
+        self.assertEqual(self.said, [])
+
+    def test_dead_family(self):
+        """RFC 8305: the other family is tried after a fifth of a second."""
+        self.drop("-d", self.LIVE)
+        six = inside(self.ns, lambda: Stub(host="::1", port=self.stub.port,
+                                           directory=self.stub.directory))
+        self.addCleanup(six.close)
+        six.put(node(NODE))
+        hosts = f"{self.LIVE} {self.NAME}\n::1 {self.NAME}\n"
+        began = time.monotonic()
+        w = self.watcher(f"https://{self.NAME}:{self.stub.port}", hosts)
+        wait(lambda: w.synced[SERVICES], "synced")
+        self.assertLess(time.monotonic() - began, 1.5)
+
+
+class Vanished(unittest.TestCase):
+    """
+    A peer that vanishes without a word, as a machine does that loses power: a watch is silent
+    anyway, so only probes tell. It takes most of a minute, during which the others run.
+    """
+
+    @classmethod
+    def begin(cls):
+        cls.case = case = Addresses("setUp")
+        case.setUp()
+        case.w = case.watcher(case.stub.url)
+        wait(lambda: len(watches(case.stub)) == 1, "watching")
+        cls.vanished = time.monotonic()
+        for port in {str(r["peer"][1]) for r in list(case.stub.requests)}:
+            case.drop("-p", "tcp", "--sport", port)
+            case.drop("-p", "tcp", "--dport", port)
+
+    @classmethod
+    def end(cls):
+        cls.case.doCleanups()
+
+    def test_noticed_within_a_minute(self):
+        case = self.case
+        wait(lambda: len(watches(case.stub)) == 2, "another watch", seconds=65)
+        took = watches(case.stub)[1]["time"] - self.vanished
+        print(f"a vanished peer is noticed after {took:.0f} s", flush=True)
+        self.assertLess(took, 60)
+        case.stub.put(service("b", "10.96.0.2"))
+        wait(lambda: "default/b" in case.w.objects[SERVICES], "it follows")
+        self.assertEqual(case.w.synced[SERVICES], 1, "resumed, not listed again")
+
+
+def setUpModule():
+    Vanished.begin()
+
+
+def tearDownModule():
+    Vanished.end()
+
+
+if __name__ == "__main__":
+    unittest.main()
