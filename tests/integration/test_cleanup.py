@@ -1,6 +1,9 @@
 """--cleanup: what this and other kube-proxies left is gone, and everything else as it was before."""
+import fcntl
 import os
+import signal
 import subprocess
+import time
 import unittest
 
 from harness import BUILD, Node, service, sh, slice_of
@@ -271,6 +274,52 @@ class Cleanup(unittest.TestCase):
             sh("ip", "netns", "exec", self.n.node, tool, "-t", "nat", "-F", "MINE")
         self.cleanup()
         self.assertNotIn("KUBE-MARK-MASQ", "".join(self.saved()))
+
+    # --- when it cannot go at once; the lock is a file of the test's own over the machine's ---
+
+    def begin_locked_out(self):
+        self.restore(OTHERS)
+        self.restore(IPTABLES_MODE)
+        lock = os.path.join(self.n.dir, "lock")
+        self.lock = open(lock, "w")
+        self.addCleanup(self.lock.close)
+        fcntl.flock(self.lock, fcntl.LOCK_EX)
+        self.n.proc = subprocess.Popen(
+            ["ip", "netns", "exec", self.n.node, "unshare", "--mount", "sh", "-c",
+             'mount --bind "$0" /run/xtables.lock && exec "$@"', lock,
+             os.path.join(BUILD, "kube-proxy"), "--cleanup", "--audit-log=" + self.n.audit],
+            stdin=subprocess.DEVNULL, stdout=open(self.n.log, "a"), stderr=subprocess.STDOUT)
+        self.n.wait("the planner", lambda: "kube-proxy-planner" in self.n.processes())
+        self.n.wait("the lock-down", lambda: "locked down" in self.n.logged())
+
+    def ended(self):
+        proc, self.n.proc = self.n.proc, None
+        return proc.wait(30)
+
+    def test_waits_for_the_lock(self):
+        self.begin_locked_out()
+        time.sleep(0.5)
+        self.assertIn("KUBE-SERVICES", self.n.save(4))
+        fcntl.flock(self.lock, fcntl.LOCK_UN)
+        self.assertEqual(self.ended(), 0, self.n.logged())
+        self.assertNotIn("KUBE-SERVICES", self.n.save(4))
+
+    def test_a_planner_that_dies_is_a_failure(self):
+        self.begin_locked_out()
+        pids = self.n.processes()
+        self.assertEqual(sorted(pids), ["kube-proxy", "kube-proxy-planner"])
+        os.kill(pids["kube-proxy-planner"], signal.SIGKILL)
+        fcntl.flock(self.lock, fcntl.LOCK_UN)
+        self.assertEqual(self.ended(), 1, self.n.logged())
+        self.assertNotIn("cleaned up", self.n.logged())
+        self.assertIn("KUBE-SERVICES", self.n.save(4))
+
+    def test_interrupted(self):
+        self.begin_locked_out()
+        self.n.proc.terminate()
+        fcntl.flock(self.lock, fcntl.LOCK_UN)
+        code = self.ended()
+        self.assertEqual(code, 0 if "cleaned up" in self.n.logged() else 1, self.n.logged())
 
 
 if __name__ == "__main__":

@@ -8,7 +8,8 @@ import re
 import subprocess
 import unittest
 
-from harness import BUILD, Node, sh
+from harness import BUILD, TOP, Node, sh
+from test_processes import reachable
 
 CONNTRACK = "/proc/sys/net/netfilter/nf_conntrack_"
 
@@ -21,11 +22,10 @@ class Kernel(unittest.TestCase):
     def parameter(self, path):
         return int(sh("ip", "netns", "exec", self.n.node, "cat", path))
 
-    def run_in(self, wrapper, *flags):
+    def run_in(self, wrapper, *flags, program=os.path.join(BUILD, "kube-proxy")):
         """Runs with --init-only; returns what was logged of parameters, a line each."""
         r = subprocess.run(["ip", "netns", "exec", self.n.node, *wrapper,
-                            os.path.join(BUILD, "kube-proxy"), "--init-only",
-                            "--audit-log=" + self.n.audit, *flags], text=True,
+                            program, "--init-only", *flags], text=True,
                            stdin=subprocess.DEVNULL, capture_output=True, timeout=60)
         self.assertEqual((r.returncode, r.stdout), (0, ""), r.stderr)
         return [line.split("] ", 1)[1] for line in r.stderr.splitlines()]
@@ -124,6 +124,25 @@ class Kernel(unittest.TestCase):
         self.assertIn("W", n.logged())
         self.assertIn(CONNTRACK + "tcp_timeout_established cannot be set", n.logged())
         self.assertEqual(n.stop(), 0)
+
+    def test_as_the_unit_does_it(self):
+        """Root sets them; the proxy, whose /proc/sys is read-only, finds nothing to set or to say."""
+        n = self.n
+        sh("packaging/users", cwd=TOP)
+        program = reachable(n.dir)
+        caps = "+net_admin,+setuid,+setgid,+setpcap"
+        as_user = ["setpriv", "--reuid=_kproxy-a", "--regid=_kproxy-a", "--clear-groups",
+                   "--inh-caps=" + caps, "--ambient-caps=" + caps, "--bounding-set=-all," + caps,
+                   "--no-new-privs"]
+        # NET_ADMIN alone may write what is the network namespace's, where no wall is before it
+        said = "\n".join(self.run_in(as_user, "--conntrack-udp-timeout=77s", program=program))
+        self.assertIn(CONNTRACK + "udp_timeout set to 77", said)
+        self.run_in([], "--conntrack-udp-timeout=78s", program=program)
+        walled = ["unshare", "--mount", "sh", "-c", "mount --bind /proc/sys /proc/sys && "
+                  "mount -o remount,bind,ro /proc/sys && exec \"$@\"", "sh", *as_user]
+        self.assertEqual(self.run_in(walled, "--conntrack-udp-timeout=78s", program=program), [])
+        said = "\n".join(self.run_in(walled, "--conntrack-udp-timeout=79s", program=program))
+        self.assertIn(CONNTRACK + "udp_timeout cannot be set to 79: Read-only file system", said)
 
     def test_place_when_memory_runs_out(self):
         """Of all four processes, as one's end is the end of all."""
