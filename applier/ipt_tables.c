@@ -83,6 +83,8 @@ const struct ipt_template ipt_templates[IPT_TEMPLATE_COUNT] = {
 	TEXT | MATCH_PROTO, VERDICT_JUMP, K(EXT), " external IP"},
     [T_LOAD_BALANCER_IP] = {"load-balancer-ip", IPT_NAT, PORTALS, FRONTEND | ARG_TARGET,
 	TEXT | MATCH_PROTO, VERDICT_JUMP, K(EXT) | K(FW), " loadbalancer IP"},
+    [T_LOCALNET_RETURN] = {"localnet-return", IPT_NAT, K(SERVICES), 0, MATCH_LOCALNET | TEXT,
+	VERDICT_RETURN, 0, "node ports on loopback are for this node"},
     [T_NODEPORTS_LAST] = {"nodeports-last", IPT_NAT, K(SERVICES), 0,
 	MATCH_NOT_LOOPBACK | TEXT | MATCH_LOCAL_DST, VERDICT_JUMP, K(NODEPORTS),
 	"kubernetes service nodeports; NOTE: this must be the last rule in this chain"},

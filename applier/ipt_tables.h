@@ -183,6 +183,7 @@ enum ipt_template_id {
 	T_CLUSTER_IP,
 	T_EXTERNAL_IP,
 	T_LOAD_BALANCER_IP,
+	T_LOCALNET_RETURN,
 	T_NODEPORTS_LAST,
 	T_NODEPORTS_ANY, /* ... on loopback as well */
 	T_NODEPORTS_IN,	 /* ... on addresses of a prefix */

@@ -57,6 +57,8 @@ void nodeports_rules(const struct rule_sink *to, const struct own_node *own, uin
 	struct ip_cidr nets[CONFIG_PREFIXES_MAX];
 	const uint32_t count = own_node_nodeports(own, family, nets);
 
+	if (loopback) /* route_localnet lets in what neighbours send to 127/8 */
+		give(to, T_LOCALNET_RETURN, NULL);
 	if (count == 0)
 		give(to, loopback ? T_NODEPORTS_ANY : T_NODEPORTS_LAST, NULL);
 	for (uint32_t i = 0; i < count; i++) {

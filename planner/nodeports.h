@@ -9,7 +9,8 @@
 
 /*
  * The rules that lead to KUBE-NODEPORTS. Addresses of the loopback interface do not answer, unless
- * CONFIG asks for them; then those of IPv4 do, as far as the prefixes contain them.
+ * CONFIG asks for them; then those of IPv4 do, as far as the prefixes contain them, to the node
+ * itself.
  */
 void nodeports_rules(const struct rule_sink *to, const struct own_node *own, uint8_t family);
 

@@ -39,6 +39,11 @@ static const struct expectation expectations[] = {
     {T_CLUSTER_IP, IPPROTO_SCTP, 0,
 	"-d 10.96.0.1/32 -p sctp " COMMENT "\"" NAME " cluster IP\" -m sctp --dport 443 -j " SVC,
 	"-d fd00:10::1/128 -p sctp " COMMENT "\"" NAME " cluster IP\" -m sctp --dport 443 -j " SVC},
+    {T_LOCALNET_RETURN, 0, 0,
+	"! -s 127.0.0.0/8 -d 127.0.0.0/8 " COMMENT
+	"\"node ports on loopback are for this node\" -j RETURN",
+	"! -s ::1/128 -d ::1/128 " COMMENT
+	"\"node ports on loopback are for this node\" -j RETURN"},
     {T_NODEPORTS_LAST, 0, 0, "! -d 127.0.0.0/8 " LAST, "! -d ::1/128 " LAST},
     {T_CLUSTER_IP_MASQ_OUTSIDE, IPPROTO_TCP, 0,
 	"! -s 10.244.0.0/16 -d 10.96.0.1/32 -p tcp " COMMENT "\"" NAME

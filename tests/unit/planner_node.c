@@ -9,6 +9,9 @@
 #define IN(net)                                                                                    \
 	"-A KUBE-SERVICES -d " net " -m comment --comment \"kubernetes service nodeports\" -m "    \
 	"addrtype --dst-type LOCAL -j KUBE-NODEPORTS\n"
+#define RETURN                                                                                     \
+	"-A KUBE-SERVICES ! -s 127.0.0.0/8 -d 127.0.0.0/8 -m comment --comment \"node ports on "   \
+	"loopback are for this node\" -j RETURN\n"
 #define LAST4 "-A KUBE-SERVICES ! -d 127.0.0.0/8 " LAST
 #define LAST6 "-A KUBE-SERVICES ! -d ::1/128 " LAST
 
@@ -68,24 +71,24 @@ static void test_prefixes(void **state)
 		const char *four, *six;
 	} cases[] = {
 	    {"", false, LAST4, LAST6},
-	    {"", true, "-A KUBE-SERVICES " LAST, LAST6},
+	    {"", true, RETURN "-A KUBE-SERVICES " LAST, LAST6},
 	    {"10.0.0.0/8", false, IN("10.0.0.0/8"), LAST6},
 	    {"fd00::/8", false, LAST4, IN("fd00::/8")},
 	    {"192.0.2.0/24 fd00::/8 10.0.0.0/8", false, IN("192.0.2.0/24") IN("10.0.0.0/8"),
 		IN("fd00::/8")},
 	    {"10.0.0.0/8 0.0.0.0/0 ::/0 fd00::/8", false, LAST4, LAST6},
-	    {"0.0.0.0/0", true, "-A KUBE-SERVICES " LAST, LAST6},
+	    {"0.0.0.0/0", true, RETURN "-A KUBE-SERVICES " LAST, LAST6},
 	    /* loopback: only where it is asked for, and then as far as it was asked for */
 	    {"127.0.0.0/8 127.0.0.1/32 ::1/128", false, "", ""},
-	    {"127.0.0.0/8 10.0.0.0/8", true, IN("127.0.0.0/8") IN("10.0.0.0/8"), LAST6},
-	    {"10.0.0.0/8", true, IN("10.0.0.0/8"), LAST6},
+	    {"127.0.0.0/8 10.0.0.0/8", true, RETURN IN("127.0.0.0/8") IN("10.0.0.0/8"), LAST6},
+	    {"10.0.0.0/8", true, RETURN IN("10.0.0.0/8"), LAST6},
 	    {"126.0.0.0/7", false, IN("126.0.0.0/8"), LAST6},
 	    {"96.0.0.0/3", false,
 		IN("96.0.0.0/4") IN("112.0.0.0/5") IN("120.0.0.0/6") IN("124.0.0.0/7")
 		    IN("126.0.0.0/8"),
 		LAST6},
-	    {"96.0.0.0/3", true, IN("96.0.0.0/3"), LAST6},
-	    {"::/126", true, "-A KUBE-SERVICES " LAST, IN("::2/127") IN("::/128")},
+	    {"96.0.0.0/3", true, RETURN IN("96.0.0.0/3"), LAST6},
+	    {"::/126", true, RETURN "-A KUBE-SERVICES " LAST, IN("::2/127") IN("::/128")},
 	};
 
 	(void)state;
