@@ -94,15 +94,16 @@ class Endpoints:
         self.thread = threading.Thread(target=self.loop, daemon=True)
         self.thread.start()
 
-    def add(self, netns, name, port, kinds=("tcp", "udp")):
-        for family in (socket.AF_INET, socket.AF_INET6):
+    def add(self, netns, name, port, kinds=("tcp", "udp"), address=""):
+        """On every address, or on one."""
+        for family in [family_of(address)] if address else (socket.AF_INET, socket.AF_INET6):
             for kind in kinds:
                 stream = kind == "tcp"
                 s = ns_socket(netns, family, socket.SOCK_STREAM if stream else socket.SOCK_DGRAM)
                 if family == socket.AF_INET6:
                     s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
                 s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                s.bind(("", port))
+                s.bind((address, port))
                 if stream:
                     s.listen(512)
                 with self.lock:
