@@ -321,6 +321,42 @@ class SourceRanges(Case):
                        ("denied", n.pods[2], family, to, "tcp", {"dropped"})]
         self.judge(checks)
 
+    def test_ranges_count_before_no_endpoints(self):
+        """Who is outside the ranges is not even told that there is no endpoint."""
+        n = self.n
+        ranges = [CLIENT[4] + "/32", CLIENT[6] + "/128"]
+        none, ended, local, four, open_ = (
+            Service(1, loadBalancerSourceRanges=ranges),
+            Service(2, loadBalancerSourceRanges=ranges, externalTrafficPolicy="Local"),
+            Service(3, loadBalancerSourceRanges=ranges, externalTrafficPolicy="Local"),
+            Service(4, loadBalancerSourceRanges=ranges[:1]),
+            Service(5, loadBalancerSourceRanges=["0.0.0.0/0", "::/0"] + ranges))
+        self.run_with(none.objects([]) + ended.objects(self.endpoints(ENDED, ENDED)) +
+                      local.objects(self.endpoints(None, READY)) + four.objects([]) +
+                      open_.objects([]))
+        checks = []
+        for s, what, frontend, family, proto in itertools.product(
+                (none, ended, local, four, open_), ("inside", "outside"), FRONTENDS[1:], (4, 6),
+                ("tcp", "udp")):
+            limited = frontend == "balancer" and s != open_ and (s != four or family == 4)
+            want = "dropped" if limited and what == "outside" else "refused"
+            if s == local:  # endpoints there are: dropped from outside, pods reach them
+                want = "dropped" if limited or what == "inside" else "pod2"
+            checks.append(("%s of %s from %s the ranges, IPv%d, %s" % (
+                frontend, s.name, what, family, proto),
+                n.client if what == "inside" else n.pods[2], family,
+                s.address(frontend, family, proto), proto, {want}))
+        self.judge(checks)
+        # An endpoint comes, and goes.
+        self.rewrite(none.objects(self.both()))
+        for want in ({"pod1*", "pod2*"}, {"refused"}):
+            self.judge([("client", n.client, f, none.address("balancer", f, "tcp"), "tcp", want)
+                        for f in (4, 6)] +
+                       [("pod", n.pods[2], f, none.address("balancer", f, "tcp"), "tcp",
+                         {"dropped"}) for f in (4, 6)])
+            if want != {"refused"}:
+                self.rewrite(none.objects([]))
+
     def test_the_node_where_the_address_is_its_own(self):
         """Some balancers give the node their address: it then talks to itself from there."""
         n = self.n
@@ -341,6 +377,12 @@ class SourceRanges(Case):
         s.spec["loadBalancerSourceRanges"] = ["198.51.100.2/32", "2001:db8:1::2/128"]
         self.rewrite(s.objects(self.both()) + [node])
         self.judge([("others' range", n.node, f, to[f], "tcp", {"dropped"}) for f in (4, 6)])
+        # The same where nobody serves: the node is told so, or nothing.
+        self.rewrite(s.objects([]) + [node])
+        self.judge([("others' range", n.node, f, to[f], "tcp", {"dropped"}) for f in (4, 6)])
+        s.spec["loadBalancerSourceRanges"] = ["198.51.100.0/24", "2001:db8:1::/64"]
+        self.rewrite(s.objects([]) + [node])
+        self.judge([("its range", n.node, f, to[f], "tcp", {"refused"}) for f in (4, 6)])
 
     def test_a_balancer_that_proxies_gets_its_packets(self):
         s = Service(1)
