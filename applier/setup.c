@@ -66,7 +66,7 @@ int setup_config(struct config *cfg, int argc, char **argv, const struct user *w
 	why = config_decode(cfg, buf, (size_t)n);
 	if (why != NULL)
 		fatal(EXIT_FAILED, "the configuration is broken: %s", why);
-	log_set_verbosity(cfg->verbosity);
+	log_configure(cfg->verbosity, cfg->vmodule, cfg->log_json);
 	return seal(buf, (size_t)n);
 }
 

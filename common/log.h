@@ -1,16 +1,27 @@
-/* Log lines on stderr in klog's form: "I1122 10:20:30.123456    1234 watcher] text". */
+/*
+ * Log lines on stderr, in klog's form, "I1122 10:20:30.123456    1234 watcher] text", or as JSON.
+ * One write(2) a line: lines of several processes never mix, and nothing waits to be flushed.
+ */
 #ifndef COMMON_LOG_H
 #define COMMON_LOG_H
 
+#include <stdbool.h>
+
 /* Names the process in every later line. NAME must outlive the process. */
 void log_init(const char *name);
-/* Lines of log_debug appear when V is at least LEVEL (the -v flag). */
-void log_set_verbosity(int v);
+/*
+ * What flags say. Lines of log_debug appear up to level V; PATTERNS ("file=level,...", must outlive
+ * the process) has other levels for single source files: the first whose shell pattern is the
+ * file's name, without directory and ".c", counts. JSON: an object a line instead.
+ */
+void log_configure(int v, const char *patterns, bool json);
 
 void log_info(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void log_warn(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void log_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
-void log_debug(int level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+#define log_debug(level, ...) log_at((level), __FILE__, __VA_ARGS__)
+void log_at(int level, const char *file, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
 
 /* Exit codes of sysexits(3) that have a meaning here. */
 enum {

@@ -260,5 +260,5 @@ void config_load(struct config *c, int fd)
 	why = config_decode(c, buf, (size_t)n);
 	if (why != NULL)
 		fatal(EXIT_FAILED, "the configuration on descriptor %d is broken: %s", fd, why);
-	log_set_verbosity(c->verbosity);
+	log_configure(c->verbosity, c->vmodule, c->log_json);
 }

@@ -30,6 +30,7 @@ struct http_server {
 	void *arg;
 	struct evconnlistener *listener; /* NULL while not bound */
 	struct event *retry;
+	bool must_bind;
 	int bind_error; /* the last one logged */
 	unsigned count;
 	TAILQ_HEAD(, connection) connections; /* oldest first */
@@ -263,6 +264,11 @@ static void try_listen(struct http_server *s)
 		log_info("health server: serving on %s%s%s:%u", open, text, shut, s->port);
 		return;
 	}
+	if (s->must_bind)
+		fatal(EXIT_FAILED,
+		    "health server: cannot listen on %s%s%s:%u: %s; that ends the proxy because of "
+		    "--bind-address-hard-fail",
+		    open, text, shut, s->port, strerror(errno));
 	if (errno != s->bind_error) {
 		s->bind_error = errno;
 		log_error(
@@ -287,7 +293,7 @@ static void on_retry(evutil_socket_t fd, short what, void *arg)
 }
 
 struct http_server *http_server_new(struct event_base *base, const struct ip_addr *addr,
-    uint16_t port, http_handler handler, void *arg)
+    uint16_t port, bool must_bind, http_handler handler, void *arg)
 {
 	struct http_server *s = calloc(1, sizeof(*s));
 
@@ -296,6 +302,7 @@ struct http_server *http_server_new(struct event_base *base, const struct ip_add
 	s->base = base;
 	s->addr = *addr;
 	s->port = port;
+	s->must_bind = must_bind;
 	s->handler = handler;
 	s->arg = arg;
 	TAILQ_INIT(&s->connections);

@@ -53,10 +53,10 @@ struct http_server;
 /*
  * Serves ADDR:PORT on BASE. The unspecified address of either family means every address of both,
  * as Go's listener has it. If it cannot be bound that is logged and tried again every
- * HTTP_BIND_RETRY_SECONDS. NULL only without memory.
+ * HTTP_BIND_RETRY_SECONDS; with MUST_BIND it is fatal(). NULL only without memory.
  */
 struct http_server *http_server_new(struct event_base *base, const struct ip_addr *addr,
-    uint16_t port, http_handler handler, void *arg);
+    uint16_t port, bool must_bind, http_handler handler, void *arg);
 /* Closes everything. NULL is allowed. */
 void http_server_free(struct http_server *s);
 

@@ -132,8 +132,8 @@ int main(void)
 		fatal(EXIT_FAILED, "libevent has no event base");
 	channel_new(base, LISTENER_FD_PLANNER, "the planner", on_status, &l);
 	lock_down();
-	if (cfg.healthz_port != 0 &&
-	    http_server_new(base, &cfg.healthz_addr, cfg.healthz_port, on_request, &l) == NULL)
+	if (cfg.healthz_port != 0 && http_server_new(base, &cfg.healthz_addr, cfg.healthz_port,
+					 cfg.bind_address_hard_fail, on_request, &l) == NULL)
 		fatal(EXIT_FAILED, "health server: out of memory");
 	event_base_dispatch(base);
 	fatal(EXIT_FAILED, "the event loop ended");

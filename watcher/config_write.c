@@ -21,19 +21,38 @@ static bool is_written(const struct setting *row)
 	       row->at != offsetof(struct settings, ignored_switch);
 }
 
-/* A text as JSON has it, which YAML takes too: nothing in it can be read as anything else. */
+/* The character at *P of UTF-8, which it passes; bytes that are none give U+FFFD each. */
+static uint32_t next_character(const unsigned char **p, const unsigned char *end)
+{
+	const unsigned char *at = (*p)++;
+	unsigned more = *at >= 0xf0 ? 3 : *at >= 0xe0 ? 2 : *at >= 0xc0 ? 1 : 0;
+	uint32_t c = more == 0 ? *at : *at & (0x3fu >> more);
+
+	if (*at >= 0x80 && more == 0)
+		return 0xfffd;
+	for (; more > 0; more--, (*p)++) {
+		if (*p == end || (**p & 0xc0) != 0x80)
+			return 0xfffd;
+		c = c << 6 | (**p & 0x3f);
+	}
+	return c;
+}
+
+/* Quoted, and what is not ASCII escaped: nothing in it can be read as anything else. */
 static void print_text(FILE *out, const char *text, size_t len)
 {
+	const unsigned char *p = (const unsigned char *)text, *end = p + len;
+
 	fputc('"', out);
-	for (size_t i = 0; i < len; i++) {
-		unsigned char c = (unsigned char)text[i];
+	while (p < end) {
+		uint32_t c = next_character(&p, end);
 
 		if (c == '"' || c == '\\')
-			fprintf(out, "\\%c", c);
-		else if (c < ' ' || c == 0x7f)
-			fprintf(out, "\\u%04x", c);
+			fprintf(out, "\\%c", (int)c);
+		else if (c >= ' ' && c < 0x7f)
+			fputc((int)c, out);
 		else
-			fputc(c, out);
+			fprintf(out, c > 0xffff ? "\\U%08x" : "\\u%04x", c);
 	}
 	fputc('"', out);
 }

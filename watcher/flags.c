@@ -186,7 +186,9 @@ enum flags_result flags_parse(struct config *cfg, int argc, char **argv)
 		printf("kube-proxy %s\n", VERSION);
 		return FLAGS_DONE;
 	}
+	log_configure(s.cfg.verbosity, s.cfg.vmodule, s.cfg.log_json); /* what follows may warn */
 	r = take_settings(&s, argc, argv);
+	log_configure(s.cfg.verbosity, s.cfg.vmodule, s.cfg.log_json);
 	if (r == FLAGS_RUN)
 		r = flags_check(&s);
 	if (r == FLAGS_RUN && s.write_config_to[0] != '\0')

@@ -183,7 +183,7 @@ static const struct setting rows[] = {
 	.field = "conntrack.udpTimeout",
 	.kind = SETTING_SECONDS,
 	SETTING_AT(cfg.conntrack_udp_s),
-	.standard = "0s",
+	.standard = "0",
 	.group = GROUP_CONNTRACK,
 	.argument = "DURATION",
 	.help = "How long a UDP flow without an answer is tracked.\n"
@@ -192,7 +192,7 @@ static const struct setting rows[] = {
 	.field = "conntrack.udpStreamTimeout",
 	.kind = SETTING_SECONDS,
 	SETTING_AT(cfg.conntrack_udp_stream_s),
-	.standard = "0s",
+	.standard = "0",
 	.group = GROUP_CONNTRACK,
 	.argument = "DURATION",
 	.help = "... one with an answer. 0: as it is."},

@@ -7,21 +7,15 @@
 #include <string.h>
 #include <yaml.h>
 
+#include "watcher/yaml_anchor.h"
 #include "watcher/yaml_scalar.h"
-
-struct anchor {
-	char *name;
-	json_t *value; /* NULL while the value is still being read */
-	size_t values; /* how many it and those within it are */
-};
 
 struct composer {
 	yaml_parser_t parser;
 	struct yaml *y;
 	struct yaml_error *err;
 	const struct yaml_twice *twice;
-	struct anchor *anchors; /* of the current document */
-	size_t anchor_count;
+	struct anchors anchors; /* of the current document */
 	size_t values, aliased;
 };
 
@@ -88,59 +82,26 @@ static int remember_line(struct composer *c, const void *value, unsigned line)
 	return 0;
 }
 
-static void forget_anchors(struct composer *c)
-{
-	for (size_t i = 0; i < c->anchor_count; i++) {
-		free(c->anchors[i].name);
-		json_decref(c->anchors[i].value);
-	}
-	free(c->anchors);
-	c->anchors = NULL;
-	c->anchor_count = 0;
-}
-
-/* Opens the anchor NAME (may be NULL). Its index, or -1. */
-static ssize_t anchor_open(struct composer *c, const char *name)
-{
-	struct anchor *anchors;
-	char *copy;
-
-	if (name == NULL)
-		return 0;
-	copy = strdup(name);
-	anchors = yaml_grow(c->anchors, c->anchor_count, sizeof(*anchors));
-	if (anchors != NULL)
-		c->anchors = anchors;
-	if (copy == NULL || anchors == NULL) {
-		free(copy);
-		return fail(c, 0, "not enough memory");
-	}
-	anchors[c->anchor_count] = (struct anchor){.name = copy};
-	return (ssize_t)c->anchor_count++;
-}
-
 static json_t *alias_value(struct composer *c, const yaml_event_t *ev)
 {
 	const char *name = (const char *)ev->data.alias.anchor;
-	size_t i = c->anchor_count;
+	const struct anchor *a = anchors_find(&c->anchors, name);
 
-	while (i > 0 && strcmp(c->anchors[i - 1].name, name) != 0)
-		i--;
-	if (i == 0) {
+	if (a == NULL) {
 		fail(c, line_of(ev), "the alias *%s has no anchor before it", name);
 		return NULL;
 	}
-	if (c->anchors[i - 1].value == NULL) {
+	if (a->value == NULL) {
 		fail(c, line_of(ev), "the alias *%s stands inside its own anchor", name);
 		return NULL;
 	}
-	c->values += c->anchors[i - 1].values;
-	c->aliased += c->anchors[i - 1].values;
+	c->values += a->values;
+	c->aliased += a->values;
 	if (c->aliased > YAML_ALIASED_MAX) {
 		fail(c, line_of(ev), "aliases stand for more than %d values", YAML_ALIASED_MAX);
 		return NULL;
 	}
-	return json_incref(c->anchors[i - 1].value);
+	return json_incref(a->value);
 }
 
 static json_t *scalar_value(struct composer *c, const yaml_event_t *ev)
@@ -373,10 +334,10 @@ static json_t *compose(struct composer *c, yaml_event_t *ev, unsigned depth)
 	size_t before = c->values++;
 	unsigned line = line_of(ev);
 	json_t *value = NULL;
-	ssize_t anchor = anchor_open(c, name);
+	ssize_t anchor = name != NULL ? anchors_open(&c->anchors, name) : 0;
 
 	if (anchor < 0)
-		;
+		fail(c, 0, "not enough memory");
 	else if (ev->type == YAML_ALIAS_EVENT)
 		value = alias_value(c, ev);
 	else if (ev->type == YAML_SCALAR_EVENT)
@@ -389,8 +350,8 @@ static json_t *compose(struct composer *c, yaml_event_t *ev, unsigned depth)
 		value = NULL;
 	}
 	if (value != NULL && name != NULL) {
-		c->anchors[anchor].value = json_incref(value);
-		c->anchors[anchor].values = c->values - before;
+		c->anchors.list[anchor].value = json_incref(value);
+		c->anchors.list[anchor].values = c->values - before;
 	}
 	yaml_event_delete(ev);
 	return value;
@@ -407,7 +368,7 @@ static int compose_document(struct composer *c)
 	empty = ev.type == YAML_SCALAR_EVENT && ev.data.scalar.length == 0 &&
 		ev.data.scalar.style == YAML_PLAIN_SCALAR_STYLE;
 	value = compose(c, &ev, 0);
-	forget_anchors(c);
+	anchors_clear(&c->anchors);
 	if (value == NULL)
 		return -1;
 	if (empty) {
@@ -447,6 +408,6 @@ int yaml_compose(struct yaml *y, const char *text, size_t len, struct yaml_error
 	yaml_parser_set_input_string(&c.parser, (const unsigned char *)text, len);
 	r = compose_stream(&c);
 	yaml_parser_delete(&c.parser);
-	forget_anchors(&c);
+	anchors_clear(&c.anchors);
 	return r;
 }

@@ -1,11 +1,15 @@
 #!/usr/bin/python3
 """A KubeProxyConfiguration file and the running proxy: what counts, what a change of it does."""
+import json
 import os
+import socket
 import subprocess
 import tempfile
+import time
 import unittest
 
-from harness import BUILD, Node, service, sh, slice_of
+from apiserver import Stub
+from harness import BUILD, Node, inside, ns_socket, service, sh, slice_of
 
 VIP = "10.96.0.10"
 PROGRAM = os.path.join(BUILD, "kube-proxy")
@@ -167,6 +171,48 @@ class Running(unittest.TestCase):
         self.start()
         self.assertIn("0x100/0x100", self.n.save(table="nat"))
 
+    def test_a_port_that_is_taken(self):
+        other = ns_socket(self.n.node, socket.AF_INET6, socket.SOCK_STREAM)
+        with other:
+            other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            other.bind(("::", 10256))
+            other.listen()
+            self.put("bindAddressHardFail: true\n")
+            proc = self.n.start("--config=" + self.path, "--manifest-path=%s/objects.json" %
+                                self.n.dir, wait=False)
+            self.assertEqual(proc.wait(10), 1)
+            self.n.proc = None
+            self.assertIn("ends the proxy because of --bind-address-hard-fail", self.n.logged())
+            self.put("bindAddressHardFail: false\n")
+            proc = self.n.start("--config=" + self.path, "--manifest-path=%s/objects.json" %
+                                self.n.dir, wait=False)
+            self.said("it is tried again every")
+            self.said("synced: generation")
+            self.assertIsNone(proc.poll())
+
+    def test_with_an_apiserver(self):
+        """The watcher's other sandbox lets it notice and judge a change as well."""
+        api = inside(self.n.node, lambda: Stub().__enter__())
+        self.addCleanup(api.close)
+        kubeconfig = os.path.join(self.n.dir, "kubeconfig")
+        api.kubeconfig(kubeconfig)
+        for path, mode in ((api.directory, 0o755), (kubeconfig, 0o644), (api.ca_file, 0o644)):
+            os.chmod(path, mode)
+        self.path = os.path.join(self.n.dir, "etc", "config.yaml")  # not where credentials are
+        os.makedirs(os.path.dirname(self.path), exist_ok=True)
+        connection = "clientConnection: {kubeconfig: %s}\n" % kubeconfig
+        self.put(connection)
+        proc = self.n.start("--config=" + self.path)
+        self.put(connection + "iptables: {masqueradeBit: 99}\n" + "# a line\n" * 2000)
+        self.said('config.yaml:4: iptables.masqueradeBit "99": expected')
+        self.put("clientConnection: {kubeconfig: /nonexistent/k}\n")
+        self.said('kubeconfig "/nonexistent/k": expected a file that can be read')
+        self.assertIsNone(proc.poll())
+        self.put(connection + "iptables: {masqueradeAll: true}\n")
+        self.assertEqual(proc.wait(10), 1)
+        self.n.proc = None
+        self.assertIn('iptables.masqueradeAll is now "true", not "false"', self.n.logged())
+
     def test_a_mounted_config_map(self):
         """Its files are links by way of a directory that is swapped."""
         mount = self.n.dir + "/mount"
@@ -182,6 +228,31 @@ class Running(unittest.TestCase):
         self.assertEqual(proc.wait(10), 1)
         self.n.proc = None
         self.assertIn('iptables.masqueradeBit is now "4", not "3"', self.n.logged())
+
+
+class Logs(unittest.TestCase):
+    def test_every_process_writes_json(self):
+        with Node(pods=1) as n:
+            n.write("objects.json", [service("web", [VIP], [("http", 80, "TCP")])])
+            n.start("--manifest-path=%s/objects.json" % n.dir, "--logging-format=json",
+                    "--feature-gates=NoSuch=true", "-v=2")
+            n.stop()
+            lines = [json.loads(line) for line in n.logged().splitlines()]
+        self.assertEqual({line["process"] for line in lines},
+                         {"kube-proxy", "watcher", "planner", "listener"})
+        for line in lines:
+            self.assertEqual(set(line), {"ts", "severity", "process", "pid", "v", "msg"})
+            self.assertLess(abs(line["ts"] / 1000 - time.time()), 60)
+        self.assertIn(("warning", "--feature-gates: no feature gate NoSuch is known here; it has "
+                       "no effect"), {(line["severity"], line["msg"]) for line in lines})
+        self.assertIn(2, {line["v"] for line in lines})
+
+    def test_levels_by_file(self):
+        with Node(pods=1) as n:
+            n.write("objects.json", [])
+            n.start("--manifest-path=%s/objects.json" % n.dir, "-v=0", "--vmodule=main=2")
+            n.stop()
+            self.assertIn("planner] synced: generation", n.logged())
 
 
 if __name__ == "__main__":

@@ -18,6 +18,23 @@ EXPOSURE_MAX = 2.0
 USERS = ["_kproxy-a", "_kproxy-p", "_kproxy-w", "_kproxy-l"]
 
 
+KUBERNETES_FLAGS = """
+azure-container-registry-config bind-address cleanup cleanup-ipvs cluster-cidr config
+config-sync-period conntrack-max-per-core conntrack-min conntrack-tcp-timeout-close-wait
+conntrack-tcp-timeout-established feature-gates healthz-bind-address healthz-port help
+hostname-override iptables-masquerade-bit iptables-min-sync-period iptables-sync-period
+ipvs-exclude-cidrs ipvs-min-sync-period ipvs-scheduler ipvs-strict-arp ipvs-sync-period
+kube-api-burst kube-api-content-type kube-api-qps kubeconfig log-flush-frequency masquerade-all
+master metrics-bind-address metrics-port nodeport-addresses oom-score-adj profiling proxy-mode
+proxy-port-range udp-timeout version write-config-to
+
+bind-address-hard-fail conntrack-tcp-be-liberal conntrack-udp-timeout conntrack-udp-timeout-stream
+detect-local-mode init-only iptables-localhost-nodeports ipvs-tcp-timeout ipvs-tcpfin-timeout
+ipvs-udp-timeout logging-format pod-bridge-interface pod-interface-name-prefix
+show-hidden-metrics-for-version v vmodule
+"""
+
+
 def run(*cmd, **kw):
     return subprocess.run(cmd, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                           timeout=300, **{"cwd": TOP, **kw})
@@ -128,6 +145,29 @@ class Documents(unittest.TestCase):
         for flag in flags():
             self.assertRegex(man, r"(?m)^     (-\w, )?%s\b" % re.escape(flag), flag)
             self.assertIn("`%s`" % flag, readme)
+
+    def test_every_default_is_documented(self):
+        """What --help says a flag's default is, the manual page says in that flag's item."""
+        text = run(os.path.join(BUILD, "kube-proxy"), "--help").stdout
+        items = re.split(r"^\.It ", read("applier/kube-proxy.8"), flags=re.M)
+        count = 0
+        for entry in re.split(r"\n(?=  (?:-\w,|   ) --)", text):
+            name = re.match(r"  (?:-\w,|   ) --([\w-]+)", entry)
+            default = re.search(r"\(default ([^)]+)\)\s*(?:\n\n|$)", entry)
+            if not name or not default:
+                continue
+            item = [i for i in items if re.match(r"Fl (v , )?-?%s\b(?!-)" % name[1], i)]
+            self.assertEqual(len(item), 1, name[1])
+            value = re.escape(default[1])
+            self.assertRegex(item[0].replace("\\-", "-"), r"default is %s[.,;\s]|%s ,\s"
+                             r"the (default|only)" % (value, value), name[1])
+            count += 1
+        self.assertGreater(count, 30)
+
+    def test_every_flag_of_kubernetes_is_taken(self):
+        """The reference of 1.16, and what later releases added to it."""
+        for line in KUBERNETES_FLAGS.split():
+            self.assertIn("-v" if line == "v" else "--" + line, flags())
 
     def test_no_flag_is_invented(self):
         table = read("README.md").split("## Flags")[1].split("\n\n")[2]

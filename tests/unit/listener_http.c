@@ -139,7 +139,7 @@ static _Noreturn void serve(const struct ip_addr *addr, uint16_t port)
 	if (holder >= 0)
 		close(holder);
 	event_add(term, NULL);
-	s = http_server_new(base, addr, port, answer, NULL);
+	s = http_server_new(base, addr, port, false, answer, NULL);
 	if (s == NULL)
 		_exit(1);
 	event_base_dispatch(base);
