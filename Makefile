@@ -37,7 +37,7 @@ BINARIES := $(BUILD)/kube-proxy $(BUILD)/kube-proxy-watcher $(BUILD)/kube-proxy-
 
 # What a directory's library needs from the others. The planner names, prints and digests rules
 # with the applier's own tables.
-LIBS_common   := -lseccomp -lbsd
+LIBS_common   := -lseccomp -lbsd -lmnl
 LIBS_ipc      := -lmsgpackc
 LIBS_applier  := -lip4tc -lip6tc -lcap -lmnl
 LIBS_planner  := -levent_core -lmd

@@ -6,8 +6,10 @@ enum {
 	APPLIER_FD_PLANNER = 10, /* channel */
 	APPLIER_FD_SIGNALS = 11, /* signalfd: a child's end, SIGTERM, SIGINT */
 	APPLIER_FD_AUDIT = 12,
-	APPLIER_FD_NOTIFY = 13, /* the service manager's socket, if there is one */
-	APPLIER_FD_FREE = 20,	/* descriptors from here on are of no fixed meaning */
+	APPLIER_FD_NOTIFY = 13,	     /* the service manager's socket, if there is one */
+	APPLIER_FD_FLOWS = 14,	     /* netlink: a dump of the kernel's flows ... */
+	APPLIER_FD_FLOW_DELETE = 15, /* ... and deletions, whose answers stand alone */
+	APPLIER_FD_FREE = 20,	     /* descriptors from here on are of no fixed meaning */
 };
 
 /* Moves FD to NUMBER, close-on-exec; fatal() if it cannot. */

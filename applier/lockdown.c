@@ -113,6 +113,11 @@ static const struct sandbox_rule applier_rules[] = {
     ALLOW_IF(write, 0, APPLIER_FD_AUDIT),
     ALLOW_IF(write, 0, APPLIER_FD_NOTIFY),
     ALLOW_IF(write, 0, STDERR_FILENO),
+    /* the kernel's flows: netlink sockets connected to it, which reach nobody else */
+    ALLOW_IF(read, 0, APPLIER_FD_FLOWS),
+    ALLOW_IF(write, 0, APPLIER_FD_FLOWS),
+    ALLOW_IF(read, 0, APPLIER_FD_FLOW_DELETE),
+    ALLOW_IF(write, 0, APPLIER_FD_FLOW_DELETE),
     ALLOW(poll),
     ALLOW(ppoll),
     ALLOW(wait4),

@@ -14,6 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "applier/conntrack.h"
 #include "applier/fds.h"
 #include "applier/ipt_backend.h"
 #include "applier/lockdown.h"
@@ -201,6 +202,7 @@ int main(int argc, char **argv)
 	nft_probe();
 	setup_audit(&cfg);
 	setup_notify();
+	conntrack_open();
 	setup_signals();
 	fd_place(setup_children(&cfg, config_fd, users, pids), APPLIER_FD_PLANNER);
 	close(config_fd);

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "applier/audit.h"
+#include "applier/conntrack.h"
 #include "applier/ipt_apply.h"
 #include "applier/ipt_backend.h"
 #include "applier/ipt_handle.h"
@@ -36,6 +37,7 @@ struct session {
 	const uint8_t *data;
 	size_t len;
 
+	struct conntrack conntrack;
 	struct frame answer;
 	struct txn_snapshot snapshot;
 	const char *snapshot_why; /* a part of it could not be sent */
@@ -250,6 +252,24 @@ static const char *answer_commit(struct session *s, struct cursor *c)
 	return send_answer(s);
 }
 
+/* --- FLOWS_REQUEST, FLOWS_DELETE --- */
+
+static const char *answer_flows_request(struct session *s, struct cursor *c)
+{
+	const char *why = count_request(s);
+
+	if (why == NULL)
+		why = conntrack_request(&s->conntrack, s->policy, c, &s->answer);
+	return why != NULL ? why : send_answer(s);
+}
+
+static const char *answer_flows_delete(struct session *s, struct cursor *c)
+{
+	const char *why = conntrack_delete(&s->conntrack, s->policy, c, &s->answer);
+
+	return why != NULL ? why : send_answer(s);
+}
+
 /* --- the allow-list --- */
 
 static const struct {
@@ -262,6 +282,8 @@ static const struct {
     [TXN_BEGIN] = {"BEGIN", IDLE, answer_begin},
     [TXN_OPS] = {"OPS", IN_TRANSACTION, answer_ops},
     [TXN_COMMIT] = {"COMMIT", IN_TRANSACTION, answer_commit},
+    [TXN_FLOWS_REQUEST] = {"FLOWS_REQUEST", IDLE, answer_flows_request},
+    [TXN_FLOWS_DELETE] = {"FLOWS_DELETE", IDLE, answer_flows_delete},
 };
 #define MESSAGES (sizeof(messages) / sizeof(messages[0]))
 

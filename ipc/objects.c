@@ -130,6 +130,14 @@ void objects_encode_node_del(struct frame *f)
 	frame_begin(f, OBJ_NODE_DEL, 0);
 }
 
+void objects_encode_node_addrs(struct frame *f, const struct node_addrs_part *p)
+{
+	frame_begin(f, OBJ_NODE_ADDRS, 3);
+	frame_bool(f, p->first);
+	frame_bool(f, p->last);
+	encode_ips(f, p->addrs, p->count);
+}
+
 /* --- decoding --- */
 
 /* Room for N elements, N bounded by its caller; NULL with *C failed if there is no memory. */
@@ -298,5 +306,14 @@ const char *objects_decode_node(struct cursor *c, struct node *n)
 	decode_ips(c, sizeof(n->addrs) / sizeof(n->addrs[0]), n->addrs, NULL, &n->addr_count);
 	decode_cidrs(c, FAMILY_COUNT, n->pod_cidrs, NULL, &n->pod_cidr_count);
 	n->deleting = cursor_bool(c);
+	return cursor_end(c);
+}
+
+const char *objects_decode_node_addrs(struct cursor *c, struct node_addrs_part *p)
+{
+	p->first = cursor_bool(c);
+	p->last = cursor_bool(c);
+	p->count = 0;
+	decode_ips(c, NODE_ADDRS_PART_MAX, p->addrs, NULL, &p->count);
 	return cursor_end(c);
 }

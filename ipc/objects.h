@@ -17,7 +17,8 @@ enum object_message {
 	OBJ_SLICE_PUT,	 /* in parts if it is long */
 	OBJ_SLICE_DEL,	 /* [namespace, name] */
 	OBJ_NODE_PUT,
-	OBJ_NODE_DEL, /* [] : the own Node does not exist (any more) */
+	OBJ_NODE_DEL,	/* [] : the own Node does not exist (any more) */
+	OBJ_NODE_ADDRS, /* every address of this machine, in parts if there are many */
 };
 
 enum object_kind { KIND_SERVICE = 1, KIND_SLICE };
@@ -107,6 +108,14 @@ struct node {
 	bool deleting; /* deletionTimestamp, or the cluster autoscaler's taint */
 };
 
+/* The machine's own addresses, whatever its Node says; sorted, each once. FIRST: of a new list. */
+#define NODE_ADDRS_PART_MAX 4096
+struct node_addrs_part {
+	bool first, last;
+	uint32_t count;
+	struct ip_addr addrs[NODE_ADDRS_PART_MAX];
+};
+
 /* Frees what the pointers own, not the struct itself. Safe on a zeroed struct. */
 void service_clear(struct service *s);
 void slice_clear(struct slice *s);
@@ -122,6 +131,7 @@ uint32_t objects_encode_slice(
     struct frame *f, const struct slice *s, uint32_t first, uint32_t part);
 void objects_encode_node(struct frame *f, const struct node *n);
 void objects_encode_node_del(struct frame *f);
+void objects_encode_node_addrs(struct frame *f, const struct node_addrs_part *p);
 
 /*
  * Each decodes the fields of one message: NULL, or how it breaks the protocol. What a decoder
@@ -133,5 +143,6 @@ const char *objects_decode_del(
     struct cursor *c, char ns[NAME_MAX_LABEL], char name[NAME_MAX_SUBDOMAIN]);
 const char *objects_decode_slice(struct cursor *c, struct slice *s);
 const char *objects_decode_node(struct cursor *c, struct node *n);
+const char *objects_decode_node_addrs(struct cursor *c, struct node_addrs_part *p);
 
 #endif

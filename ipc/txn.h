@@ -20,6 +20,12 @@ enum txn_message {
 	TXN_SNAPSHOT, /* in parts: struct txn_snapshot */
 	TXN_RESULT,   /* struct txn_result */
 	TXN_CHECKED,  /* [drift] */
+
+	/* ipc/flows.h: the first two planner -> applier, the others applier -> planner */
+	TXN_FLOWS_REQUEST, /* [family]: shows them, a part at a time */
+	TXN_FLOWS_DELETE,  /* [[place, ...]]: deletes those of the part shown last */
+	TXN_FLOWS,	   /* [[[dst, port, src, port], ...]] */
+	TXN_FLOWS_END,	   /* struct flows_end */
 };
 
 enum txn_op {

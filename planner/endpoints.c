@@ -181,6 +181,22 @@ void endpoints_choose(struct chosen_endpoints *out, const struct stored_service 
 	keep_listed(out, v, &v->spec->ports[index]);
 }
 
+void endpoints_serving(
+    struct chosen_endpoints *out, const struct stored_service *v, uint32_t index, uint8_t family)
+{
+	size_t n = 0;
+
+	memset(out->in_list, 0, sizeof(out->in_list));
+	collect(out, v, index, family, "");
+	for (size_t i = 0; i < out->count; i++)
+		if (out->e[i].flags & (EP_READY | EP_SERVING))
+			out->e[n++] = out->e[i];
+	out->count = n;
+	if (n > 0)
+		qsort(out->e, n, sizeof(*out->e), chosen_cmp);
+	unique(out);
+}
+
 void endpoints_clear(struct chosen_endpoints *out)
 {
 	free(out->e);

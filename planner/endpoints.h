@@ -38,6 +38,12 @@ struct chosen_endpoints {
  */
 void endpoints_choose(struct chosen_endpoints *out, const struct stored_service *v, uint32_t index,
     uint8_t family, const char *zone);
+/*
+ * Fills OUT with all endpoints of the port that serve, whether or not new clients are sent there:
+ * those that terminate are among them. In no list, and without a chain's hash.
+ */
+void endpoints_serving(
+    struct chosen_endpoints *out, const struct stored_service *v, uint32_t index, uint8_t family);
 void endpoints_clear(struct chosen_endpoints *out);
 
 #endif

@@ -137,6 +137,14 @@ static const char *on_node_del(struct feed *f, struct cursor *c)
 	return cursor_end(c);
 }
 
+static const char *on_node_addrs(struct feed *f, struct cursor *c)
+{
+	static struct node_addrs_part part;
+	const char *why = objects_decode_node_addrs(c, &part);
+
+	return why != NULL ? why : udp_node_addrs(plan_udp(f->plan), &part);
+}
+
 static const char *(*const handlers[])(struct feed *, struct cursor *) = {
     [OBJ_LIST_BEGIN] = on_list_begin,
     [OBJ_LIST_END] = on_list_end,
@@ -146,6 +154,7 @@ static const char *(*const handlers[])(struct feed *, struct cursor *) = {
     [OBJ_SLICE_DEL] = on_slice_del,
     [OBJ_NODE_PUT] = on_node_put,
     [OBJ_NODE_DEL] = on_node_del,
+    [OBJ_NODE_ADDRS] = on_node_addrs,
 };
 
 const char *feed_message(void *arg, unsigned type, struct cursor *c)

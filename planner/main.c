@@ -21,6 +21,7 @@
 #include "ipc/txn.h"
 #include "planner/apply.h"
 #include "planner/cleanup.h"
+#include "planner/conntrack.h"
 #include "planner/dry_run.h"
 #include "planner/feed.h"
 #include "planner/pace.h"
@@ -52,6 +53,7 @@ struct planner {
 	struct plan *plan;
 	struct feed feed;
 	struct apply apply;
+	struct conntrack conntrack;
 	struct pace pace;
 	struct event *sync_timer, *retry_timer, *check_timer;
 	uint64_t backoff_ms;
@@ -153,6 +155,7 @@ static void finished(struct planner *p)
 	/* Told even if more waits by now: under a steady stream of changes something always does.
 	 */
 	tell_applied(p);
+	conntrack_want(&p->conntrack, udp_take_stale(plan_udp(p->plan)));
 	schedule(p);
 }
 
@@ -301,10 +304,22 @@ static const char *on_snapshot(struct planner *p, struct cursor *c)
 	return why;
 }
 
+static const char *on_flows(struct planner *p, struct cursor *c)
+{
+	return conntrack_part(&p->conntrack, c);
+}
+
+static const char *on_flows_end(struct planner *p, struct cursor *c)
+{
+	return conntrack_end(&p->conntrack, c);
+}
+
 static const char *(*const answers[])(struct planner *, struct cursor *) = {
     [TXN_SNAPSHOT] = on_snapshot,
     [TXN_RESULT] = on_result,
     [TXN_CHECKED] = on_checked,
+    [TXN_FLOWS] = on_flows,
+    [TXN_FLOWS_END] = on_flows_end,
 };
 
 static const char *on_applier(void *arg, unsigned type, struct cursor *c)
@@ -325,6 +340,9 @@ static const char *on_watcher(void *arg, unsigned type, struct cursor *c)
 		p->checking = false; /* what is written may be this */
 	if (why == NULL)
 		schedule(p);
+	/* An address of the node's own is no change of the rules. */
+	if (p->synced && !plan_waiting(p->plan) && !p->apply.in_flight)
+		conntrack_want(&p->conntrack, udp_take_stale(plan_udp(p->plan)));
 	return why;
 }
 
@@ -383,6 +401,7 @@ static void connect_peers(struct planner *p, struct event_base *base)
 	p->applier = channel_new(base, PLANNER_FD_APPLIER, "the applier", on_applier, p);
 	p->listener = channel_new(base, PLANNER_FD_LISTENER, "the listener", on_listener, p);
 	apply_init(&p->apply, send_to_applier, p);
+	conntrack_init(&p->conntrack, plan_udp(p->plan), send_to_applier, p);
 	pace_init(&p->pace,
 	    p->cfg.min_sync_period_ms > SYNC_PERIOD_MIN_MS ? p->cfg.min_sync_period_ms
 							   : SYNC_PERIOD_MIN_MS,

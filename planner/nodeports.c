@@ -1,6 +1,5 @@
 #include "planner/nodeports.h"
 
-#include <stdbool.h>
 #include <string.h>
 
 static const struct ip_cidr loopbacks[FAMILY_COUNT] = {
@@ -50,10 +49,15 @@ static void give_others(const struct rule_sink *to, const struct ip_cidr *net)
 	}
 }
 
+/* IPv6 has no route_localnet: what comes from ::1 never leaves. */
+static bool answers_on_loopback(const struct own_node *own, uint8_t family)
+{
+	return family == FAMILY_4 && own->cfg->localhost_nodeports;
+}
+
 void nodeports_rules(const struct rule_sink *to, const struct own_node *own, uint8_t family)
 {
-	/* IPv6 has no route_localnet: what comes from ::1 never leaves. */
-	const bool loopback = family == FAMILY_4 && own->cfg->localhost_nodeports;
+	const bool loopback = answers_on_loopback(own, family);
 	struct ip_cidr nets[CONFIG_PREFIXES_MAX];
 	const uint32_t count = own_node_nodeports(own, family, nets);
 
@@ -67,4 +71,18 @@ void nodeports_rules(const struct rule_sink *to, const struct own_node *own, uin
 		else
 			give_others(to, &nets[i]);
 	}
+}
+
+bool nodeports_answer(const struct own_node *own, const struct ip_addr *addr)
+{
+	struct ip_cidr nets[CONFIG_PREFIXES_MAX];
+	const uint32_t count = own_node_nodeports(own, addr->family, nets);
+	bool within = count == 0;
+
+	if (ip_cidr_contains(&loopbacks[addr->family], addr) &&
+	    !answers_on_loopback(own, addr->family))
+		return false;
+	for (uint32_t i = 0; i < count; i++)
+		within |= ip_cidr_contains(&nets[i], addr);
+	return within;
 }

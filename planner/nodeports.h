@@ -2,6 +2,7 @@
 #ifndef PLANNER_NODEPORTS_H
 #define PLANNER_NODEPORTS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "planner/own_node.h"
@@ -13,5 +14,8 @@
  * itself.
  */
 void nodeports_rules(const struct rule_sink *to, const struct own_node *own, uint8_t family);
+
+/* Do these rules let ADDR, one of the node's own, answer on node ports? */
+bool nodeports_answer(const struct own_node *own, const struct ip_addr *addr);
 
 #endif

@@ -8,6 +8,7 @@
 #include "planner/frontends.h"
 #include "planner/memory.h"
 #include "planner/snapshot.h"
+#include "planner/udp.h"
 
 struct plan {
 	struct store store;
@@ -24,6 +25,7 @@ struct plan {
 	bool layout_changed;
 	uint64_t services_digest[FAMILY_COUNT]; /* of nat's KUBE-SERVICES */
 	struct plan_counts counts;
+	struct udp_index udp;
 };
 
 struct plan *plan_new(const struct config *cfg)
@@ -34,13 +36,19 @@ struct plan *plan_new(const struct config *cfg)
 	p->desired.own.cfg = cfg;
 	p->desired.params = ipt_params_of(cfg);
 	p->desired.services = &p->store.services;
+	p->udp.own = &p->desired.own;
 	return p;
 }
 
 void plan_free(struct plan *p)
 {
+	struct stored_service *v;
+
 	if (p == NULL)
 		return;
+	RB_FOREACH (v, service_tree, &p->store.services)
+		udp_forget(&p->udp, v);
+	udp_clear(&p->udp);
 	store_clear(&p->store);
 	snapshot_clear(&p->snapshot);
 	desired_clear(&p->desired);
@@ -57,6 +65,11 @@ const struct ipt_params *plan_params(const struct plan *p)
 struct store *plan_store(struct plan *p)
 {
 	return &p->store;
+}
+
+struct udp_index *plan_udp(struct plan *p)
+{
+	return &p->udp;
 }
 
 static void set_zone(struct plan *p, const char *zone)
@@ -78,6 +91,8 @@ void plan_node(struct plan *p, const struct node *n)
 
 	set_zone(p, n != NULL ? n->zone : "");
 	p->nodeports_changed |= (changed & OWN_NODE_NODEPORTS) != 0;
+	if (changed & OWN_NODE_NODEPORTS)
+		udp_node_ports_moved(&p->udp);
 	if ((changed & (OWN_NODE_ADDRS | OWN_NODE_PODS)) == 0)
 		return;
 	RB_FOREACH (v, service_tree, &p->store.services)
@@ -246,6 +261,7 @@ static void diff_service(struct plan *p, struct stored_service *v)
 	p->counts.services += v->spec != NULL;
 	p->counts.endpoints += p->desired.endpoints;
 	diff_shared(p, v);
+	udp_update(&p->udp, v, p->desired.families);
 	store_planned(v);
 }
 

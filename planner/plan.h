@@ -13,6 +13,7 @@
 #include "ipc/config.h"
 #include "ipc/txn.h"
 #include "planner/store.h"
+#include "planner/udp.h"
 
 struct plan;
 
@@ -25,6 +26,8 @@ const struct ipt_params *plan_params(const struct plan *p);
 
 /* Objects go in here; see planner/store.h. */
 struct store *plan_store(struct plan *p);
+/* Which UDP flows are stale, by what was planned last; see planner/udp.h. */
+struct udp_index *plan_udp(struct plan *p);
 /* The own node; NULL when it does not exist. Of it the zone counts, and planner/own_node.h. */
 void plan_node(struct plan *p, const struct node *n);
 /* What the Node has to have before anything can be planned, and has not: in words, or NULL. */

@@ -102,7 +102,8 @@ struct stored_service {
 	struct service_spec *was;   /* the one planned last, if it is another; NULL: none */
 	struct owned_chain *chains; /* sorted; the planner's */
 	uint32_t chain_count;
-	uint32_t seen; /* the list that named it last */
+	struct udp_service *udp; /* the planner's (planner/udp.h); NULL: no UDP port */
+	uint32_t seen;		 /* the list that named it last */
 	bool touched;
 	/* Digests of its rules in the shared chains; 0: none. */
 	uint64_t shared[FAMILY_COUNT][SHARED_COUNT];

@@ -41,6 +41,12 @@ void feed_put_node(struct feed *f, const struct node *n)
 	channel_send_wait(f->planner, &frame);
 }
 
+void feed_node_addrs(struct feed *f, const struct node_addrs_part *p)
+{
+	objects_encode_node_addrs(&frame, p);
+	channel_send_wait(f->planner, &frame);
+}
+
 /* An object without valid names was never put. */
 static void send_del(struct feed *f, enum object_message del, const char *ns, const char *name)
 {

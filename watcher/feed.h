@@ -23,6 +23,7 @@ void feed_node(struct feed *f, const json_t *object);
 void feed_put_service(struct feed *f, const struct service *s);
 void feed_put_slice(struct feed *f, const struct slice *s);
 void feed_put_node(struct feed *f, const struct node *n);
+void feed_node_addrs(struct feed *f, const struct node_addrs_part *p);
 /* The object was deleted; only its metadata is looked at. */
 void feed_service_deleted(struct feed *f, const json_t *object);
 void feed_slice_deleted(struct feed *f, const json_t *object);

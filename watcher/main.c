@@ -22,6 +22,7 @@
 #include "ipc/channel.h"
 #include "ipc/config.h"
 #include "ipc/fds.h"
+#include "watcher/addresses.h"
 #include "watcher/api_sandbox.h"
 #include "watcher/config_watch.h"
 #include "watcher/feed.h"
@@ -245,6 +246,7 @@ static int watch(void)
 	feed.planner = channel_new(base, WATCHER_FD_PLANNER, "the planner", from_planner, NULL);
 	feed.node_name = cfg.node_name;
 	config_watch_start(base, &cfg);
+	addresses_start(base, &feed);
 	if (cfg.manifest_path[0] != '\0')
 		start_manifests(base, &feed);
 	else

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "ipc/config.h"
+#include "ipc/flows.h"
 #include "ipc/objects.h"
 #include "ipc/status.h"
 #include "ipc/txn.h"
@@ -34,13 +35,14 @@ static const struct txn_visitor visitor = {see_chain, see_rule, see_chain, see_h
 
 static void decode_object(unsigned type, struct cursor *c)
 {
+	static struct node_addrs_part addrs;
 	char ns[NAME_MAX_LABEL], name[NAME_MAX_SUBDOMAIN];
 	struct service service;
 	struct slice slice;
 	struct node node;
 	enum object_kind kind;
 
-	switch (type % 5) {
+	switch (type % 6) {
 	case 0:
 		objects_decode_list(c, &kind);
 		break;
@@ -54,6 +56,9 @@ static void decode_object(unsigned type, struct cursor *c)
 		break;
 	case 3:
 		objects_decode_node(c, &node);
+		break;
+	case 4:
+		objects_decode_node_addrs(c, &addrs);
 		break;
 	default:
 		objects_decode_del(c, ns, name);
@@ -85,6 +90,31 @@ static void decode_txn(unsigned type, struct cursor *c)
 	}
 }
 
+static void decode_flows(unsigned type, struct cursor *c)
+{
+	static struct flows_part part;
+	struct flows_choice choice;
+	struct flows_end end;
+	uint8_t family;
+
+	switch (type % 4) {
+	case 0:
+		flows_decode_request(c, &family);
+		break;
+	case 1:
+		flows_decode_part(c, &part);
+		break;
+	case 2:
+		if (flows_decode_choice(c, &choice) == NULL)
+			for (uint32_t i = 1; i < choice.count; i++)
+				if (choice.places[i] <= choice.places[i - 1])
+					abort();
+		break;
+	default:
+		flows_decode_end(c, &end);
+	}
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct frame_reader r;
@@ -95,16 +125,18 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (size < 1)
 		return 0;
-	if (data[0] % 4 == 0) {
+	if (data[0] % 5 == 0) {
 		config_decode(&config, data + 1, size - 1);
 		return 0;
 	}
 	if (frame_open(&r, data + 1, size - 1, &type, &c) != NULL)
 		return 0;
-	if (data[0] % 4 == 1)
+	if (data[0] % 5 == 1)
 		decode_object(type, &c);
-	else if (data[0] % 4 == 2)
+	else if (data[0] % 5 == 2)
 		decode_txn(type, &c);
+	else if (data[0] % 5 == 3)
+		decode_flows(type, &c);
 	else
 		status_decode(type, &c, &status);
 	frame_close(&r);

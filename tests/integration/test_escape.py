@@ -93,6 +93,13 @@ REFUSED = {
     "long_datagram": "frame: longer than a frame may be",
     "flood": "too many requests in a second",
     "never_read": "the planner takes no answers",
+    "flows_not_shown": "FLOWS_DELETE: flows that were not shown",
+    "flows_beyond_the_part": "FLOWS_DELETE: a flow that was not shown",
+    "flows_twice": "FLOWS_DELETE: flows out of order",
+    "flows_pass_in_pass": "FLOWS_REQUEST: flows asked for before the end of those asked for last",
+    "flows_unknown_family": "FLOWS_REQUEST: a number out of range",
+    "flows_in_transaction": "FLOWS_REQUEST: not within a transaction",
+    "flows_after_the_end": "FLOWS_DELETE: flows that were not shown",
 }
 
 # scenario -> a part of the answer and of the audit line. The parent lives: the tables may have been
@@ -161,6 +168,10 @@ class Escape(unittest.TestCase):
         self.n.stop()
 
     def refuse(self, scenario, words):
+        if scenario.startswith("flows"):  # there is one to be shown
+            self.conntrack("-F")
+            self.conntrack("-I", "-p", "udp", "-s", "10.2.0.1", "-d", "10.96.0.10",
+                           "--sport", "1000", "--dport", "53", "-t", "300")
         self.begin(scenario)
         code = self.n.proc.wait(60)
         self.assertEqual(code, 1, self.n.logged())
@@ -169,6 +180,8 @@ class Escape(unittest.TestCase):
         self.assertIn(words, refused[0])
         self.assertIn("the planner broke the rules", self.n.logged())
         self.assertEqual(self.saved(), self.before)
+        if scenario.startswith("flows"):
+            self.assertIn("dport=53", self.conntrack("-L"))
 
     def stale(self, scenario, words):
         n = self.n
@@ -191,6 +204,29 @@ class Escape(unittest.TestCase):
         emptied = [line for line in self.before.splitlines()
                    if not line.startswith("-A KUBE-SEP-AIBAEAQCAIBAEAQC ")]
         self.assertEqual(self.saved().splitlines(), emptied)
+
+    def conntrack(self, *args):
+        return sh("ip", "netns", "exec", self.n.node, "conntrack", *args)
+
+    def test_flows_are_udp_and_nothing_else(self):
+        """Asked to delete every flow that is shown: those of other protocols stay."""
+        self.conntrack("-F")
+        ends = ["--sport", "1000", "--dport", "53", "-t", "300"]
+        for proto in (["udp"], ["tcp", "--state", "ESTABLISHED"],
+                      ["sctp", "--state", "ESTABLISHED", "--orig-vtag", "1", "--reply-vtag", "2"]):
+            for src, dst in (("10.2.0.1", "10.96.0.10"), ("fd02::1", "fd00:96::10")):
+                self.conntrack("-I", "-p", *proto, "-s", src, "-d", dst, *ends)
+        self.begin("flows_all")
+        self.n.wait("both ends", lambda: self.n.logged().count("hostile: flows:") == 2)
+        self.assertEqual(self.n.logged().count("hostile: flows: seen 1 deleted 1 error 0"), 2)
+        self.assertIsNone(self.n.proc.poll())
+        for family in ("ipv4", "ipv6"):
+            left = self.conntrack("-L", "-f", family)
+            self.assertEqual(left.count("dport=53"), 2, left)
+            self.assertNotIn("udp ", left)
+        self.assertIn("flows: deleted 1 of 1 IPv6 UDP flows", self.n.audited())
+        self.assertEqual(self.n.stop(), 0)
+        self.assertEqual(self.saved(), self.before)
 
     def test_empty_datagram_is_a_hang_up(self):
         self.begin("empty_datagram")

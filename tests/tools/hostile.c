@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "ipc/fds.h"
+#include "ipc/flows.h"
 #include "ipc/txn.h"
 
 static struct txn_writer writer;
@@ -622,6 +623,110 @@ static void never_read(void)
 		words(TXN_SNAPSHOT_REQUEST, 0, 0, 0);
 }
 
+/* --- flows --- */
+
+static struct flows_part part;
+
+/* Reads the answer. Returns whether it is a part. */
+static bool await_flows(void)
+{
+	static uint8_t buf[FRAME_MAX];
+	struct frame_reader reader;
+	struct flows_end end = {0};
+	struct cursor c;
+	unsigned type = 0;
+	ssize_t n = read(PLANNER_FD_APPLIER, buf, sizeof(buf));
+
+	if (n <= 0 || frame_open(&reader, buf, (size_t)n, &type, &c) != NULL)
+		exit(0);
+	if (type == TXN_FLOWS)
+		flows_decode_part(&c, &part);
+	else
+		flows_decode_end(&c, &end);
+	frame_close(&reader);
+	if (type != TXN_FLOWS)
+		fprintf(stderr, "hostile: flows: seen %llu deleted %llu error %d\n",
+		    (unsigned long long)end.seen, (unsigned long long)end.deleted, end.error);
+	return type == TXN_FLOWS;
+}
+
+static void ask_flows(uint8_t family)
+{
+	flows_encode_request(&frame, family);
+	send_frame();
+}
+
+static void delete_flows(uint32_t count, uint16_t first, uint16_t second)
+{
+	struct flows_choice choice = {count, {first, second}};
+
+	flows_encode_choice(&frame, &choice);
+	send_frame();
+}
+
+/* All that may be deleted of both families: nothing but UDP. */
+static void flows_all(void)
+{
+	for (uint8_t family = 0; family < FAMILY_COUNT; family++) {
+		bool more;
+
+		ask_flows(family);
+		for (more = await_flows(); more; more = await_flows()) {
+			struct flows_choice choice = {.count = part.count};
+
+			for (uint32_t i = 0; i < part.count; i++)
+				choice.places[i] = (uint16_t)i;
+			flows_encode_choice(&frame, &choice);
+			send_frame();
+		}
+	}
+}
+
+static void flows_not_shown(void)
+{
+	delete_flows(1, 0, 0);
+}
+
+static void flows_beyond_the_part(void)
+{
+	ask_flows(FAMILY_4);
+	await_flows();
+	delete_flows(1, (uint16_t)part.count, 0);
+}
+
+static void flows_twice(void)
+{
+	ask_flows(FAMILY_4);
+	await_flows();
+	delete_flows(2, 0, 0);
+}
+
+static void flows_pass_in_pass(void)
+{
+	ask_flows(FAMILY_4);
+	await_flows();
+	ask_flows(FAMILY_6);
+}
+
+static void flows_unknown_family(void)
+{
+	ask_flows(FAMILY_COUNT);
+}
+
+static void flows_in_transaction(void)
+{
+	begin();
+	ask_flows(FAMILY_4);
+}
+
+static void flows_after_the_end(void)
+{
+	ask_flows(FAMILY_4);
+	while (await_flows())
+		delete_flows(0, 0, 0);
+	delete_flows(0, 0, 0);
+}
+
 #define SCENARIO(name)                                                                             \
 	{                                                                                          \
 #name, name                                                                        \
@@ -693,6 +798,14 @@ static const struct {
     SCENARIO(empty_datagram),
     SCENARIO(flood),
     SCENARIO(never_read),
+    SCENARIO(flows_all),
+    SCENARIO(flows_not_shown),
+    SCENARIO(flows_beyond_the_part),
+    SCENARIO(flows_twice),
+    SCENARIO(flows_pass_in_pass),
+    SCENARIO(flows_unknown_family),
+    SCENARIO(flows_in_transaction),
+    SCENARIO(flows_after_the_end),
 };
 
 /* Reads the scenario's name from the file beside this program. */
