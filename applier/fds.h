@@ -14,5 +14,7 @@ enum {
 
 /* Moves FD to NUMBER, close-on-exec; fatal() if it cannot. */
 void fd_place(int fd, int number);
+/* Moves FD out of the way of the fixed numbers, close-on-exec. Returns its new one, -1 if FD is. */
+int fd_move_up(int fd);
 
 #endif

@@ -77,20 +77,10 @@ int socket(int domain, int type, int protocol)
 	return (int)syscall(SYS_socket, domain, type, protocol);
 }
 
-/* Moves FD out of the way of the fixed numbers. */
-static int move_up(int fd)
-{
-	int up = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, APPLIER_FD_FREE);
-
-	if (fd >= 0)
-		close(fd);
-	return up;
-}
-
 /* Does the kernel have both tables of family F? */
 static bool offered(unsigned f)
 {
-	sockets[f] = move_up(socket(ipt_families[f].domain, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+	sockets[f] = fd_move_up(socket(ipt_families[f].domain, SOCK_DGRAM | SOCK_CLOEXEC, 0));
 	if (sockets[f] < 0) {
 		log_warn("%s: %s; left alone", ipt_families[f].name, strerror(errno));
 		return false;
@@ -111,7 +101,7 @@ static bool offered(unsigned f)
 
 void ipt_backend_open(struct policy *p)
 {
-	p->lock_fd = move_up(open(LOCK_FILE, O_RDONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600));
+	p->lock_fd = fd_move_up(open(LOCK_FILE, O_RDONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600));
 	if (p->lock_fd < 0)
 		fatal(EXIT_CONFIG, LOCK_FILE ": %s; it must be a file that root may create",
 		    strerror(errno));

@@ -26,7 +26,7 @@ static void channel_pair(int sv[2])
 /* A memfd with DATA that nobody, we included, can change any more. */
 static int seal(const void *data, size_t len)
 {
-	int fd = memfd_create("kube-proxy-config", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	int fd = fd_move_up(memfd_create("kube-proxy-config", MFD_CLOEXEC | MFD_ALLOW_SEALING));
 
 	if (fd < 0 || write(fd, data, len) != (ssize_t)len ||
 	    fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL) != 0)

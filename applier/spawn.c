@@ -56,6 +56,15 @@ void fd_place(int fd, int number)
 	close(fd);
 }
 
+int fd_move_up(int fd)
+{
+	int up = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, APPLIER_FD_FREE);
+
+	if (fd >= 0)
+		close(fd);
+	return up;
+}
+
 /*
  * Opens the program beside our own binary (build tree), else in ../libexec/kube-proxy from there
  * (installed). By descriptor, since the child's own uid may not reach the directory.
@@ -178,7 +187,8 @@ pid_t child_spawn(const char *program, char *const argv[], const struct user *us
 	int life[2]; /* a pipe of its own: owner and signal belong to the open file, not the process
 		      */
 
-	if (pipe2(life, O_CLOEXEC) != 0)
+	/* Our end stays for ever: no fixed number may take its place. */
+	if (pipe2(life, O_CLOEXEC) != 0 || (life[1] = fd_move_up(life[1])) < 0)
 		fatal(EXIT_FAILED, "pipe: %s", strerror(errno));
 	pid = fork();
 	if (pid < 0)

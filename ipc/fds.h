@@ -10,7 +10,8 @@ enum {
 
 	/* kube-proxy-watcher */
 	WATCHER_FD_PLANNER = 5,
-	/* kube-proxy-planner; with --dry-run only the watcher's, with --cleanup only the applier's */
+	/* kube-proxy-planner; with --dry-run only the watcher's, with --cleanup only the applier's
+	 */
 	PLANNER_FD_WATCHER = 5,
 	PLANNER_FD_APPLIER = 6,
 	PLANNER_FD_LISTENER = 7,

@@ -308,6 +308,9 @@ class Cleanup(unittest.TestCase):
         self.begin_locked_out()
         pids = self.n.processes()
         self.assertEqual(sorted(pids), ["kube-proxy", "kube-proxy-planner"])
+        held = [os.readlink("/proc/%d/fd/%s" % (pids["kube-proxy"], fd))
+                for fd in os.listdir("/proc/%d/fd" % pids["kube-proxy"])]
+        self.assertIn(os.readlink("/proc/%d/fd/4" % pids["kube-proxy-planner"]), held)
         os.kill(pids["kube-proxy-planner"], signal.SIGKILL)
         fcntl.flock(self.lock, fcntl.LOCK_UN)
         self.assertEqual(self.ended(), 1, self.n.logged())

@@ -255,6 +255,31 @@ class Processes(unittest.TestCase):
             n.stop()
         n.write("objects.json", objects(n))
 
+    def test_the_parent_holds_every_life_line(self):
+        """Whatever descriptors it was started with: a fixed number must not take the place of one."""
+        n = self.n
+        for inherited in range(12):
+            fds = [os.open("/dev/null", os.O_RDONLY) for _ in range(inherited)]
+            try:
+                n.proc = subprocess.Popen(
+                    ["ip", "netns", "exec", n.node, os.path.join(BUILD, "kube-proxy"),
+                     "--manifest-path", os.path.join(n.dir, "objects.json"),
+                     "--hostname-override=node-a", "--audit-log=" + n.audit], pass_fds=fds,
+                    stdin=subprocess.DEVNULL, stdout=open(n.log, "a"), stderr=subprocess.STDOUT)
+            finally:
+                for fd in fds:
+                    os.close(fd)
+            n.wait_synced()
+            links = lambda pid: {os.readlink("/proc/%d/fd/%s" % (pid, fd))
+                                 for fd in os.listdir("/proc/%d/fd" % pid)}
+            held = links(n.proc.pid)
+            for name, pid in n.processes().items():
+                if name != "kube-proxy":
+                    line = os.readlink("/proc/%d/fd/4" % pid)
+                    self.assertTrue(line.startswith("pipe:"), line)
+                    self.assertIn(line, held, "%s, %d inherited" % (name, inherited))
+            self.assertEqual(n.stop(), 0)
+
     def test_the_systemd_way_ambient_capabilities(self):
         """As the unit does it: a user of its own with four ambient capabilities, never root."""
         n = self.n
