@@ -6,7 +6,8 @@ import socket
 import struct
 
 from harness import Node, inside, ns_socket, sh
-from test_service_packets import CLIENT, MASQUERADED, NODE, READY, Case, Service, ask
+from test_service_packets import (CLIENT, FRONTENDS, MASQUERADED, NODE, READY, Case, Service,
+                                  ask)
 
 UPLINK = {4: "192.0.2.1", 6: "2001:db8:2::1"}  # an address of the node that is not its first one
 BOTH = {"pod1*", "pod2*"}
@@ -314,6 +315,42 @@ class Detection(NodeCase):
                     for f in (4, 6)] +
                    [("external", n.pods[2], f, s.address("external", f, "tcp"), "tcp",
                      {"pod1", "pod2"}) for f in (4, 6)])
+
+
+class Host(NodeCase):
+    """The node is an endpoint, or has a Service's address, itself."""
+    flags = ["--iptables-min-sync-period=0s", "--cluster-cidr=10.244.0.0/16,fd00:244::/32"]
+
+    def test_an_endpoint_on_the_host_network(self):
+        n = self.n
+        n.endpoints.add(n.node, "host", Node.PORT, kinds=("tcp",))
+        cluster, local = Service(1), Service(2, externalTrafficPolicy="Local")
+        eps = [(NODE[f], "node-a", READY) for f in (4, 6)]
+        self.run_with(cluster.objects(eps) + local.objects(eps))
+        for source, s, frontend, family in itertools.product(
+                (n.client, n.pods[2], n.node), (cluster, local), FRONTENDS, (4, 6)):
+            with self.subTest(source=source, service=s.name, frontend=frontend, family=family):
+                who, peer = ask(source, s.address(frontend, family, "tcp"), "tcp", 5).split()
+                self.assertEqual(who, "host")
+                # What does not leave the node is not masqueraded.
+                if source != n.node:
+                    self.assertEqual(peer, CLIENT[family] if source == n.client
+                                     else n.pod_ip(2, family))
+
+    def test_an_address_of_the_node(self):
+        """An external IP that is the node's own: its port is the Service's, others are not."""
+        n = self.n
+        n.endpoints.add(n.node, "host", 8088, kinds=("tcp",))
+        s, none = Service(1), Service(2)
+        s.external = dict(NODE)
+        none.external, none.ports = dict(NODE), {"tcp": 8089, "udp": 8089}
+        self.run_with(s.objects(self.both()) + none.objects([]))
+        for source, family in itertools.product((n.client, n.pods[2], n.node), (4, 6)):
+            self.assertEqual(self.answers(source, family, s.address("external", family, "tcp"),
+                                          "tcp", BOTH), BOTH)
+            self.assertTrue(ask(source, (NODE[family], 8088), "tcp", 5).startswith("host "))
+            self.assertEqual(ask(source, none.address("external", family, "tcp"), "tcp", 5),
+                             "refused")
 
 
 class Forward(NodeCase):

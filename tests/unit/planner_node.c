@@ -175,6 +175,36 @@ static void test_primary(void **state)
 	world_free(w);
 }
 
+/* The end of KUBE-SERVICES is the same where that is a tree, and changes by itself. */
+static void test_primary_of_a_tree(void **state)
+{
+	struct world *w = world_with(primary);
+	char name[32], ips[64], *text;
+
+	(void)state;
+	for (unsigned i = 0; i < 300; i++) {
+		snprintf(name, sizeof(name), "a/s%u", i);
+		snprintf(ips, sizeof(ips), "10.0.%u.%u fd00::%x", i / 200, i % 200 + 1, i + 1);
+		put_words(w, &(struct words){.name = name, .ips = ips, .ports = ":80/tcp"});
+		snprintf(name, sizeof(name), "a/s%u-1", i);
+		snprintf(ips, sizeof(ips), "s%u", i);
+		put_slice(w, name, ips, ":8080/tcp", "10.1.0.1=r");
+	}
+	put_node(w, "192.0.2.1 fd00::9", "");
+	assert_true(world_sync(w));
+	put_node(w, "192.0.2.3 fd00::9", "");
+	assert_true(world_sync(w));
+	assert_string_equal(w->put, "KUBE-SERVICES ");
+	text = rules_of(w, "KUBE-SERVICES");
+	assert_non_null(strstr(text, "-j KUBE-NET-"));
+	assert_non_null(strstr(text, IN("192.0.2.3/32")));
+	assert_null(strstr(text, "192.0.2.1/32"));
+	free(text);
+	put_node(w, "192.0.2.3 fd00::9", "");
+	assert_false(world_sync(w));
+	world_free(w);
+}
+
 /* Without an address of a family all of it count; one that comes is heard of. */
 static void test_primary_of_one_family(void **state)
 {
@@ -443,6 +473,7 @@ int main(void)
 	    cmocka_unit_test(test_prefixes),
 	    cmocka_unit_test(test_wide_prefix),
 	    cmocka_unit_test(test_primary),
+	    cmocka_unit_test(test_primary_of_a_tree),
 	    cmocka_unit_test(test_primary_of_one_family),
 	    cmocka_unit_test(test_primary_is_told),
 	    cmocka_unit_test(test_restart),
