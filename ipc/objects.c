@@ -138,6 +138,12 @@ void objects_encode_node_addrs(struct frame *f, const struct node_addrs_part *p)
 	encode_ips(f, p->addrs, p->count);
 }
 
+void objects_encode_service_cidrs(struct frame *f, const struct ip_cidr *cidrs, uint32_t n)
+{
+	frame_begin(f, OBJ_SERVICE_CIDRS, 1);
+	encode_cidrs(f, cidrs, n);
+}
+
 /* --- decoding --- */
 
 /* Room for N elements, N bounded by its caller; NULL with *C failed if there is no memory. */
@@ -315,5 +321,13 @@ const char *objects_decode_node_addrs(struct cursor *c, struct node_addrs_part *
 	p->last = cursor_bool(c);
 	p->count = 0;
 	decode_ips(c, NODE_ADDRS_PART_MAX, p->addrs, NULL, &p->count);
+	return cursor_end(c);
+}
+
+const char *objects_decode_service_cidrs(struct cursor *c, struct ip_cidr **cidrs, uint32_t *n)
+{
+	*cidrs = NULL;
+	*n = 0;
+	decode_cidrs(c, SERVICE_CIDRS_MAX, NULL, cidrs, n);
 	return cursor_end(c);
 }

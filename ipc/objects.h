@@ -17,8 +17,9 @@ enum object_message {
 	OBJ_SLICE_PUT,	 /* in parts if it is long */
 	OBJ_SLICE_DEL,	 /* [namespace, name] */
 	OBJ_NODE_PUT,
-	OBJ_NODE_DEL,	/* [] : the own Node does not exist (any more) */
-	OBJ_NODE_ADDRS, /* every address of this machine, in parts if there are many */
+	OBJ_NODE_DEL,	   /* [] : the own Node does not exist (any more) */
+	OBJ_NODE_ADDRS,	   /* every address of this machine, in parts if there are many */
+	OBJ_SERVICE_CIDRS, /* [[cidr]]: all of them; none was sent: the server has no such thing */
 };
 
 enum object_kind { KIND_SERVICE = 1, KIND_SLICE };
@@ -35,6 +36,7 @@ enum { PROTO_TCP = 6, PROTO_UDP = 17, PROTO_SCTP = 132 };
 #define SLICE_PORTS_MAX	    100	 /* the API's own limit */
 #define SLICE_ENDPOINTS_MAX 1000 /* the API's own limit */
 #define ZONE_HINTS_MAX	    8	 /* the API's own limit */
+#define SERVICE_CIDRS_MAX   256
 
 struct service_port {
 	char name[NAME_MAX_LABEL]; /* "" if unnamed */
@@ -132,6 +134,7 @@ uint32_t objects_encode_slice(
 void objects_encode_node(struct frame *f, const struct node *n);
 void objects_encode_node_del(struct frame *f);
 void objects_encode_node_addrs(struct frame *f, const struct node_addrs_part *p);
+void objects_encode_service_cidrs(struct frame *f, const struct ip_cidr *cidrs, uint32_t n);
 
 /*
  * Each decodes the fields of one message: NULL, or how it breaks the protocol. What a decoder
@@ -144,5 +147,7 @@ const char *objects_decode_del(
 const char *objects_decode_slice(struct cursor *c, struct slice *s);
 const char *objects_decode_node(struct cursor *c, struct node *n);
 const char *objects_decode_node_addrs(struct cursor *c, struct node_addrs_part *p);
+/* *CIDRS is the caller's to free(), also after an error. */
+const char *objects_decode_service_cidrs(struct cursor *c, struct ip_cidr **cidrs, uint32_t *n);
 
 #endif

@@ -145,6 +145,18 @@ static const char *on_node_addrs(struct feed *f, struct cursor *c)
 	return why != NULL ? why : udp_node_addrs(plan_udp(f->plan), &part);
 }
 
+static const char *on_service_cidrs(struct feed *f, struct cursor *c)
+{
+	struct ip_cidr *cidrs;
+	uint32_t n;
+	const char *why = objects_decode_service_cidrs(c, &cidrs, &n);
+
+	if (why == NULL)
+		store_service_cidrs(plan_store(f->plan), cidrs, n);
+	free(cidrs);
+	return why;
+}
+
 static const char *(*const handlers[])(struct feed *, struct cursor *) = {
     [OBJ_LIST_BEGIN] = on_list_begin,
     [OBJ_LIST_END] = on_list_end,
@@ -155,6 +167,7 @@ static const char *(*const handlers[])(struct feed *, struct cursor *) = {
     [OBJ_NODE_PUT] = on_node_put,
     [OBJ_NODE_DEL] = on_node_del,
     [OBJ_NODE_ADDRS] = on_node_addrs,
+    [OBJ_SERVICE_CIDRS] = on_service_cidrs,
 };
 
 const char *feed_message(void *arg, unsigned type, struct cursor *c)

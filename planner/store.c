@@ -228,6 +228,15 @@ const char *store_list_end(struct store *s, enum object_kind kind)
 	return NULL;
 }
 
+void store_service_cidrs(struct store *s, const struct ip_cidr *cidrs, uint32_t n)
+{
+	free(s->service_cidrs);
+	s->service_cidrs = memory_new((n + 1) * sizeof(*cidrs));
+	s->service_cidr_count = n;
+	if (n > 0)
+		memcpy(s->service_cidrs, cidrs, n * sizeof(*cidrs));
+}
+
 void store_clear(struct store *s)
 {
 	struct stored_service *v, *next;
@@ -241,5 +250,6 @@ void store_clear(struct store *s)
 		free(v->chains);
 		free(v);
 	}
+	free(s->service_cidrs);
 	store_init(s, s->node_name);
 }

@@ -125,6 +125,8 @@ struct store {
 	bool listed[KIND_SLICE + 1];   /* LIST_END came once */
 	size_t endpoints;	       /* of all slices */
 	const char *node_name;	       /* our own: EP_LOCAL */
+	struct ip_cidr *service_cidrs; /* that ClusterIPs are taken from; NULL: nothing is known */
+	uint32_t service_cidr_count;
 };
 
 /* NODE_NAME must outlive the store. */
@@ -146,6 +148,9 @@ void store_service_put(struct store *s, const struct service *in);
 void store_service_del(struct store *s, const char *ns, const char *name);
 void store_slice_put(struct store *s, const struct slice *in);
 void store_slice_del(struct store *s, const char *ns, const char *name);
+
+/* These are now all the ranges that ClusterIPs are taken from. */
+void store_service_cidrs(struct store *s, const struct ip_cidr *cidrs, uint32_t n);
 
 /* Marks V as one to plan anew. */
 void store_touch(struct store *s, struct stored_service *v);
