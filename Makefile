@@ -21,7 +21,7 @@ HARDEN := -fPIE -fstack-protector-strong -fstack-clash-protection -fcf-protectio
 comma  := ,
 SAN    := $(if $(SANITIZE),-fsanitize=address$(comma)undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
 # libbsd lays the BSD headers over the system's (strlcpy, sys/tree.h, sys/queue.h, ...).
-DEFS   := -D_GNU_SOURCE -DLIBBSD_OVERLAY -isystem /usr/include/bsd -I. \
+DEFS   := -D_GNU_SOURCE -DLIBBSD_OVERLAY -isystem /usr/include/bsd -I. -isystem $(BUILD) \
           -DVERSION='"$(VERSION)"'
 ALL_CFLAGS  := -std=c11 $(DEFS) $(WARN) $(HARDEN) $(SAN) $(CFLAGS)
 ALL_LDFLAGS := -pie -Wl,-z,relro,-z,now,-z,noexecstack -Wl,--as-needed $(SAN) $(LDFLAGS)
@@ -41,14 +41,16 @@ LIBS_common   := -lseccomp -lbsd -lmnl
 LIBS_ipc      := -lmsgpackc
 LIBS_applier  := -lip4tc -lip6tc -lcap -lmnl
 LIBS_planner  := -levent_core -lmd
-LIBS_watcher  := -levent_core -lcurl -lcrypto -ljansson -lyaml -lmd
+LIBS_watcher  := -levent_core -lcurl -lcrypto -ljansson -lyaml -lprotobuf-c -lmd
 LIBS_listener := -levent_core -levent_extra
+
+PROTO := $(BUILD)/watcher/kube.pb-c.h
 
 objs = $(patsubst %.c,$(BUILD)/%.o,$(filter-out %/main.c,$(wildcard $(1)/*.c)))
 TABLES := $(addprefix $(BUILD)/applier/,ipt_tables.o ipt_check.o ipt_entry.o ipt_ext.o)
 # ipc/channel.c is for libevent's users; the applier reads with poll(2).
 EXTRA_planner := $(TABLES)
-EXTRA_watcher := $(BUILD)/applier/ipt_tables.o
+EXTRA_watcher := $(BUILD)/applier/ipt_tables.o $(BUILD)/watcher/kube.pb-c.o
 
 .PHONY: all
 all: $(BINARIES)
@@ -68,10 +70,19 @@ $(BUILD)/$(if $(filter applier,$(1)),kube-proxy,kube-proxy-$(1)): $(BUILD)/$(1)/
 endef
 $(foreach p,$(PROCS),$(eval $(call program,$(p))))
 
-$(BUILD)/%.o: %.c Makefile
+$(BUILD)/%.o: %.c Makefile $(PROTO)
 	$(call say,CC,$<)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+
+# protobuf-c's code for the API's messages. It is no match for our warnings.
+$(PROTO): watcher/kube.proto
+	$(call say,PB,$<)
+	$(Q)mkdir -p $(BUILD) && protoc-c --c_out=$(BUILD) $<
+
+$(BUILD)/watcher/kube.pb-c.o: $(PROTO)
+	$(call say,CC,$(PROTO:.h=.c))
+	$(Q)$(CC) $(ALL_CFLAGS) -w -c -o $@ $(PROTO:.h=.c)
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
 
@@ -149,7 +160,7 @@ lint:
 tidy: $(TIDY)
 
 # One file a call: clang-tidy 14 carries the analyzer's state of a va_list from one to the next.
-$(BUILD)/lint/%.tidy: %.c .clang-tidy Makefile
+$(BUILD)/lint/%.tidy: %.c .clang-tidy Makefile $(PROTO)
 	$(call say,TIDY,$<)
 	$(Q)mkdir -p $(@D)
 	$(Q)clang -std=c11 $(DEFS) -MM -MP -MT $@ -MF $(@:.tidy=.d) $<

@@ -8,7 +8,7 @@
 const char *api_buffer_add(struct api_buffer *b, const char *bytes, size_t len)
 {
 	if (len > API_OBJECT_MAX - b->len)
-		return "an object is longer than 16 MiB; no genuine apiserver sends that";
+		return "an object is longer than 4 MiB; no genuine apiserver sends that";
 	if (len > b->cap - b->len) {
 		size_t cap = b->cap == 0 ? 16384 : b->cap;
 

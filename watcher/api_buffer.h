@@ -5,10 +5,11 @@
 #include <stddef.h>
 
 /*
- * The longest object taken. etcd refuses requests above 1.5 MiB by default and the apiserver bodies
- * above 3 MiB, so nothing genuine comes near.
+ * The longest object taken, in either encoding. etcd refuses requests above 1.5 MiB by default and
+ * the apiserver bodies above 3 MiB, so nothing genuine is longer, not even as JSON; and what an
+ * object of this length can grow to when it is unpacked is still little memory.
  */
-#define API_OBJECT_MAX (16u * 1024 * 1024)
+#define API_OBJECT_MAX (4u * 1024 * 1024)
 
 /* Zeroed: empty. */
 struct api_buffer {

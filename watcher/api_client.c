@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "common/log.h"
+#include "watcher/api_format.h"
 #include "watcher/api_request.h"
 
 #define HTTP_UNAUTHORIZED 401
@@ -77,15 +78,16 @@ static void on_stall(evutil_socket_t fd, short what, void *arg)
 	finish(r, CURLE_OPERATION_TIMEDOUT);
 }
 
-void api_request_wait(struct api_request *r)
+/* From now on the server has API_STALL_SECONDS to say something. */
+static void stall_restart(struct api_request *r)
 {
 	event_add(r->stall, &(struct timeval){.tv_sec = API_STALL_SECONDS});
 }
 
-void api_request_answered(struct api_request *r)
+void api_request_heard(struct api_request *r)
 {
-	if (r->list || r->status != OK_STATUS)
-		api_request_wait(r);
+	if (*r->owing || r->status != OK_STATUS)
+		stall_restart(r);
 	else
 		event_del(r->stall);
 	r->client->suspect = false;
@@ -107,7 +109,7 @@ static int request_start(struct api_request *r)
 	    curl_multi_add_handle(c->multi, r->easy) != CURLM_OK)
 		return -1;
 	r->begun_ms = api_now_ms();
-	api_request_wait(r);
+	stall_restart(r);
 	return 0;
 }
 
@@ -126,8 +128,8 @@ static void on_turn(evutil_socket_t fd, short what, void *arg)
 		finish(r, CURLE_FAILED_INIT);
 }
 
-int api_get(struct api_client *c, const char *path, unsigned deadline, bool more,
-    const struct api_handler *handler, void *arg)
+int api_get(
+    struct api_client *c, const struct api_ask *ask, const struct api_handler *handler, void *arg)
 {
 	struct api_request *r = calloc(1, sizeof(*r));
 	uint64_t wait;
@@ -138,15 +140,16 @@ int api_get(struct api_client *c, const char *path, unsigned deadline, bool more
 	r->client = c;
 	r->handler = handler;
 	r->arg = arg;
-	r->deadline = deadline;
-	r->list = deadline == 0;
+	r->deadline = ask->deadline;
+	r->owing = ask->owing;
 	r->turn = evtimer_new(c->base, on_turn, r);
 	r->stall = evtimer_new(c->base, on_stall, r);
-	if (r->turn == NULL || r->stall == NULL || asprintf(&r->url, "%s%s", c->url, path) < 0) {
+	if (r->turn == NULL || r->stall == NULL ||
+	    asprintf(&r->url, "%s%s", c->url, ask->path) < 0) {
 		request_free(r);
 		return -1;
 	}
-	wait = more ? 0 : api_bucket_take(&c->bucket, api_now_ms());
+	wait = ask->more ? 0 : api_bucket_take(&c->bucket, api_now_ms());
 	event_add(r->turn, &(struct timeval){.tv_sec = (time_t)(wait / 1000),
 			       .tv_usec = (suseconds_t)(wait % 1000 * 1000)});
 	return 0;
@@ -266,7 +269,7 @@ struct api_client *api_client_new(
 	c->credentials = credentials_new(base, access, NULL, NULL);
 	c->bucket = (struct api_bucket){.qps_milli = cfg->api_qps_milli, .burst = cfg->api_burst};
 	if (c->timer == NULL || c->nudge == NULL || c->multi == NULL || c->credentials == NULL ||
-	    api_request_prepare(c) != 0) {
+	    api_request_prepare(c, api_format_accept(cfg->api_content_type)) != 0) {
 		client_free(c);
 		return NULL;
 	}

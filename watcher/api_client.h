@@ -8,6 +8,7 @@
 #include <event2/event.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "watcher/kubeconfig.h"
 
@@ -28,9 +29,12 @@ struct api_result {
 };
 
 struct api_handler {
-	/* A response with status 200 begins. */
-	void (*start)(void *arg);
-	/* Bytes of its body. NULL, or why to end the request; it becomes the result's error. */
+	/*
+	 * A response with status 200 begins; CONTENT_TYPE is NULL if it has none. NULL, or why to
+	 * end the request; it becomes the result's error.
+	 */
+	const char *(*start)(void *arg, const char *content_type);
+	/* Bytes of its body. NULL, or why to end the request. */
 	const char *(*data)(void *arg, const char *bytes, size_t len);
 	/* Always the last call. */
 	void (*done)(void *arg, const struct api_result *r);
@@ -38,18 +42,31 @@ struct api_handler {
 
 /*
  * Lives as long as the process; so must ACCESS, whose files it follows. Of CFG it takes how often
- * to ask. NULL after logging a URL that is none.
+ * to ask, and for which encoding. NULL after logging a URL that is none.
  */
 struct api_client *api_client_new(
     struct event_base *base, const struct config *cfg, const struct api_access *access);
 
-/*
- * Asks for PATH (with its query). DEADLINE, in seconds, is a watch's: it ends no later, and its
- * server may be silent after the response has begun; 0 for a list. The request waits for its turn
- * (--kube-api-qps), but with MORE, a further page: upstream asks for a list of any length at once,
- * and a cluster's pages would take minutes. 0, or -1 without memory; then no callback is made.
- */
-int api_get(struct api_client *c, const char *path, unsigned deadline, bool more,
-    const struct api_handler *handler, void *arg);
+struct api_ask {
+	const char *path;  /* with its query */
+	unsigned deadline; /* seconds after which it ends; 0: none */
+	/*
+	 * While this is true, at the response's beginning and after each piece of its body, the
+	 * server owes us more: it may neither be silent for API_STALL_SECONDS nor drip.
+	 */
+	const bool *owing;
+	/*
+	 * A further page, which does not wait for its turn (--kube-api-qps): upstream asks for a
+	 * list of any length at once, and a cluster's pages would take minutes.
+	 */
+	bool more;
+};
+
+/* Asks for it. 0, or -1 without memory; then no callback is made. */
+int api_get(
+    struct api_client *c, const struct api_ask *ask, const struct api_handler *handler, void *arg);
+
+/* Milliseconds of a clock that no change of the date moves. */
+uint64_t api_now_ms(void);
 
 #endif

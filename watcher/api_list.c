@@ -1,83 +1,26 @@
-/*
- * A list is {"kind": ..., "metadata": {...}, "items": [{...}, ...]}. This reads that outer shape
- * byte by byte and gives every value in it, whole, to jansson.
- */
 #include "watcher/api_list.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/log.h"
-
-enum state {
-	BEFORE,	     /* the list's { */
-	KEY_OR_END,  /* a member's name or, of an empty object, } */
-	KEY,	     /* a member's name */
-	COLON,	     /* after the name */
-	VALUE,	     /* the first byte of a member's value */
-	AFTER_VALUE, /* , or } */
-	ITEM_OR_END, /* the first item's { or, of an empty list, ] */
-	ITEM,	     /* an item's { */
-	AFTER_ITEM,  /* , or ] */
-	AFTER,	     /* the list's } */
-	/* within a value: its bytes are collected */
-	IN_KEY,
-	IN_MEMBER,
-	IN_ITEM,
-};
-
-static const char *const expected[] = {
-    [BEFORE] = "{",
-    [KEY_OR_END] = "a member's name or }",
-    [KEY] = "a member's name",
-    [COLON] = ":",
-    [VALUE] = "a value",
-    [AFTER_VALUE] = ", or }",
-    [ITEM_OR_END] = "an object or ]",
-    [ITEM] = "an object",
-    [AFTER_ITEM] = ", or ]",
-    [AFTER] = "the end",
-};
-
-static bool is_space(char c)
+const char *api_list_wrong(struct api_list *l, const char *format, ...)
 {
-	return c == ' ' || c == '\n' || c == '\r' || c == '\t';
-}
+	va_list ap;
 
-static const char *unexpected(struct api_list *l, char c)
-{
-	snprintf(l->why, sizeof(l->why), "not a list of objects: byte %zu is 0x%02x instead of %s",
-	    l->offset, (unsigned)(unsigned char)c, expected[l->state]);
+	va_start(ap, format);
+	vsnprintf(l->why, sizeof(l->why), format, ap);
+	va_end(ap);
 	return l->why;
 }
 
-/* NUL is allowed in strings: whoever may annotate one Service must not stop all the others. */
-static json_t *parse(const struct api_list *l, json_error_t *error)
+const char *api_list_metadata(struct api_list *l, const char *version, const char *token)
 {
-	return json_loadb(l->value.bytes, l->value.len, JSON_DECODE_ANY | JSON_ALLOW_NUL, error);
-}
-
-static const char *key_done(struct api_list *l)
-{
-	size_t n = l->value.len - 2; /* without the quotes */
-
-	/* A longer name is none that is looked at. */
-	if (n > sizeof(l->key) - 1)
-		n = sizeof(l->key) - 1;
-	memcpy(l->key, l->value.bytes + 1, n);
-	l->key[n] = '\0';
-	return NULL;
-}
-
-static const char *metadata_done(struct api_list *l, const json_t *metadata)
-{
-	const char *version = json_string_value(json_object_get(metadata, "resourceVersion"));
-	const char *token = json_string_value(json_object_get(metadata, "continue"));
-
-	if (version != NULL && (size_t)snprintf(l->resource_version, sizeof(l->resource_version),
-				   "%s", version) >= sizeof(l->resource_version))
-		return "its resourceVersion is too long";
+	if (version != NULL && strlen(version) >= sizeof(l->resource_version))
+		return "the list's resourceVersion is too long";
+	if (version != NULL)
+		memcpy(l->resource_version, version, strlen(version) + 1);
 	free(l->continue_token);
 	l->continue_token = NULL;
 	if (token != NULL && token[0] != '\0') {
@@ -88,185 +31,18 @@ static const char *metadata_done(struct api_list *l, const json_t *metadata)
 	return NULL;
 }
 
-/* A member of the list itself, other than an array of items. */
-static const char *member_done(struct api_list *l)
-{
-	json_error_t error;
-	json_t *value = parse(l, &error);
-	const char *why = NULL;
-
-	if (value == NULL) {
-		snprintf(l->why, sizeof(l->why), "\"%s\" before byte %zu is no JSON: %s", l->key,
-		    l->offset, error.text);
-		return l->why;
-	}
-	if (strcmp(l->key, "metadata") == 0)
-		why = metadata_done(l, value);
-	else if (strcmp(l->key, "items") == 0 && !json_is_null(value)) /* Go's empty list */
-		why = "\"items\" is no array";
-	json_decref(value);
-	return why;
-}
-
-static const char *item_done(struct api_list *l)
-{
-	json_error_t error;
-	json_t *item = parse(l, &error);
-
-	if (item == NULL) {
-		log_warn("an object of the list, the %zu bytes before byte %zu, is no JSON: %s; "
-			 "left out",
-		    l->value.len, l->offset, error.text);
-		l->bad_items++;
-		return NULL;
-	}
-	l->items++;
-	l->fn(l->arg, item);
-	json_decref(item);
-	return NULL;
-}
-
-/* What to do with a collected value, and where that leads. */
-static const char *value_done(struct api_list *l)
-{
-	static const struct {
-		const char *(*done)(struct api_list *l);
-		enum state next;
-	} ends[] = {
-	    /* IN_KEY */ {key_done, COLON},
-	    /* IN_MEMBER */ {member_done, AFTER_VALUE},
-	    /* IN_ITEM */ {item_done, AFTER_ITEM},
-	};
-	const char *why = ends[l->state - IN_KEY].done(l);
-
-	l->state = (int)ends[l->state - IN_KEY].next;
-	api_buffer_reset(&l->value);
-	return why;
-}
-
-static void value_begin(struct api_list *l, enum state within)
-{
-	l->state = (int)within;
-	l->depth = 0;
-	l->in_string = false;
-	l->escaped = false;
-}
-
-/* One byte of the outer shape. *TAKEN is set to false if it is the first byte of a value. */
-static const char *shape(struct api_list *l, char c, bool *taken)
-{
-	static const struct {
-		int state;
-		char c;
-		int next;
-	} steps[] = {
-	    {BEFORE, '{', KEY_OR_END},
-	    {KEY_OR_END, '}', AFTER},
-	    {COLON, ':', VALUE},
-	    {AFTER_VALUE, ',', KEY},
-	    {AFTER_VALUE, '}', AFTER},
-	    {ITEM_OR_END, ']', AFTER_VALUE},
-	    {AFTER_ITEM, ',', ITEM},
-	    {AFTER_ITEM, ']', AFTER_VALUE},
-	};
-
-	*taken = true;
-	if (is_space(c))
-		return NULL;
-	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
-		if (steps[i].state == l->state && steps[i].c == c) {
-			l->state = steps[i].next;
-			return NULL;
-		}
-	}
-	if (l->state == VALUE && c == '[' && strcmp(l->key, "items") == 0) {
-		l->state = ITEM_OR_END;
-		return NULL;
-	}
-	*taken = false;
-	if ((l->state == KEY || l->state == KEY_OR_END) && c == '"')
-		value_begin(l, IN_KEY);
-	else if ((l->state == ITEM || l->state == ITEM_OR_END) && c == '{')
-		value_begin(l, IN_ITEM);
-	else if (l->state == VALUE && strchr(",:]}", c) == NULL)
-		value_begin(l, IN_MEMBER);
-	else
-		return unexpected(l, c);
-	return NULL;
-}
-
-/*
- * How far the value goes on in BYTES: the count of bytes that belong to it; *ENDED if the last of
- * them (or, of a number or word, the one behind it) ends it. A wrong closing bracket ends nothing
- * here: jansson will refuse the value.
- */
-static size_t value_span(struct api_list *l, const char *bytes, size_t len, bool *ended)
-{
-	*ended = true;
-	for (size_t i = 0; i < len; i++) {
-		char c = bytes[i];
-
-		if (l->in_string) {
-			if (l->escaped)
-				l->escaped = false;
-			else if (c == '\\')
-				l->escaped = true;
-			else if (c == '"') {
-				l->in_string = false;
-				if (l->depth == 0)
-					return i + 1;
-			}
-		} else if (c == '"') {
-			l->in_string = true;
-		} else if (c == '{' || c == '[') {
-			l->depth++;
-		} else if (l->depth == 0) {
-			if (c == ',' || c == '}' || c == ']' || is_space(c))
-				return i;
-		} else if ((c == '}' || c == ']') && --l->depth == 0) {
-			return i + 1;
-		}
-	}
-	*ended = false;
-	return len;
-}
-
 const char *api_list_feed(struct api_list *l, const char *bytes, size_t len)
 {
-	while (len > 0) {
-		const char *why;
-		size_t n;
-
-		if (l->state < IN_KEY) {
-			bool taken;
-
-			why = shape(l, bytes[0], &taken);
-			n = taken ? 1 : 0;
-			l->offset += n;
-		} else {
-			bool ended;
-
-			n = value_span(l, bytes, len, &ended);
-			l->offset += n;
-			why = api_buffer_add(&l->value, bytes, n);
-			if (why == NULL && ended)
-				why = value_done(l);
-		}
-		if (why != NULL)
-			return why;
-		bytes += n;
-		len -= n;
-	}
-	return NULL;
+	return l->format == FORMAT_PROTO ? api_list_proto_feed(l, bytes, len)
+					 : api_list_json_feed(l, bytes, len);
 }
 
 const char *api_list_end(struct api_list *l)
 {
-	if (l->state != AFTER) {
-		snprintf(l->why, sizeof(l->why), "the list ends in the middle, after %zu bytes",
-		    l->offset);
-		return l->why;
-	}
+	bool whole = l->format == FORMAT_PROTO ? api_list_proto_whole(l) : api_list_json_whole(l);
+
+	if (!whole)
+		return api_list_wrong(l, "the list ends in the middle, after %zu bytes", l->offset);
 	if (l->resource_version[0] == '\0')
 		return "the list has no metadata.resourceVersion: the server is no apiserver";
 	return NULL;

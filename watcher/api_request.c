@@ -120,6 +120,7 @@ int api_request_options(const struct api_client *c, CURL *easy, const char *url,
 	curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
 	curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
 	curl_easy_setopt(easy, CURLOPT_HTTPHEADER, c->headers);
+	curl_easy_setopt(easy, CURLOPT_ACCEPT_ENCODING, "gzip");
 	curl_easy_setopt(easy, CURLOPT_USERAGENT, "kube-proxy/" VERSION);
 	curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT, (long)API_CONNECT_SECONDS);
 	curl_easy_setopt(easy, CURLOPT_TIMEOUT, (long)deadline);
@@ -235,12 +236,12 @@ static int prepare_url(struct api_client *c, CURLU *u)
 	return rc;
 }
 
-int api_request_prepare(struct api_client *c)
+int api_request_prepare(struct api_client *c, const char *accept)
 {
 	CURLU *u;
 	int rc;
 
-	if (append(&c->headers, "Accept: application/json") != 0)
+	if (append(&c->headers, "%s", accept) != 0)
 		return -1;
 	u = curl_url();
 	rc = u != NULL ? prepare_url(c, u) : -1;

@@ -36,11 +36,11 @@ struct api_request {
 	const struct api_handler *handler;
 	void *arg;
 	char *url;
-	unsigned deadline; /* seconds; 0: a list's */
+	unsigned deadline; /* seconds */
+	const bool *owing; /* the stall timer runs on, though the response has begun */
 	CURL *easy;
 	struct event *turn; /* it waits for this before it begins */
 	struct event *stall;
-	bool list; /* the stall timer runs to the body's end, not only to its beginning */
 
 	uint64_t begun_ms;
 	long status; /* known once the response has begun */
@@ -54,17 +54,13 @@ struct api_request {
 
 /* --- api_client.c --- */
 
-/* Milliseconds of a clock that no change of the date moves. */
-uint64_t api_now_ms(void);
-/* The response has begun. */
-void api_request_answered(struct api_request *r);
-/* From now on the server has API_STALL_SECONDS to say something. */
-void api_request_wait(struct api_request *r);
+/* Something of the response has come: until when may the server be silent? */
+void api_request_heard(struct api_request *r);
 
 /* --- api_request.c --- */
 
 /* Fills C's url, headers and connect_to from its access. 0, or -1 after logging. */
-int api_request_prepare(struct api_client *c);
+int api_request_prepare(struct api_client *c, const char *accept);
 /* Sets EASY up for URL, everything but the callbacks. 0, or -1 without memory. */
 int api_request_options(const struct api_client *c, CURL *easy, const char *url, unsigned deadline);
 

@@ -37,37 +37,17 @@ static size_t stop(struct api_request *r, const char *why)
 	return CURL_WRITEFUNC_ERROR;
 }
 
-/* Is this one of the media types that we ask for? A server need not say. */
-static bool type_is_known(const char *type)
-{
-	static const char *const known[] = {
-	    "application/json", "application/vnd.kubernetes.protobuf"};
-
-	for (size_t i = 0; type != NULL && i < sizeof(known) / sizeof(known[0]); i++)
-		if (strncasecmp(type, known[i], strlen(known[i])) == 0 &&
-		    strchr("; \t", type[strlen(known[i])]) != NULL)
-			return true;
-	return type == NULL;
-}
-
 static size_t on_head(struct api_request *r, size_t len)
 {
-	const char *type = NULL;
-	char why[160];
+	char *type = NULL;
+	const char *why = NULL;
 
-	api_request_answered(r);
-	if (r->status != OK_STATUS)
-		return len;
-	curl_easy_getinfo(r->easy, CURLINFO_CONTENT_TYPE, &type);
-	if (!type_is_known(type)) {
-		snprintf(why, sizeof(why),
-		    "the answer is %.60s, no API object: is this an apiserver, or a login page or "
-		    "proxy in its place?",
-		    type);
-		return stop(r, why);
+	if (r->status == OK_STATUS) {
+		curl_easy_getinfo(r->easy, CURLINFO_CONTENT_TYPE, &type);
+		why = r->handler->start(r->arg, type);
 	}
-	r->handler->start(r->arg);
-	return len;
+	api_request_heard(r);
+	return why != NULL ? stop(r, why) : len;
 }
 
 static size_t on_header(char *bytes, size_t size, size_t n, void *arg)
@@ -112,12 +92,11 @@ static size_t on_body(char *bytes, size_t size, size_t n, void *arg)
 	}
 	r->received += len;
 	why = r->handler->data(r->arg, bytes, len);
-	if (why == NULL && r->list && api_response_drips(r->received, api_now_ms() - r->begun_ms))
+	if (why == NULL && *r->owing && api_response_drips(r->received, api_now_ms() - r->begun_ms))
 		why = "the list comes more slowly than 1 KiB a second";
 	if (why != NULL)
 		return stop(r, why);
-	if (r->list)
-		api_request_wait(r);
+	api_request_heard(r);
 	return len;
 }
 

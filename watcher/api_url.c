@@ -40,7 +40,8 @@ static void put_selectors(FILE *f, const struct api_query *q)
 	put_param(f, "fieldSelector", q->field_selector);
 }
 
-char *api_url_list(const struct api_query *q, unsigned limit, const char *continue_token)
+char *api_url_list(const struct api_query *q, unsigned limit, const char *resource_version,
+    const char *continue_token)
 {
 	char *text = NULL;
 	size_t len = 0;
@@ -48,9 +49,12 @@ char *api_url_list(const struct api_query *q, unsigned limit, const char *contin
 
 	if (f == NULL)
 		return NULL;
+	/* A token has its version within, and 0 is no limit. */
 	fprintf(f, "%s?limit=%u", q->path, limit);
 	put_selectors(f, q);
 	put_param(f, "continue", continue_token);
+	if (continue_token == NULL)
+		put_param(f, "resourceVersion", resource_version);
 	return finish(f, &text);
 }
 
@@ -63,6 +67,8 @@ char *api_url_watch(const struct api_query *q, const char *resource_version, uns
 	if (f == NULL)
 		return NULL;
 	fprintf(f, "%s?watch=1&allowWatchBookmarks=true&timeoutSeconds=%u", q->path, timeout);
+	if (resource_version[0] == '\0')
+		fputs("&sendInitialEvents=true&resourceVersionMatch=NotOlderThan", f);
 	put_param(f, "resourceVersion", resource_version);
 	put_selectors(f, q);
 	return finish(f, &text);

@@ -10,11 +10,16 @@ struct api_query {
 };
 
 /*
- * Path and query of one page of a list: at most LIMIT objects, from where CONTINUE_TOKEN (NULL: the
- * beginning) says. Allocated; NULL without memory.
+ * Path and query of one page of a list: at most LIMIT objects (0: all), from where CONTINUE_TOKEN
+ * says, or (NULL) from the beginning; then as of RESOURCE_VERSION or later, "" being the newest
+ * state and "0" any. Allocated; NULL without memory.
  */
-char *api_url_list(const struct api_query *q, unsigned limit, const char *continue_token);
-/* The same of a watch from RESOURCE_VERSION that the server ends after TIMEOUT seconds. */
+char *api_url_list(const struct api_query *q, unsigned limit, const char *resource_version,
+    const char *continue_token);
+/*
+ * The same of a watch from RESOURCE_VERSION that the server ends after TIMEOUT seconds. "": it
+ * begins with all there is, up to a bookmark that says so.
+ */
 char *api_url_watch(const struct api_query *q, const char *resource_version, unsigned timeout);
 
 #endif

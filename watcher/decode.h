@@ -24,4 +24,28 @@ enum decode_result decode_service(const json_t *object, struct service *s);
 enum decode_result decode_slice(const json_t *object, const char *node_name, struct slice *s);
 enum decode_result decode_node(const json_t *object, struct node *n);
 
+/*
+ * An Endpoints object (core v1, of servers without slices) is told as slices, each of one subset
+ * and family: FN is called with each, named NAME, NAME/1, NAME/2, ... IDS gets the object's names
+ * and how many slices there were; after SKIP and BAD there is none. SKIP: label
+ * service.kubernetes.io/headless.
+ */
+struct endpoints_ids {
+	char namespace[NAME_MAX_LABEL];
+	char name[NAME_MAX_LABEL];
+	uint32_t slices;
+};
+enum decode_result decode_endpoints(const json_t *object, struct endpoints_ids *ids,
+    void (*fn)(void *arg, const struct slice *s), void *arg);
+/* The name of slice number I of Endpoints NAME. */
+void endpoints_slice_name(char to[NAME_MAX_SUBDOMAIN], const char *name, uint32_t i);
+
+/* A ServiceCIDR: one range, or one of each family. */
+struct service_cidr {
+	char name[NAME_MAX_SUBDOMAIN];
+	uint32_t count;
+	struct ip_cidr cidrs[FAMILY_COUNT];
+};
+enum decode_result decode_service_cidr(const json_t *object, struct service_cidr *s);
+
 #endif

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "common/ip.h"
+#include "ipc/objects.h"
 #include "watcher/field.h"
 
 /*
@@ -22,6 +23,13 @@ const char *meta_label(const json_t *object, const char *key);
 
 /* IANA number of a protocol's name, "" being TCP; 0 after logging at PATH[i].protocol. */
 uint8_t decode_protocol(struct fields *f, const char *text, const char *path);
+
+/*
+ * The ports of an EndpointSlice or of an Endpoints' subset: the list "ports" of OBJECT, which is at
+ * PATH, to S. One that is bad is logged and left out; the list itself may mark F bad.
+ */
+void decode_endpoint_ports(
+    struct fields *f, const json_t *object, const char *path, struct slice *s);
 
 /*
  * Adds the address TEXT to ADDRS if it can be a service's or an endpoint's (ip_is_endpoint). False

@@ -1,4 +1,4 @@
-/* EndpointSlices (discovery.k8s.io/v1). */
+/* EndpointSlices (discovery.k8s.io/v1, v1beta1). */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,55 +8,8 @@
 
 #define LABEL_SERVICE  "kubernetes.io/service-name"
 #define LABEL_HEADLESS "service.kubernetes.io/headless"
+#define LABEL_HOSTNAME "kubernetes.io/hostname"
 #define PATH_LEN       64
-
-static bool decode_port(struct fields *f, const json_t *json, size_t i, struct slice_port *p)
-{
-	char path[PATH_LEN];
-	const char *name;
-
-	snprintf(path, sizeof(path), "ports[%zu]", i);
-	if (!json_is_object(json)) {
-		field_bad(f, "%s: must be an object", path);
-		return false;
-	}
-	/* A null port means every port, which a service's port cannot be sent on to. */
-	p->port = (uint16_t)field_number(f, json, path, "port", 1, UINT16_MAX, 0);
-	if (p->port == 0)
-		return false;
-	name = field_string(f, json, path, "name");
-	if (name[0] != '\0' && !is_dns_label(name))
-		field_bad(
-		    f, "%s.name: \"%.80s\" is no DNS label; this port is left out", path, name);
-	else
-		memcpy(p->name, name, strlen(name) + 1);
-	p->proto = decode_protocol(f, field_string(f, json, path, "protocol"), path);
-	return !f->bad;
-}
-
-static void decode_ports(struct fields *f, const json_t *object, struct slice *s)
-{
-	const json_t *ports = field_array(f, object, "", "ports");
-	size_t n = json_array_size(ports), i;
-	json_t *json;
-
-	if (n > SLICE_PORTS_MAX)
-		field_bad(f, "ports: more than %d", SLICE_PORTS_MAX);
-	if (f->bad || n == 0)
-		return;
-	s->ports = calloc(n, sizeof(*s->ports));
-	if (s->ports == NULL) {
-		field_bad(f, "not enough memory");
-		return;
-	}
-	json_array_foreach (ports, i, json) {
-		struct slice_port p = {.name = ""};
-
-		if (decode_port(f, json, i, &p))
-			s->ports[s->port_count++] = p;
-		f->bad = false;
-	}
-}
 
 /* Unset conditions: ready counts as true, serving as ready, terminating as false (API reference).
  */
@@ -110,6 +63,17 @@ static uint8_t decode_node_hints(
 	return flags;
 }
 
+/* v1beta1 had the node as a key of "topology" before it had nodeName (1.20). */
+static const char *decode_node_name(struct fields *f, const json_t *json, const char *path)
+{
+	const char *node = field_string(f, json, path, "nodeName");
+
+	if (node[0] == '\0')
+		node =
+		    field_string(f, field_object(f, json, path, "topology"), path, LABEL_HOSTNAME);
+	return node;
+}
+
 /* One endpoint; false after logging if it is to be left out. */
 static bool decode_endpoint(struct fields *f, const json_t *json, size_t i, const char *node_name,
     uint8_t family, struct endpoint *e)
@@ -135,7 +99,7 @@ static bool decode_endpoint(struct fields *f, const json_t *json, size_t i, cons
 		field_bad(f, "%s: its address is not of the slice's addressType; left out", path);
 		return false;
 	}
-	node = field_string(f, json, path, "nodeName");
+	node = decode_node_name(f, json, path);
 	if (strlen(node) >= sizeof(e->node))
 		field_bad(f, "%s.nodeName: longer than a node's name; left out", path);
 	else
@@ -146,7 +110,7 @@ static bool decode_endpoint(struct fields *f, const json_t *json, size_t i, cons
 	return !f->bad;
 }
 
-static void decode_endpoints(
+static void decode_members(
     struct fields *f, const json_t *object, const char *node_name, struct slice *s)
 {
 	const json_t *endpoints = field_array(f, object, "", "endpoints");
@@ -195,7 +159,7 @@ enum decode_result decode_slice(const json_t *object, const char *node_name, str
 		s->family = FAMILY_6;
 	else if (strcmp(type, "IPv4") != 0)
 		field_bad(&f, "addressType: must be IPv4, IPv6 or FQDN");
-	decode_ports(&f, object, s);
-	decode_endpoints(&f, object, node_name, s);
+	decode_endpoint_ports(&f, object, "", s);
+	decode_members(&f, object, node_name, s);
 	return f.bad ? DECODE_BAD : DECODE_OK;
 }

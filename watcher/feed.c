@@ -47,8 +47,7 @@ void feed_node_addrs(struct feed *f, const struct node_addrs_part *p)
 	channel_send_wait(f->planner, &frame);
 }
 
-/* An object without valid names was never put. */
-static void send_del(struct feed *f, enum object_message del, const char *ns, const char *name)
+void feed_del(struct feed *f, enum object_message del, const char *ns, const char *name)
 {
 	if (ns[0] == '\0' || name[0] == '\0')
 		return;
@@ -63,7 +62,7 @@ void feed_service(struct feed *f, const json_t *object)
 	if (decode_service(object, &s) == DECODE_OK)
 		feed_put_service(f, &s);
 	else
-		send_del(f, OBJ_SERVICE_DEL, s.namespace, s.name);
+		feed_del(f, OBJ_SERVICE_DEL, s.namespace, s.name);
 	service_clear(&s);
 }
 
@@ -74,7 +73,7 @@ void feed_slice(struct feed *f, const json_t *object)
 	if (decode_slice(object, f->node_name, &s) == DECODE_OK)
 		feed_put_slice(f, &s);
 	else
-		send_del(f, OBJ_SLICE_DEL, s.namespace, s.name);
+		feed_del(f, OBJ_SLICE_DEL, s.namespace, s.name);
 	slice_clear(&s);
 }
 
@@ -88,8 +87,7 @@ void feed_node(struct feed *f, const json_t *object)
 		feed_put_node(f, &n);
 }
 
-/* A deleted object's names, "" where it has none that could have been put. */
-static const char *name_of(const json_t *object, const char *key, size_t size)
+const char *feed_name_of(const json_t *object, const char *key, size_t size)
 {
 	const char *name =
 	    json_string_value(json_object_get(json_object_get(object, "metadata"), key));
@@ -99,14 +97,14 @@ static const char *name_of(const json_t *object, const char *key, size_t size)
 
 void feed_service_deleted(struct feed *f, const json_t *object)
 {
-	send_del(f, OBJ_SERVICE_DEL, name_of(object, "namespace", NAME_MAX_LABEL),
-	    name_of(object, "name", NAME_MAX_LABEL));
+	feed_del(f, OBJ_SERVICE_DEL, feed_name_of(object, "namespace", NAME_MAX_LABEL),
+	    feed_name_of(object, "name", NAME_MAX_LABEL));
 }
 
 void feed_slice_deleted(struct feed *f, const json_t *object)
 {
-	send_del(f, OBJ_SLICE_DEL, name_of(object, "namespace", NAME_MAX_LABEL),
-	    name_of(object, "name", NAME_MAX_SUBDOMAIN));
+	feed_del(f, OBJ_SLICE_DEL, feed_name_of(object, "namespace", NAME_MAX_LABEL),
+	    feed_name_of(object, "name", NAME_MAX_SUBDOMAIN));
 }
 
 void feed_node_deleted(struct feed *f)

@@ -39,7 +39,7 @@ static const char *on_line(void *arg, const char *line, size_t len)
 	struct seen *seen = arg;
 	struct api_event e;
 	char message[32];
-	const char *why = api_event_parse(&e, line, len);
+	const char *why = api_event_parse(&e, FORMAT_JSON, NULL, line, len);
 
 	seen->bytes += len;
 	api_status_message(line, len, message, sizeof(message));

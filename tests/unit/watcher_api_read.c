@@ -193,7 +193,7 @@ static void list_bounds(void **state)
 	for (; why == NULL && fed < 2 * (size_t)API_OBJECT_MAX; fed += sizeof(many))
 		why = api_list_feed(&l, many, sizeof(many));
 	assert_non_null(why);
-	assert_non_null(strstr(why, "longer than 16 MiB"));
+	assert_non_null(strstr(why, "longer than 4 MiB"));
 	assert_true(l.value.cap <= API_OBJECT_MAX);
 	api_list_clear(&l);
 
@@ -201,7 +201,7 @@ static void list_bounds(void **state)
 	assert_null(api_list_feed(&l, "{\"metadata\":{\"resourceVersion\":\"", 32));
 	assert_null(api_list_feed(&l, many, API_VERSION_MAX));
 	why = api_list_feed(&l, "\"}}", 3);
-	assert_string_equal(why, "its resourceVersion is too long");
+	assert_string_equal(why, "the list's resourceVersion is too long");
 	api_list_clear(&l);
 }
 
@@ -283,7 +283,8 @@ static void event_kinds(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		struct api_event e;
-		const char *why = api_event_parse(&e, cases[i].text, strlen(cases[i].text));
+		const char *why =
+		    api_event_parse(&e, FORMAT_JSON, NULL, cases[i].text, strlen(cases[i].text));
 
 		if (cases[i].why != NULL) {
 			assert_non_null(why);
@@ -306,7 +307,7 @@ static void event_recorded_expired(void **state)
 	struct api_event e;
 
 	(void)state;
-	assert_null(api_event_parse(&e, text, strcspn(text, "\n")));
+	assert_null(api_event_parse(&e, FORMAT_JSON, NULL, text, strcspn(text, "\n")));
 	assert_int_equal(e.type, EVENT_ERROR);
 	assert_int_equal(e.code, 410);
 	assert_string_equal(e.message, "too old resource version: 1 (57882)");
