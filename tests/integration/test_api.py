@@ -6,6 +6,7 @@ Runs kube-proxy-watcher of $KP_BUILD (build) as the applier does, but under our 
 planner's end of its channel here.
 """
 
+import ipaddress
 import os
 import socket
 import subprocess
@@ -25,9 +26,17 @@ from apiserver import Stub, endpoint_slice, node, service  # noqa: E402
 WATCHER = os.path.join(ROOT, os.environ.get("KP_BUILD", "build"), "kube-proxy-watcher")
 NODE = "node-a"
 
-LIST_BEGIN, LIST_END, SERVICE_PUT, SERVICE_DEL, SLICE_PUT, SLICE_DEL, NODE_PUT, NODE_DEL = range(
-    1, 9
-)
+(
+    LIST_BEGIN,
+    LIST_END,
+    SERVICE_PUT,
+    SERVICE_DEL,
+    SLICE_PUT,
+    SLICE_DEL,
+    NODE_PUT,
+    NODE_DEL,
+    SERVICE_CIDRS,
+) = range(1, 10)
 SERVICES, SLICES = 1, 2  # kinds of a list
 
 
@@ -75,6 +84,7 @@ class Watcher:
         self.listing = {}
         self.objects = {SERVICES: set(), SLICES: set()}
         self.node = None  # None: nothing was said
+        self.service_cidrs = None
         self.log_lines = []
         self.reading = threading.Event()
         self.reading.set()
@@ -154,6 +164,10 @@ class Watcher:
                 self.node = fields[0]
             elif kind == NODE_DEL:
                 self.node = ""
+            elif kind == SERVICE_CIDRS:
+                self.service_cidrs = {
+                    f"{ipaddress.ip_address(ip)}/{bits}" for ip, bits in fields[0]
+                }
             else:
                 raise AssertionError(f"unknown message {message}")
 
@@ -179,7 +193,7 @@ class Base(unittest.TestCase):
     def setUp(self):
         self.dir = tempfile.TemporaryDirectory(prefix="kp-api-")
         self.addCleanup(self.dir.cleanup)
-        self.stub = Stub()
+        self.stub = Stub(watchlist="refused")  # so that there are lists; see Servers
         self.addCleanup(self.stub.close)
         self.stub.put(node(NODE))
         self.stub.put(service("a", "10.96.0.1"))
@@ -203,7 +217,7 @@ class Base(unittest.TestCase):
             lambda: min(w.synced.values()) >= times and w.node is not None,
             "synced\n" + "\n".join(w.log_lines),
         )
-        wait(lambda: len(self.stub.seen(verb="watch")) >= 3, "watching")
+        wait(lambda: len(self.stub.seen(verb="watch")) >= 4, "watching")
 
     def wait_service(self, w, name, there=True):
         wait(
@@ -238,11 +252,15 @@ class ListAndWatch(Base):
             watched = self.stub.seen(resource, "watch")[0]
             with self.subTest(resource):
                 self.assertEqual(asked["query"]["limit"], "500")
+                self.assertEqual(asked["query"]["resourceVersion"], "0")
                 self.assertEqual(watched["query"]["allowWatchBookmarks"], "true")
                 self.assertTrue(300 <= int(watched["query"]["timeoutSeconds"]) <= 600)
                 self.assertEqual(watched["query"]["resourceVersion"], str(self.stub.version))
                 for request in (asked, watched):
-                    self.assertEqual(request["headers"]["Accept"], "application/json")
+                    self.assertEqual(
+                        request["headers"]["Accept"],
+                        "application/vnd.kubernetes.protobuf,application/json",
+                    )
                     self.assertRegex(request["headers"]["User-Agent"], r"^kube-proxy/[0-9.]+$")
                     self.assertNotIn("Authorization", request["headers"])
                     if field:
@@ -269,6 +287,7 @@ class ListAndWatch(Base):
         self.wait_service(w, "a")
 
     def test_pages(self):
+        self.stub.watch_cache = False
         self.stub.generate(1234, 2)
         w = self.synced_watcher()
         self.assertEqual(len(w.objects[SERVICES]), 1235)
@@ -281,7 +300,7 @@ class ListAndWatch(Base):
 
     def test_quiet_when_nothing_happens(self):
         w = self.synced_watcher()
-        wait(lambda: len(w.said("watching from")) == 3, "the lists are logged")
+        wait(lambda: len(w.said("watching from")) == 4, "the lists are logged")
         lines, requests = len(w.log_lines), len(self.stub.requests)
         cpu = os.sysconf("SC_CLK_TCK")
 
@@ -363,16 +382,17 @@ class Versions(Base):
         self.wait_service(w, "b")
 
     def test_continue_token_of_a_forgotten_version(self):
+        self.stub.watch_cache = False
         self.stub.generate(600, 1)
         forgotten = threading.Event()
         first_page = self.stub.list_page
 
-        def forget(resource, namespace, query):
+        def forget(resource, namespace, query, *how):
             if resource == "services" and "continue" in query and not forgotten.is_set():
                 forgotten.set()
                 self.stub.delete("Service", "default", "svc-0")
                 self.stub.expire()
-            return first_page(resource, namespace, query)
+            return first_page(resource, namespace, query, *how)
 
         self.stub.list_page = forget
         w = self.watcher()
@@ -428,7 +448,6 @@ class Failures(Base):
             (401, "renew it"),
             (403, "system:node-proxier"),
             (500, "HTTP 500"),
-            (404, "1.21"),
         ):
             with self.subTest(code):
                 self.stub.fail(code, resource="endpointslices", verb="list", times=2)
@@ -508,10 +527,10 @@ class Failures(Base):
     def test_object_too_big(self):
         self.stub.put(service("b", "10.96.0.2"))
         big = service("big", "10.96.0.3")
-        big["metadata"]["annotations"] = {"x": "y" * (17 << 20)}
+        big["metadata"]["annotations"] = {"x": "y" * (5 << 20)}
         w = self.synced_watcher()
         self.stub.put(big)
-        wait(lambda: w.said("longer than 16 MiB"), "it is refused")
+        wait(lambda: w.said("longer than 4 MiB"), "it is refused")
         self.stub.delete("Service", "default", "big")
         self.stub.put(service("c", "10.96.0.4"))
         wait(lambda: "default/c" in w.objects[SERVICES], "it goes on", seconds=20)
@@ -527,6 +546,13 @@ class Failures(Base):
         self.stub.put(service("c", "10.96.0.3"))
         self.wait_service(w, "c")
         self.assertEqual(w.synced[SERVICES], 1)
+
+    def test_other_content(self):
+        html = b"<html>a proxy's login page</html>"
+        self.stub.script(html, resource="services", verb="list", content_type="text/html")
+        w = self.watcher()
+        wait(lambda: w.synced[SERVICES], "listed in the end")
+        self.assertTrue(w.said('cannot list services: the answer\'s Content-Type is "text/html"'))
 
     def test_tls_never_answered(self):
         self.stub.hang = "tcp"
@@ -546,7 +572,8 @@ class Credentials(Base):
     def test_wrong_token(self):
         self.stub.tokens = {"sesame"}
         w = self.watcher(token="simsim")
-        wait(lambda: len(w.said("HTTP 401: Unauthorized")) == 3, "each resource says so")
+        wait(lambda: len(w.said("next try")) >= 2, "it tries again")
+        self.assertEqual(len(w.said("HTTP 401: Unauthorized")), 1, "said once")
         self.assertFalse(w.said("simsim"), "no secret in the log")
         self.stub.tokens = {"simsim"}
         self.wait_synced(w)
@@ -646,7 +673,13 @@ class Credentials(Base):
     def test_path_prefix(self):
         w = self.watcher(server=f"{self.stub.url}/k8s/clusters/c-1/")
         wait(lambda: w.said("HTTP 404"), "the stub has no such path")
-        self.assertEqual(self.stub.requests[0]["path"], "/k8s/clusters/c-1/api/v1/services")
+        # No group of EndpointSlices, no Services.
+        paths = {r["path"] for r in self.stub.requests}
+        self.assertIn("/k8s/clusters/c-1/apis/discovery.k8s.io", paths)
+        wait(
+            lambda: "/k8s/clusters/c-1/api/v1/services" in {r["path"] for r in self.stub.requests},
+            "services asked for",
+        )
 
     def test_redirect_is_not_followed(self):
         """A redirect could carry the token elsewhere."""

@@ -52,8 +52,53 @@ class Apiserver(unittest.TestCase):
         n.wait("the service gone", lambda: VIP6 not in n.save(6))
         self.assertNotIn("s3cr3t-token", n.logged() + n.audited())
 
+    def put_endpoints(self, *pods):
+        """The same as put_web, on a server without slices."""
+        addresses = [{"ip": self.n.pod_ip(i), "nodeName": "elsewhere"} for i in pods]
+        subset = {"addresses": addresses, "ports": [{"name": "http", "port": Node.PORT}]}
+        self.api.put({"kind": "Endpoints", "apiVersion": "v1", "subsets": [subset],
+                      "metadata": {"namespace": "default", "name": "web"}})
+
+    def follows(self, put):
+        n = self.n
+        put(0)
+        self.start()
+        self.assertEqual(self.answers(times=4), {"pod1"})
+        put(1, 2)
+        n.wait("pod2 and pod3", lambda: self.answers() == {"pod2", "pod3"})
+        n.stop()
+
+    def test_endpoints_of_1_16(self):
+        self.api.minor = 16
+        self.api.put(service("web", [VIP4], HTTP))
+        self.follows(self.put_endpoints)
+
+    def test_slices_v1beta1(self):
+        self.api.minor = 20
+        self.follows(self.put_web)
+
+    def test_json_in_pages(self):
+        self.api.protobuf = False
+        self.api.watchlist = "refused"
+        self.api.watch_cache = False
+        self.api.generate(600, 1)
+        self.api.delete("Service", "default", "svc-9")  # it has web's address
+        self.follows(self.put_web)
+
+    def test_protobuf_streamed_and_service_cidrs(self):
+        self.api.put({"kind": "ServiceCIDR", "apiVersion": "networking.k8s.io/v1",
+                      "metadata": {"name": "kubernetes"}, "spec": {"cidrs": ["10.96.0.0/16"]}})
+        self.api.generate(600, 1)
+        self.api.delete("Service", "default", "svc-9")  # it has web's address
+        self.follows(self.put_web)
+        asked = {(r["resource"], r["verb"]) for r in self.api.requests}
+        self.assertEqual(asked, {(None, "get"), ("services", "watchlist"), ("nodes", "watchlist"),
+                                 ("endpointslices", "watchlist"), ("servicecidrs", "watchlist")})
+        self.assertIn("servicecidrs: 1 received", self.n.logged())
+
     def test_nothing_before_both_lists(self):
         self.put_web(0)
+        self.api.watchlist = "refused"
         self.api.fail(503, resource="endpointslices", verb="list", times=None)
         self.start(wait=False)
         self.n.wait("services to be listed", lambda: self.api.seen("services", "watch"))

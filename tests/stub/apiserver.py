@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 """
-A stub kube-apiserver for tests: Services, EndpointSlices and Nodes over TLS, with lists in pages,
-watches, bookmarks, resource versions, selectors, and faults on demand. Standard library and the
-openssl command only. tests/integration/test_api.py holds its answers to those of a real server.
+A stub kube-apiserver for tests: Services, EndpointSlices, Endpoints, Nodes and ServiceCIDRs over TLS,
+in JSON and protobuf, with lists in pages, watches with and without initial events, bookmarks,
+resource versions, selectors, and faults on demand. Standard library and the openssl command only. tests/integration/test_api.py holds its answers to those of a real server.
 
 In a test:
 
@@ -17,6 +17,9 @@ In a test:
 
     s.url, s.ca_file, s.client_cert, s.client_key, s.directory (of these files; removed at the end)
 
+What kind of server: s.minor = 18 is Kubernetes 1.18; s.watchlist, s.protobuf, s.gzip, s.watch_cache
+are set in Stub.__init__, where each is explained.
+
 Who may ask: everyone, until s.tokens = {"secret"} demands one of these bearer tokens or a client
 certificate of s.client_ca_file's.
 
@@ -30,7 +33,7 @@ Faults:
     s.hang = "request"          requests are taken and never answered; None: everything goes on
     s.fail(503, retry_after=2, resource="services", verb="list", times=3)
                                 these requests get this status; times=None: until s.heal()
-    s.script(body, resource=..., verb=..., times=1)
+    s.script(body, resource=..., verb=..., times=1, content_type="application/json")
                                 the next such request gets these bytes (or iterable of bytes) as its
                                 200 response's body
 
@@ -45,6 +48,7 @@ and answers {"ok": result} or {"error": text}. tests/stub/apiserver.py --dir DIR
 import argparse
 import base64
 import contextlib
+import gzip
 import http.server
 import json
 import os
@@ -60,37 +64,12 @@ import time
 import urllib.parse
 import uuid
 
-RESOURCES = {
-    "services": ("Service", "v1", "ServiceList", {"spec": {}, "status": {"loadBalancer": {}}}),
-    "endpointslices": (
-        "EndpointSlice",
-        "discovery.k8s.io/v1",
-        "EndpointSliceList",
-        {"addressType": "", "endpoints": None, "ports": None},
-    ),
-    "nodes": (
-        "Node",
-        "v1",
-        "NodeList",
-        {
-            "spec": {},
-            "status": {
-                "daemonEndpoints": {"kubeletEndpoint": {"Port": 0}},
-                "nodeInfo": dict.fromkeys(
-                    "machineID systemUUID bootID kernelVersion osImage containerRuntimeVersion"
-                    " kubeletVersion kubeProxyVersion operatingSystem architecture".split(),
-                    "",
-                ),
-            },
-        },
-    ),
-}
-KINDS = {kind: resource for resource, (kind, *_) in RESOURCES.items()}
-PREFIXES = {
-    "services": "/api/v1",
-    "nodes": "/api/v1",
-    "endpointslices": "/apis/discovery.k8s.io/v1",
-}
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import resources  # noqa: E402
+from resources import KINDS, RESOURCES, Entry, dumps  # noqa: E402
+
+JSON, PROTOBUF = "application/json", "application/vnd.kubernetes.protobuf"
+GZIP_FROM = 128 * 1024  # bytes: less is not compressed
 SNAPSHOTS = 16  # lists whose continue tokens are remembered
 
 CODES = {  # status: reason, message
@@ -100,14 +79,12 @@ CODES = {  # status: reason, message
     403: ("Forbidden", "forbidden"),
     404: ("NotFound", "not found"),
     410: ("Expired", "The provided continue parameter is too old"),
+    422: ("Invalid", "ListOptions is invalid"),
     429: ("TooManyRequests", "Too many requests, please try again later."),
     500: ("InternalError", "an internal error"),
+    504: ("Timeout", "Too large resource version"),
     503: ("ServiceUnavailable", "the server is currently unable to handle the request"),
 }
-
-
-def dumps(value):
-    return json.dumps(value, separators=(",", ":")).encode()
 
 
 def status(code, message=None, details=None):
@@ -182,18 +159,30 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     # --- answering ---
 
+    @property
+    def proto(self):
+        """Is the answer to be protobuf?"""
+        return self.server.stub.protobuf and PROTOBUF in self.headers.get("Accept", "")
+
     def send_json(self, code, body, headers=()):
-        data = body if isinstance(body, bytes) else dumps(body)
-        self.head(code, headers)
+        """An object of no resource, as JSON or protobuf."""
+        self.send_body(code, resources.body_of(self.proto, body), self.proto, headers)
+
+    def send_body(self, code, data, proto, headers=()):
+        stub = self.server.stub
+        if stub.gzip and len(data) > GZIP_FROM and "gzip" in self.headers["Accept-Encoding"]:
+            data = gzip.compress(data, 1)
+            headers = [*headers, ("Content-Encoding", "gzip")]
+        self.head(code, headers, PROTOBUF if proto else JSON)
         self.send_header("Content-Length", str(len(data)))
         self.end_headers()
         self.wfile.write(data)
         self.wfile.flush()
 
-    def head(self, code, headers=()):
+    def head(self, code, headers=(), content_type="application/json"):
         self.send_response(code)
         self.send_header("Cache-Control", "no-cache, private")
-        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Type", content_type)
         for name, value in headers:
             self.send_header(name, value)
 
@@ -201,8 +190,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.wfile.write(b"%x\r\n%b\r\n" % (len(data), data))
         self.wfile.flush()
 
-    def begin_chunks(self):
-        self.head(200)
+    def begin_chunks(self, content_type="application/json"):
+        self.head(200, (), content_type)
         self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
         self.wfile.flush()
@@ -211,8 +200,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
         stub = self.server.stub
         url = urllib.parse.urlsplit(self.path)
         query = dict(urllib.parse.parse_qsl(url.query, keep_blank_values=True))
-        resource, namespace, name = stub.locate(url.path)
-        verb = "watch" if query.get("watch") in ("1", "true") else "get" if name else "list"
+        resource, api_version, namespace, name = resources.locate(url.path, stub.minor)
+        verb = "get" if name or resource is None else "list"
+        if query.get("watch") in ("1", "true"):
+            verb = "watchlist" if "sendInitialEvents" in query else "watch"
         seen = {
             "path": url.path,
             "query": query,
@@ -234,12 +225,15 @@ class Handler(http.server.BaseHTTPRequestHandler):
         elif resource is None:
             self.send_fixed(url.path)
         elif name:
-            self.send_object(resource, namespace, name)
-        elif verb == "watch":
-            self.send_watch(resource, namespace, query)
+            self.send_object(resource, api_version, namespace, name)
+        elif verb == "list":
+            code, body = stub.list_page(resource, namespace, query, api_version, self.proto)
+            if code == 200:
+                self.send_body(code, body, self.proto)
+            else:
+                self.send_json(code, body)
         else:
-            code, body = stub.list_page(resource, namespace, query)
-            self.send_json(code, body)
+            self.send_watch(resource, api_version, namespace, query)
 
     def client_serial(self):
         """The serial number of the client's certificate, "" without one."""
@@ -263,7 +257,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 headers["Retry-After"] = str(fault["retry_after"])
             self.send_json(code, status(code, fault["message"]), headers.items())
             return
-        self.begin_chunks()
+        self.begin_chunks(fault["content_type"])
         body = fault["body"]
         for part in [body] if isinstance(body, bytes) else body:
             self.chunk(part)
@@ -271,73 +265,62 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.wfile.flush()
 
     def send_fixed(self, path):
-        fixed = {
-            "/version": {"major": "1", "minor": "36", "gitVersion": "v1.36.2"},
-            "/apis/discovery.k8s.io": {
-                "kind": "APIGroup",
-                "apiVersion": "v1",
-                "name": "discovery.k8s.io",
-                "versions": [{"groupVersion": "discovery.k8s.io/v1", "version": "v1"}],
-                "preferredVersion": {"groupVersion": "discovery.k8s.io/v1", "version": "v1"},
-            },
-        }
-        if path in fixed:
-            self.send_json(200, fixed[path])
+        minor = self.server.stub.minor
+        version = {"major": "1", "minor": str(minor), "gitVersion": f"v1.{minor}.2"}
+        group = resources.group(minor)
+        if path == "/version":
+            self.send_body(200, dumps(version), False)  # in no other encoding
+        elif path == "/apis/discovery.k8s.io" and group:
+            self.send_json(200, group)
         else:
             self.send_json(404, status(404, "the server could not find the requested resource"))
 
-    def send_object(self, resource, namespace, name):
+    def send_object(self, resource, api_version, namespace, name):
         stub = self.server.stub
         with stub.changed:
             entry = stub.objects[resource].get((namespace or "", name))
         if entry:
-            self.send_json(200, entry.full)
+            full = entry.form("proto" if self.proto else "json", api_version)
+            self.send_body(200, full, self.proto)
         else:
             details = {"name": name, "kind": resource}
             self.send_json(404, status(404, f'{resource} "{name}" not found', details))
 
-    def send_watch(self, resource, namespace, query):
+    def send_watch(self, resource, api_version, namespace, query):
         stub = self.server.stub
+        if "sendInitialEvents" in query and stub.watchlist == "refused":
+            text = "ListOptions is invalid: sendInitialEvents: Forbidden: sendInitialEvents is "
+            text += "forbidden for watch unless the WatchList feature gate is enabled"
+            self.send_json(422, status(422, text))
+            return
         end = time.monotonic() + float(query.get("timeoutSeconds") or 1800)
         version = int(query.get("resourceVersion") or 0)
         watch = Watch(stub, resource, namespace, Selector(query), version)
+        watch.proto, watch.api_version = self.proto, api_version
         watch.bookmarks = query.get("allowWatchBookmarks") in ("1", "true")
-        self.begin_chunks()
+        watch.tell_end = "sendInitialEvents" in query and stub.watchlist == "served"
+        self.begin_chunks(PROTOBUF + ";stream=watch" if self.proto else JSON)
         for lines in watch.batches(end):
             self.chunk(lines)
         self.wfile.write(b"0\r\n\r\n")
         self.wfile.flush()
 
 
-class Entry:
-    """An object with its two serialisations: with kind and apiVersion, and as a list's item."""
-
-    def __init__(self, resource, obj):
-        kind, api_version, _, _ = RESOURCES[resource]
-        rest = {k: v for k, v in obj.items() if k not in ("kind", "apiVersion")}
-        self.obj = obj
-        self.item = dumps(rest)
-        self.full = b'{"kind":"%b","apiVersion":"%b",%b' % (
-            kind.encode(),
-            api_version.encode(),
-            self.item[1:],
-        )
-
-
 class Watch:
     def __init__(self, stub, resource, namespace, selector, version):
         self.stub, self.resource, self.namespace = stub, resource, namespace
         self.selector, self.version = selector, version
-        self.bookmarks = False
+        self.bookmarks = self.tell_end = self.proto = False
 
-    def line(self, kind, full):
-        return b'{"type":"%b","object":%b}\n' % (kind, full)
+    def line(self, kind, entry):
+        full = entry.form("proto" if self.proto else "json", self.api_version)
+        return resources.event(self.proto, kind, full)
 
-    def bookmark(self):
-        kind, api_version, _, shape = RESOURCES[self.resource]
-        obj = {"kind": kind, "apiVersion": api_version}
-        obj["metadata"] = {"resourceVersion": str(self.stub.version)}
-        return self.line(b"BOOKMARK", dumps({**obj, **shape}))
+    def bookmark(self, initial_end=False):
+        version = self.stub.version
+        return resources.bookmark(
+            self.proto, self.resource, self.api_version, version, initial_end
+        )
 
     def translate(self, event):
         """The event as this selector sees it, or b""."""
@@ -348,29 +331,32 @@ class Watch:
         now = after.deleted is False and self.selector.matches(after.obj)
         if not was and not now:
             return b""
-        kind = b"MODIFIED" if was and now else b"ADDED" if now else b"DELETED"
-        return self.line(kind, after.full)
+        kind = "MODIFIED" if was and now else "ADDED" if now else "DELETED"
+        return self.line(kind, after)
 
     def batches(self, end):
         stub = self.stub
         with stub.changed:
             if self.version == 0:
                 self.version = stub.version
-                first = b"".join(
-                    self.line(b"ADDED", e.full)
-                    for e in stub.select(self.resource, self.namespace, self.selector)
-                )
+                first = stub.select(self.resource, self.namespace, self.selector)
                 position = len(stub.events)
+                end_mark = self.bookmark(True) if self.tell_end else b""
             elif self.version < stub.oldest:
                 text = f"too old resource version: {self.version} ({stub.oldest})"
-                first, position = self.line(b"ERROR", dumps(status(410, text))), None
+                first, position = [], None
+                end_mark = resources.event(
+                    self.proto, "ERROR", resources.body_of(self.proto, status(410, text))
+                )
             else:
-                first = b""
+                first, end_mark = [], b""
                 position = stub.position_after(self.version)
             epoch, marked = stub.watch_epoch, stub.bookmarks_asked
             dropped = stub.dropped_events
-        if first:
-            yield first
+        for at in range(0, len(first), 100):
+            yield b"".join(self.line("ADDED", e) for e in first[at : at + 100])
+        if end_mark:
+            yield end_mark
         if position is None:
             return
         next_bookmark = time.monotonic() + stub.bookmark_interval
@@ -414,7 +400,8 @@ class Server(http.server.ThreadingHTTPServer):
 
 
 class Stub:
-    def __init__(self, tls=True, host="127.0.0.1", port=0, directory=None, bookmark_interval=60):
+    def __init__(self, tls=True, host="127.0.0.1", port=0, directory=None, bookmark_interval=60,
+                 watchlist="served"):  # fmt: skip
         self.tls, self.host, self.port = tls, host, port
         self.directory = directory or tempfile.mkdtemp(prefix="kp-stub-")
         self.own_directory = directory is None
@@ -422,6 +409,12 @@ class Stub:
         self.changed = threading.Condition()
         self.objects = {resource: {} for resource in RESOURCES}
         self.version = 1000
+        self.protobuf = True  # for who accepts it
+        self.minor = 36  # of the Kubernetes version: which APIs there are
+        # sendInitialEvents: served, refused, or unknown (as by a server before 1.19)
+        self.watchlist = watchlist
+        self.watch_cache = True  # a list from any version takes no notice of its limit
+        self.gzip = True  # of what is long
         self.oldest = 0  # a watch from an older version gets 410
         self.events = []  # (version, resource, key, entry before, entry after)
         self.dropped_events = 0
@@ -562,7 +555,6 @@ class Stub:
                 meta["resourceVersion"] = str(self.version)
                 meta.setdefault("creationTimestamp", "2026-01-01T00:00:00Z")
             after = Entry(resource, {**obj, "metadata": meta})
-            after.deleted = False
             self.objects[resource][key] = after
             self.events.append((self.version, resource, key, before, after))
             self.changed.notify_all()
@@ -616,29 +608,26 @@ class Stub:
                 high = mid
         return low
 
-    def locate(self, path):
-        """(resource, namespace, name) of a path; resource None if there is none such."""
-        for resource, prefix in PREFIXES.items():
-            if not path.startswith(prefix + "/"):
-                continue
-            parts = path[len(prefix) + 1 :].split("/")
-            namespace = None
-            if parts[0] == "namespaces" and len(parts) > 2:
-                namespace, parts = parts[1], parts[2:]
-            if parts[0] == resource and len(parts) <= 2:
-                return resource, namespace, parts[1] if len(parts) == 2 else None
-        return None, None, None
-
-    def list_page(self, resource, namespace, query):
-        """(status, body) of one page."""
+    def list_page(self, resource, namespace, query, api_version=None, proto=False):
+        """(status, body) of one page: bytes, or a Status."""
+        if api_version is None:
+            api_version = next(v for r, v, _, _ in resources.SERVED if r == resource)
         try:
             selector = Selector(query)
             limit = int(query.get("limit") or 0)
             token = query.get("continue")
             asked = json.loads(base64.urlsafe_b64decode(token + "==")) if token else None
+            since = int(query.get("resourceVersion") or 0)
+            if token and since:
+                raise ValueError("specifying resource version is not allowed when using continue")
         except ValueError as e:
             return 400, status(400, str(e))
+        if self.watch_cache and query.get("resourceVersion") == "0":
+            limit = 0
         with self.changed:
+            if since > self.version:
+                text = f"Too large resource version: {since}, current: {self.version}"
+                return 504, status(504, text)
             if asked:
                 version, start = asked["rv"], asked["start"]
                 entries = self.snapshots.get((resource, version))
@@ -660,9 +649,7 @@ class Stub:
             meta["continue"] = base64.urlsafe_b64encode(dumps(more)).decode().rstrip("=")
             if selector.empty:
                 meta["remainingItemCount"] = rest
-        _, api_version, kind, _ = RESOURCES[resource]
-        head = dumps({"kind": kind, "apiVersion": api_version, "metadata": meta})
-        return 200, head[:-1] + b',"items":[' + b",".join(e.item for e in page) + b"]}\n"
+        return 200, resources.object_list(proto, resource, api_version, meta, page)
 
     # --- faults ---
 
@@ -715,8 +702,8 @@ class Stub:
         fault = {"status": code, "retry_after": retry_after, "message": message, "headers": headers}
         self.add_fault(fault, resource, verb, times)
 
-    def script(self, body, resource=None, verb=None, times=1):
-        self.add_fault({"body": body}, resource, verb, times)
+    def script(self, body, resource=None, verb=None, times=1, content_type="application/json"):
+        self.add_fault({"body": body, "content_type": content_type}, resource, verb, times)
 
     def add_fault(self, fault, resource, verb, times):
         with self.changed:
