@@ -86,6 +86,7 @@ class Watcher:
         self.objects = {SERVICES: set(), SLICES: set()}
         self.node = None  # None: nothing was said
         self.service_cidrs = None
+        self.addresses = None  # of the machine
         self.log_lines = []
         self.reading = threading.Event()
         self.reading.set()
@@ -166,7 +167,7 @@ class Watcher:
             elif kind == NODE_DEL:
                 self.node = ""
             elif kind == NODE_ADDRS:
-                pass  # tests/integration/test_conntrack.py
+                self.addresses = fields[2]
             elif kind == SERVICE_CIDRS:
                 self.service_cidrs = {
                     f"{ipaddress.ip_address(ip)}/{bits}" for ip, bits in fields[0]
@@ -272,6 +273,24 @@ class ListAndWatch(Base):
                         )
                     else:
                         self.assertEqual(request["query"]["labelSelector"], selector)
+
+    def test_tells_the_addresses_of_the_machine(self):
+        """Also behind the walls that the API client needs, and while no apiserver answers."""
+        name = f"kp-api{os.getpid()}"
+        ip = lambda *args: subprocess.run(["ip", *args], check=True)  # noqa: E731
+        ip("netns", "add", name)
+        self.addCleanup(ip, "netns", "del", name)
+        ip("-n", name, "link", "set", "lo", "up")
+        w = self.watcher(wrap=["ip", "netns", "exec", name])
+        loopback = [bytes([127, 0, 0, 1]), bytes(15) + b"\1"]
+        wait(lambda: w.addresses == loopback, "the addresses at start")
+        wait(lambda: w.said("trying again"), "no apiserver answers")
+        ip("-n", name, "addr", "add", "192.0.2.7/32", "dev", "lo")
+        more = sorted([bytes([192, 0, 2, 7]), *loopback], key=lambda a: (len(a), a))
+        wait(lambda: w.addresses == more, "an address more")
+        ip("-n", name, "addr", "del", "192.0.2.7/32", "dev", "lo")
+        wait(lambda: w.addresses == loopback, "an address less")
+        w.stop()
 
     def test_node_that_is_not_there(self):
         self.stub.delete("Node", None, NODE)

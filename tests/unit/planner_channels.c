@@ -127,7 +127,7 @@ static void test_every_message(void **state)
 	assert_int_equal(f.node, NODE_INELIGIBLE);
 	objects_encode_node_del(fr);
 	assert_null(feed_frame(&f, fr));
-	frame_begin(fr, OBJ_NODE_DEL + 1, 0);
+	frame_begin(fr, OBJ_SERVICE_CIDRS + 1, 0);
 	assert_non_null(feed_frame(&f, fr));
 	frame_begin(fr, 0, 0);
 	assert_non_null(feed_frame(&f, fr));
