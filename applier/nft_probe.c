@@ -1,17 +1,17 @@
 #include "applier/nft_probe.h"
 
-#include <arpa/inet.h>
 #include <libmnl/libmnl.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <stdbool.h>
-#include <stddef.h>
+#include <unistd.h>
 
 #include "common/log.h"
+#include "common/netlink.h"
 
 /* Has nf_tables TABLE, and in it CHAIN unless that is NULL? Without nf_tables: an error, so no. */
-static bool there(struct mnl_socket *nl, uint8_t family, const char *table, const char *chain)
+static bool there(int nl, uint8_t family, const char *table, const char *chain)
 {
 	_Alignas(struct nlmsghdr) char buf[2048]; /* no question or answer has more */
 	struct nlmsghdr *h = mnl_nlmsg_put_header(buf);
@@ -24,10 +24,8 @@ static bool there(struct mnl_socket *nl, uint8_t family, const char *table, cons
 	mnl_attr_put_strz(h, chain != NULL ? NFTA_CHAIN_TABLE : NFTA_TABLE_NAME, table);
 	if (chain != NULL)
 		mnl_attr_put_strz(h, NFTA_CHAIN_NAME, chain);
-	if (mnl_socket_sendto(nl, h, h->nlmsg_len) < 0 ||
-	    mnl_socket_recvfrom(nl, buf, sizeof(buf)) < (ssize_t)sizeof(*h))
-		return false;
-	return h->nlmsg_type != NLMSG_ERROR;
+	return write(nl, h, h->nlmsg_len) > 0 &&
+	       read(nl, buf, sizeof(buf)) >= (ssize_t)sizeof(*h) && h->nlmsg_type != NLMSG_ERROR;
 }
 
 #define ADVICE                                                                                     \
@@ -38,9 +36,9 @@ void nft_probe(void)
 {
 	static const uint8_t numbers[] = {NFPROTO_IPV4, NFPROTO_IPV6};
 	static const char *const names[] = {"ip", "ip6"};
-	struct mnl_socket *nl = mnl_socket_open2(NETLINK_NETFILTER, SOCK_CLOEXEC);
+	int nl = netlink_open(NETLINK_NETFILTER);
 
-	for (int i = 0; nl != NULL && i < 2; i++) {
+	for (int i = 0; nl >= 0 && i < 2; i++) {
 		if (there(nl, numbers[i], "nat", "KUBE-SERVICES"))
 			log_warn("another kube-proxy made rules with %stables-nft (nftables' table "
 				 "%s nat has chain KUBE-SERVICES). " ADVICE
@@ -51,6 +49,6 @@ void nft_probe(void)
 				 "nft delete table %s kube-proxy",
 			    names[i], names[i]);
 	}
-	if (nl != NULL)
-		mnl_socket_close(nl);
+	if (nl >= 0)
+		close(nl);
 }
