@@ -89,6 +89,8 @@ static int level_of(const char *file)
 	const char *slash = strrchr(file, '/');
 	char name[64], pattern[64];
 
+	if (modules[0] == '\0')
+		return verbosity;
 	strlcpy(name, slash != NULL ? slash + 1 : file, sizeof(name));
 	name[strcspn(name, ".")] = '\0';
 	for (const char *p = modules; *p != '\0'; p += strcspn(p, ","), p += *p == ',') {

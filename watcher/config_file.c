@@ -306,11 +306,12 @@ int config_file_parse(struct settings *s, const char *path, const char *text, si
 	}
 	if (parsed != 0)
 		wrong(&r, err.line, "%s", err.text);
-	else if (r.y.count != 1)
-		wrong(&r, 0, "expected one KubeProxyConfiguration, and there are %zu documents",
-		    r.y.count);
+	else if (r.y.count == 0)
+		wrong(&r, 0, "expected a KubeProxyConfiguration; there is nothing in it");
 	else
 		take_document(&r, r.y.documents[0]);
+	if (r.y.count > 1 && warn)
+		log_warn("%sonly the first of %zu documents counts", where(&r, 0), r.y.count);
 	yaml_clear(&r.y);
 	default_addresses(s);
 	return r.bad ? -1 : 0;

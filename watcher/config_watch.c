@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/inotify.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/log.h"
@@ -84,15 +85,36 @@ static void look(evutil_socket_t fd, short what, void *arg)
 	free(text);
 }
 
+/* Can EV mean that the file changed? Its directory may be a busy one. */
+static bool matters(const struct inotify_event *ev)
+{
+	const char *path = w.cfg->config_file;
+	struct stat st;
+
+	/* The directory itself; the links by which mounts of ConfigMaps are swapped; the file. */
+	if (ev->len == 0 || strncmp(ev->name, "..", 2) == 0 ||
+	    strcmp(ev->name, strrchr(path, '/') + 1) == 0)
+		return true;
+	return lstat(path, &st) == 0 && S_ISLNK(st.st_mode);
+}
+
 static void on_inotify(evutil_socket_t fd, short what, void *arg)
 {
 	static const struct timeval settle = {0, SETTLE_MS * 1000};
 	_Alignas(struct inotify_event) char buf[4096];
+	bool any = false;
+	ssize_t n;
 
 	(void)what, (void)arg;
-	while (read(fd, buf, sizeof(buf)) > 0)
-		;
-	if (!event_pending(w.timer, EV_TIMEOUT, NULL))
+	while ((n = read(fd, buf, sizeof(buf))) > 0) {
+		const struct inotify_event *ev;
+
+		for (char *p = buf; p < buf + n; p += sizeof(*ev) + ev->len) {
+			ev = (const struct inotify_event *)(const void *)p;
+			any |= matters(ev);
+		}
+	}
+	if (any && !event_pending(w.timer, EV_TIMEOUT, NULL))
 		event_add(w.timer, &settle);
 }
 

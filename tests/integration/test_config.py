@@ -154,6 +154,7 @@ class Running(unittest.TestCase):
         rules = self.n.save()
         self.put("# the same\niptables: {masqueradeBit: 7}\n")
         self.said("config.yaml has changed, but says what it said before")
+        open(self.n.dir + "/another-file", "w").close()
         self.put("iptables: {masqueradeBit: 32}\n")
         self.said('config.yaml:3: iptables.masqueradeBit "32": expected a whole number from 0')
         self.said("what it said before stays in force")

@@ -358,8 +358,10 @@ static void documents(void **state)
 		const char *text, *says;
 		int result;
 	} docs[] = {
-	    {"", "there are 0 documents", -1},
-	    {HEAD "---\n" HEAD, "there are 2 documents", -1},
+	    {"", "f.yaml: expected a KubeProxyConfiguration; there is nothing", -1},
+	    {"# nothing\n", "there is nothing", -1},
+	    {HEAD "---\n" HEAD "oomScoreAdj: x\n", "only the first of 2 documents", 0},
+	    {HEAD "---\n", "", 0},
 	    {"[]", "f.yaml:1: expected a KubeProxyConfiguration", -1},
 	    {"kind: KubeProxyConfiguration\n", "apiVersion \"\": expected kubeproxy.config", -1},
 	    {"apiVersion: kubeproxy.config.k8s.io/v1alpha2\nkind: KubeProxyConfiguration\n",
