@@ -1,5 +1,6 @@
 """Many services: nat KUBE-SERVICES is a tree of KUBE-NET- chains by destination prefix. Packets find
 their service in it, and what is no service's still reaches the node ports."""
+import ipaddress
 import os
 import re
 import signal
@@ -152,6 +153,28 @@ class Tree(unittest.TestCase):
         puts = self.rewrite(self.objects(FLAT_MAX + 52))
         self.answers(cluster_ip(FLAT_MAX + 51, 6), 80, pod_of(FLAT_MAX + 51))
         self.assertIn(puts, range(8, 8 + 2 * 6 + 1))
+
+    def test_the_deepest_there_is(self):
+        """IPv6 addresses that branch at every bit: sixty chains one behind the other."""
+        addresses = [ipaddress.ip_address((0x20 << 120) ^ (1 << bit) ^ (low << 2))
+                     for bit in range(125) for low in range(3) if 1 << bit != low << 2]
+        addresses = sorted(set(addresses))
+        objects = []
+        for i, a in enumerate(addresses):
+            objects.append(service("s%d" % i, [str(a)], [("http", 80, "TCP")]))
+            objects += self.slices("s%d" % i, pod_of(i))[1:]
+        self.n.start("--manifest-path", self.n.write("objects.json", objects), *FLAGS)
+        depth, level, rules = 0, ["KUBE-SERVICES"], {}
+        for line in self.n.save(6, "nat").splitlines():
+            if "-j KUBE-NET-" in line or "-g KUBE-NET-" in line:
+                rules.setdefault(line.split()[1], []).append(line.split()[-1])
+        while level:
+            level = [to for c in level for to in rules.get(c, [])]
+            depth += 1
+        self.assertGreater(depth, 55)
+        for i, a in enumerate(addresses):
+            self.answers(str(a), 80, pod_of(i))
+        self.assertNotIn("pod", self.n.ask(self.n.client, "2000::ffff:7777", 80, timeout=0.3))
 
     def test_what_others_break_is_put_right(self):
         n = self.n
