@@ -6,6 +6,8 @@
 #include "common/log.h"
 #include "watcher/api_reflect.h"
 
+#define HTTP_GATEWAY_TIMEOUT 504
+
 static const bool owing = true; /* a list's server may not be silent before its end */
 
 static void on_item(void *arg, const json_t *item)
@@ -38,6 +40,17 @@ static void forget_page(struct api_reflector *r)
 	r->continue_token = NULL;
 }
 
+/*
+ * Has the server's cache forgotten the state we asked for, or not come there yet? Then the store is
+ * asked; for nothing else, as the nodes of a whole cluster would do so at once.
+ */
+static bool not_in_cache(const struct api_result *res)
+{
+	return res->status == HTTP_GONE ||
+	       (res->status == HTTP_GATEWAY_TIMEOUT &&
+		   strstr(res->error, "Too large resource version") != NULL);
+}
+
 /* A list never goes on after a failure: it begins anew, so that what it tells is one state. */
 static void failed(struct api_reflector *r, const struct api_result *res)
 {
@@ -54,11 +67,7 @@ static void failed(struct api_reflector *r, const struct api_result *res)
 	} else {
 		api_problem_report(&r->problem, r->server, api_list_verb, r->resource->name, res);
 	}
-	/*
-	 * What the cache does not have, forgotten (410) or not yet there (504: "Too large resource
-	 * version"), is asked of the store.
-	 */
-	if (res->status != 0 && res->status != HTTP_OK)
+	if (not_in_cache(res))
 		r->consistent = true;
 	api_reflect_later(r, res->retry_after);
 }

@@ -48,8 +48,6 @@ static const char *on_error_event(struct api_reflector *r, const struct api_even
 {
 	r->expired = e->code == HTTP_GONE;
 	r->version[0] = '\0';
-	if (r->expired)
-		r->consistent = true;
 	snprintf(r->why, sizeof(r->why), "the watch reports error %ld: %s", e->code, e->message);
 	return r->why;
 }
@@ -146,7 +144,6 @@ static void say_end(struct api_reflector *r, const struct api_result *res, bool 
 		log_info("%s: the apiserver no longer remembers our version; listing anew",
 		    r->resource->name);
 		r->version[0] = '\0';
-		r->consistent = true;
 	} else if (res->status != HTTP_OK || r->why[0] != '\0' || r->syncing) {
 		api_problem_report(&r->problem, r->server, api_watch_verb, r->resource->name, res);
 	} else {

@@ -41,8 +41,10 @@ static void decode_object(unsigned type, struct cursor *c)
 	struct slice slice;
 	struct node node;
 	enum object_kind kind;
+	struct ip_cidr *cidrs;
+	uint32_t cidr_count;
 
-	switch (type % 6) {
+	switch (type % 7) {
 	case 0:
 		objects_decode_list(c, &kind);
 		break;
@@ -59,6 +61,10 @@ static void decode_object(unsigned type, struct cursor *c)
 		break;
 	case 4:
 		objects_decode_node_addrs(c, &addrs);
+		break;
+	case 5:
+		objects_decode_service_cidrs(c, &cidrs, &cidr_count);
+		free(cidrs);
 		break;
 	default:
 		objects_decode_del(c, ns, name);

@@ -5,6 +5,8 @@ lists in pages and streamed. The stub's answers are held to a real server's by t
 """
 
 import os
+import socket
+import subprocess
 import time
 import unittest
 
@@ -115,6 +117,20 @@ class Formats(Servers):
             self.assertEqual(rich[8:], [77, True, True, 31777])
             slim = next(m for m in proto if m[2] == "rich-1")
             self.assertEqual(slim[8][0][1:], [2 + 4 + 8 + 16, NODE, ["z1"]])
+
+    def test_flag(self):
+        """--kube-api-content-type: what is asked for; what comes is read either way."""
+        flag = "--kube-api-content-type=application/json"
+        w = self.watcher(flag)
+        self.wait_synced(w)
+        self.assertEqual({r["headers"]["Accept"] for r in self.stub.requests}, {"application/json"})
+        w.stop()
+        media = "application/vnd.kubernetes.protobuf"
+        self.stub.watchlist = "refused"
+        _, body = self.stub.list_page("services", None, {}, "v1", True)
+        self.stub.script(body, "services", "list", content_type=media)
+        self.wait_synced(self.watcher(flag))
+        self.assertEqual(len(self.stub.seen("services", "list")), 1)
 
     def test_format_changes_under_way(self):
         """As when one of several apiservers behind an address is of another kind."""
@@ -265,18 +281,26 @@ class Streams(Servers):
 
 class Versions(Servers):
     def test_lists_from_the_cache_and_past_it(self):
+        """The store is asked only for what the cache does not have; every node does the same."""
         self.stub.watchlist = "refused"
         w = self.synced_watcher()
         time.sleep(1)
+        last = self.stub.version
+        text = f"Too large resource version: {last}, current: 1"
+        self.stub.fail(503, resource="services", verb="list", times=1)
+        self.stub.fail(504, resource="services", verb="list", times=1, message=text)
         self.stub.down()
         self.stub.put(service("b", "10.96.0.2"))
         self.stub.expire()
         self.stub.up()
-        self.wait_service(w, "b")
-        first, second = (r["query"] for r in self.stub.seen("services", "list"))
-        self.assertEqual(first["resourceVersion"], "0")
-        self.assertNotIn("resourceVersion", second, "410: what the store has")
-        self.assertEqual(second["limit"], "500")
+        wait(lambda: "default/b" in w.objects[SERVICES], "listed", seconds=30)
+        first, *failed, good = (r["query"] for r in self.stub.seen("services", "list"))
+        self.assertEqual((first["resourceVersion"], first["limit"]), ("0", "500"))
+        self.assertEqual(len(failed), 2)
+        for query in failed:
+            self.assertEqual((query["resourceVersion"], query["limit"]), (str(last), "0"))
+        self.assertNotIn("resourceVersion", good)
+        self.assertEqual(good["limit"], "500")
 
     def test_server_restored_from_a_backup(self):
         for self.stub.watchlist in ("refused", "served"):
@@ -457,6 +481,71 @@ class ServiceCIDRs(Servers):
         w = self.synced_watcher()
         wait(lambda: w.said("servicecidrs: not to be had of this server (HTTP 403)"), "said")
         self.assertFalse(w.said("cannot"))
+
+
+class Http2(Servers):
+    """As a real apiserver speaks, which ALPN tells: every request on one connection."""
+
+    def setUp(self):
+        super().setUp()
+        self.log = self.path("access.log")
+        with socket.socket() as s:
+            s.bind(("127.0.0.1", 0))
+            self.port = s.getsockname()[1]
+        self.start_front()
+
+    def start_front(self):
+        self.front = subprocess.Popen(
+            [
+                "nghttpx", "--conf=/dev/null", "--workers=1", "--insecure", "--log-level=ERROR",
+                f"--frontend=127.0.0.1,{self.port}", f"--backend=127.0.0.1,{self.stub.port};;tls",
+                "--accesslog-format=$remote_port $alpn $status $request",
+                f"--accesslog-file={self.log}",
+                self.stub.file("server.key"), self.stub.file("server.crt"),
+            ],
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        self.addCleanup(self.end_front)
+
+        def listens():
+            with socket.socket() as s:
+                return s.connect_ex(("127.0.0.1", self.port)) == 0
+
+        wait(listens, "nghttpx listens")
+
+    def end_front(self):
+        self.front.kill()
+        self.front.wait()
+
+    def served(self):
+        with open(self.log, encoding="ascii") as f:
+            return [line.split() for line in f if "GET" in line]
+
+    def test_all_on_one_connection(self):
+        w = self.watcher(server=f"https://127.0.0.1:{self.port}")
+        self.wait_synced(w)
+        self.stub.put(service("b", "10.96.0.2"))
+        self.wait_service(w, "b")
+        time.sleep(1)
+        self.stub.end_watches()
+        self.stub.put(service("c", "10.96.0.3"))
+        self.wait_service(w, "c")
+        wait(lambda: len(self.served()) >= 5, "the first five requests are over")
+        self.assertEqual({line[1] for line in self.served()}, {"h2"})
+        self.assertEqual(len({line[0] for line in self.served()}), 1, "one connection")
+        self.assertEqual(w.synced[SERVICES], 1)
+
+    def test_server_that_ends(self):
+        """GOAWAY or a cut: the next connection goes on where this one was."""
+        w = self.watcher(server=f"https://127.0.0.1:{self.port}")
+        self.wait_synced(w)
+        time.sleep(1)
+        self.front.terminate()  # which lets streams end, and accepts none
+        self.end_front()
+        self.start_front()
+        self.stub.put(service("b", "10.96.0.2"))
+        wait(lambda: "default/b" in w.objects[SERVICES], "it goes on", seconds=20)
+        self.assertEqual(w.synced[SERVICES], 1)
 
 
 class Sizes(Servers):

@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -157,6 +158,32 @@ static void own_addresses(void **state)
 		assert_int_equal(ip_cmp(&out.addrs[i], &in.addrs[i]), 0);
 }
 
+static void service_ranges(void **state)
+{
+	struct ip_cidr in[SERVICE_CIDRS_MAX + 1], *out;
+	struct cursor c;
+	uint32_t n;
+
+	(void)state;
+	for (uint32_t i = 0; i <= SERVICE_CIDRS_MAX; i++)
+		in[i] = (struct ip_cidr){{FAMILY_6, {0xfd, (uint8_t)(i >> 8), (uint8_t)i}}, 108};
+	for (uint32_t count = 0; count <= SERVICE_CIDRS_MAX; count += 64) {
+		objects_encode_service_cidrs(&f, in, count);
+		c = opened(OBJ_SERVICE_CIDRS);
+		assert_null(objects_decode_service_cidrs(&c, &out, &n));
+		frame_close(&reader);
+		assert_int_equal(n, count);
+		for (uint32_t i = 0; i < n; i++)
+			assert_true(ip_cmp(&out[i].addr, &in[i].addr) == 0 && out[i].bits == 108);
+		free(out);
+	}
+	objects_encode_service_cidrs(&f, in, SERVICE_CIDRS_MAX + 1);
+	c = opened(OBJ_SERVICE_CIDRS);
+	assert_string_equal(objects_decode_service_cidrs(&c, &out, &n), "too many elements");
+	frame_close(&reader);
+	free(out);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -165,6 +192,7 @@ int main(void)
 	    cmocka_unit_test(choices),
 	    cmocka_unit_test(ends),
 	    cmocka_unit_test(own_addresses),
+	    cmocka_unit_test(service_ranges),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

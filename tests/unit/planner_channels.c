@@ -127,6 +127,15 @@ static void test_every_message(void **state)
 	assert_int_equal(f.node, NODE_INELIGIBLE);
 	objects_encode_node_del(fr);
 	assert_null(feed_frame(&f, fr));
+	for (uint32_t count = 2; count-- > 0;) {
+		const struct ip_cidr range = {{FAMILY_4, {10, 96}}, 16};
+
+		objects_encode_service_cidrs(fr, &range, count);
+		assert_null(feed_frame(&f, fr));
+		assert_int_equal(plan_store(w->plan)->service_cidr_count, count);
+		if (count > 0)
+			assert_int_equal(plan_store(w->plan)->service_cidrs[0].bits, 16);
+	}
 	frame_begin(fr, OBJ_SERVICE_CIDRS + 1, 0);
 	assert_non_null(feed_frame(&f, fr));
 	frame_begin(fr, 0, 0);

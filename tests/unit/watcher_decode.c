@@ -431,6 +431,168 @@ static void test_node_cases(void **state)
 	}
 }
 
+/* Before nodeName there was a key of topology (v1beta1). */
+static void test_slice_topology(void **state)
+{
+	json_t *json =
+	    parse("{'metadata':{'name':'s','namespace':'ns','labels':"
+		  "{'kubernetes.io/service-name':'web'}},'addressType':'IPv4','endpoints':["
+		  "{'addresses':['10.0.0.1'],'topology':{'kubernetes.io/hostname':'n1'}},"
+		  "{'addresses':['10.0.0.2'],'nodeName':'n2','topology':"
+		  "{'kubernetes.io/hostname':'h2'}},"
+		  "{'addresses':['10.0.0.3'],'topology':{'topology.kubernetes.io/zone':'z'}},"
+		  "{'addresses':['10.0.0.4'],'topology':[]}]}");
+	struct slice s;
+
+	(void)state;
+	assert_int_equal(decode_slice(json, "n1", &s), DECODE_OK);
+	assert_int_equal(s.endpoint_count, 3); /* the fourth is bad */
+	assert_string_equal(s.endpoints[0].node, "n1");
+	assert_string_equal(s.endpoints[1].node, "n2");
+	assert_string_equal(s.endpoints[2].node, "");
+	slice_clear(&s);
+	json_decref(json);
+}
+
+/* What decode_endpoints() hands out, as text. */
+static void on_endpoints_slice(void *arg, const struct slice *s)
+{
+	char *text = arg, ip[IP_STRLEN];
+	size_t used = strlen(text);
+
+	used += (size_t)snprintf(text + used, 2048 - used, "%s/%s of %s v%d:", s->namespace,
+	    s->name, s->service, s->family == FAMILY_4 ? 4 : 6);
+	for (uint32_t i = 0; i < s->port_count; i++)
+		used += (size_t)snprintf(text + used, 2048 - used, " %s=%u", s->ports[i].name,
+		    (unsigned)s->ports[i].port);
+	for (uint32_t i = 0; i < s->endpoint_count; i++) {
+		ip_format(&s->endpoints[i].addr, ip);
+		used += (size_t)snprintf(text + used, 2048 - used, " %s@%s,%u", ip,
+		    s->endpoints[i].node, (unsigned)s->endpoints[i].flags);
+	}
+	snprintf(text + used, 2048 - used, "; ");
+}
+
+static void test_endpoints(void **state)
+{
+	static const struct {
+		const char *json;
+		enum decode_result result;
+		uint32_t slices;
+		const char *text;
+	} cases[] = {
+	    {"{'subsets':[{'addresses':[{'ip':'10.0.0.1','nodeName':'n1'},{'ip':'10.0.0.2'}],"
+	     "'notReadyAddresses':[{'ip':'10.0.0.3'}],'ports':[{'name':'p','port':80}]}]}",
+		DECODE_OK, 1, "ns/web of web v4: p=80 10.0.0.1@n1,3 10.0.0.2@,3 10.0.0.3@,0; "},
+	    {"{'subsets':[{'addresses':[{'ip':'10.0.0.1'}],'ports':[{'port':80}]},"
+	     "{'addresses':[{'ip':'10.0.0.2'},{'ip':'fd00::2'}],'ports':[{'port':81}]}]}",
+		DECODE_OK, 3,
+		"ns/web of web v4: =80 10.0.0.1@,3; ns/web/1 of web v4: =81 10.0.0.2@,3; "
+		"ns/web/2 of web v6: =81 fd00::2@,3; "},
+	    {"{}", DECODE_OK, 0, ""},
+	    {"{'subsets':null}", DECODE_OK, 0, ""},
+	    {"{'subsets':[{'addresses':[]}]}", DECODE_OK, 0, ""},
+	    {"{'subsets':{}}", DECODE_BAD, 0, ""},
+	    /* what is bad is left out, and the rest counts */
+	    {"{'subsets':[1,{'addresses':1,'ports':[]},{'addresses':[{'ip':'x'},{'ip':'10.0.0.1'},"
+	     "7,{},{'ip':'127.0.0.1'},{'ip':'10.0.0.9','nodeName':5}],"
+	     "'ports':[{'port':0},{'port':80},{'name':'X','port':81}]},"
+	     "{'addresses':[{'ip':'10.0.0.2'}],'ports':'all'}]}",
+		DECODE_OK, 1, "ns/web of web v4: =80 10.0.0.1@,3 10.0.0.9@,3; "},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		json_t *json = parse(cases[i].json);
+		struct endpoints_ids ids;
+		char text[2048] = "";
+
+		json_object_set_new(json, "metadata", parse("{'name':'web','namespace':'ns'}"));
+		assert_int_equal(
+		    decode_endpoints(json, &ids, on_endpoints_slice, text), cases[i].result);
+		assert_string_equal(text, cases[i].text);
+		assert_int_equal(ids.slices, cases[i].slices);
+		assert_string_equal(ids.name, "web");
+		json_decref(json);
+	}
+}
+
+static void count_endpoints(void *arg, const struct slice *s)
+{
+	assert_true(s->endpoint_count > 0 && s->endpoint_count <= SLICE_ENDPOINTS_MAX);
+	*(uint32_t *)arg += s->endpoint_count;
+}
+
+static void test_endpoints_many(void **state)
+{
+	json_t *json = parse("{'metadata':{'name':'web','namespace':'ns'},'subsets':[{}]}");
+	json_t *list = json_array();
+	struct endpoints_ids ids;
+	uint32_t count = 0;
+	char ip[IP_STRLEN];
+
+	(void)state;
+	for (int i = 0; i < 2000; i++) {
+		snprintf(ip, sizeof(ip), "10.1.%d.%d", i / 200, 1 + i % 200);
+		json_array_append_new(list, json_pack("{s:s}", "ip", ip));
+	}
+	json_object_set_new(json_array_get(json_object_get(json, "subsets"), 0), "addresses", list);
+	assert_int_equal(decode_endpoints(json, &ids, count_endpoints, &count), DECODE_OK);
+	assert_int_equal(count, 2000);
+	assert_int_equal(ids.slices, 2);
+	json_decref(json);
+}
+
+static void test_endpoints_names(void **state)
+{
+	json_t *headless = parse("{'metadata':{'name':'web','namespace':'ns','labels':"
+				 "{'service.kubernetes.io/headless':''}},"
+				 "'subsets':[{'addresses':[{'ip':'10.0.0.1'}]}]}");
+	json_t *bad = parse("{'metadata':{'name':'We b','namespace':'ns'}}");
+	struct endpoints_ids ids;
+	char text[2048] = "", name[NAME_MAX_SUBDOMAIN];
+
+	(void)state;
+	assert_int_equal(decode_endpoints(headless, &ids, on_endpoints_slice, text), DECODE_SKIP);
+	assert_string_equal(ids.name, "web");
+	assert_int_equal(decode_endpoints(bad, &ids, on_endpoints_slice, text), DECODE_BAD);
+	assert_string_equal(text, "");
+	endpoints_slice_name(name, "web", 0);
+	assert_string_equal(name, "web");
+	endpoints_slice_name(name, "web", 12);
+	assert_string_equal(name, "web/12");
+	json_decref(headless);
+	json_decref(bad);
+}
+
+static void test_service_cidrs(void **state)
+{
+	static const struct {
+		const char *spec;
+		enum decode_result result;
+		uint32_t count;
+	} cases[] = {
+	    {"{'cidrs':['10.96.0.0/16','fd00:96::/108']}", DECODE_OK, 2},
+	    {"{'cidrs':['10.96.0.0/16']}", DECODE_OK, 1},
+	    {"{'cidrs':['x','10.96.0.0/16',7]}", DECODE_OK, 1},
+	    {"{'cidrs':['10.96.0.0/16','10.97.0.0/16','10.98.0.0/16']}", DECODE_OK, 2},
+	    {"{}", DECODE_OK, 0},
+	    {"{'cidrs':'10.96.0.0/16'}", DECODE_BAD, 0},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		json_t *json = parse("{'metadata':{'name':'kubernetes'}}");
+		struct service_cidr s;
+
+		json_object_set_new(json, "spec", parse(cases[i].spec));
+		assert_int_equal(decode_service_cidr(json, &s), cases[i].result);
+		assert_int_equal(s.count, cases[i].count);
+		assert_string_equal(s.name, "kubernetes");
+		json_decref(json);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -445,6 +607,11 @@ int main(void)
 	    cmocka_unit_test(test_slice_cases),
 	    cmocka_unit_test(test_slice_too_long),
 	    cmocka_unit_test(test_node_cases),
+	    cmocka_unit_test(test_slice_topology),
+	    cmocka_unit_test(test_endpoints),
+	    cmocka_unit_test(test_endpoints_many),
+	    cmocka_unit_test(test_endpoints_names),
+	    cmocka_unit_test(test_service_cidrs),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
