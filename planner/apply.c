@@ -10,14 +10,20 @@ void apply_init(struct apply *a, txn_sink send, void *arg)
 	a->in_flight = a->begun = false;
 }
 
-static struct txn_writer *writer(struct apply *a)
+static struct txn_writer *begin(struct apply *a, unsigned type)
 {
 	if (!a->begun) {
+		a->writer.type = type;
 		a->begun = true;
 		a->generation++;
 		txn_begin(&a->writer, a->send, a->arg, a->generation, a->base);
 	}
 	return &a->writer;
+}
+
+static struct txn_writer *writer(struct apply *a)
+{
+	return begin(a, TXN_OPS);
 }
 
 static const char *apply_chain_put(void *arg, const struct ipt_chain *c)
@@ -49,6 +55,51 @@ const struct txn_visitor apply_operations = {
     .rule = apply_rule,
     .chain_delete = apply_chain_delete,
     .hook = apply_hook,
+};
+
+static const char *apply_install(void *arg, uint8_t family)
+{
+	nft_write_install(begin(arg, NFT_OPS), family);
+	return NULL;
+}
+
+static const char *apply_put(void *arg, const struct nft_elem *e)
+{
+	nft_write_put(begin(arg, NFT_OPS), e);
+	return NULL;
+}
+
+static const char *apply_remove_elem(void *arg, const struct nft_elem *e)
+{
+	nft_write_delete(begin(arg, NFT_OPS), e);
+	return NULL;
+}
+
+static const char *apply_affinity(void *arg, uint8_t family, unsigned number, uint32_t seconds)
+{
+	nft_write_affinity(begin(arg, NFT_OPS), family, number, seconds);
+	return NULL;
+}
+
+static const char *apply_forget(void *arg, const struct nft_elem *e)
+{
+	nft_write_forget(begin(arg, NFT_OPS), e);
+	return NULL;
+}
+
+static const char *apply_remove_table(void *arg, uint8_t family)
+{
+	nft_write_remove(begin(arg, NFT_OPS), family);
+	return NULL;
+}
+
+const struct nft_visitor apply_elements = {
+    .install = apply_install,
+    .put = apply_put,
+    .remove_elem = apply_remove_elem,
+    .affinity = apply_affinity,
+    .forget = apply_forget,
+    .remove_table = apply_remove_table,
 };
 
 bool apply_commit(struct apply *a)

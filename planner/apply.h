@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "ipc/nft_ops.h"
 #include "ipc/txn.h"
 
 struct apply {
@@ -26,6 +27,8 @@ void apply_init(struct apply *a, txn_sink send, void *arg);
 /* Operations, with a struct apply as the argument, between transactions; the first one begins one.
  */
 extern const struct txn_visitor apply_operations;
+/* The same in nftables mode. */
+extern const struct nft_visitor apply_elements;
 /* Commits what was begun. Returns false if no operation came: nothing was sent then. */
 bool apply_commit(struct apply *a);
 

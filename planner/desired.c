@@ -138,11 +138,14 @@ static void add_port_chain(
 static void add_endpoint(struct desired *d, const struct stored_service *v, uint32_t index,
     const struct chosen_endpoint *e)
 {
+	const struct stored_port *port = &v->spec->ports[index];
 	struct desired_chain *w = add_chain(d, e->addr.family, CHAIN_SEP, index);
+	char name[SVCPORT_NAME_LEN];
 
 	w->addr = e->addr;
 	w->port = e->port;
-	memcpy(w->c.hash, e->hash, sizeof(w->c.hash));
+	names_service_port(name, v->namespace, v->name, v->spec->strings + port->name);
+	names_sep_hash(w->c.hash, name, port->proto, e->text);
 	digest_chain(d, v, w);
 }
 

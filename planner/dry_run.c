@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "common/log.h"
+#include "planner/nft_print.h"
 #include "planner/print.h"
 
 static void write_stdout(const char *text, size_t len)
@@ -23,19 +24,42 @@ static void write_stdout(const char *text, size_t len)
 	}
 }
 
-_Noreturn void dry_run_print(struct plan *p)
+void dry_run_assume_nothing(struct plan *p, const struct config *cfg)
+{
+	static const struct txn_snapshot ipt = {.families = {true, true}, .last = true};
+	static const struct nft_snapshot nft = {.families = {true, true}, .last = true};
+
+	if (cfg->mode == MODE_NFTABLES)
+		plan_nft_snapshot(p, &nft);
+	else
+		plan_snapshot(p, &ipt);
+}
+
+static void print_iptables(struct plan *p, FILE *out)
 {
 	struct printer *pr = printer_new(plan_params(p));
+	struct plan_counts counts;
+
+	if (pr == NULL)
+		fatal(EXIT_FAILED, "out of memory");
+	plan_sync(p, &printer_operations, pr, &counts);
+	printer_write(pr, out);
+	printer_free(pr);
+}
+
+_Noreturn void dry_run_print(struct plan *p, const struct config *cfg)
+{
 	struct plan_counts counts;
 	char *text = NULL;
 	size_t len = 0;
 	FILE *out = open_memstream(&text, &len);
 
-	if (pr == NULL || out == NULL)
+	if (out == NULL)
 		fatal(EXIT_FAILED, "out of memory");
-	plan_sync(p, &printer_operations, pr, &counts);
-	printer_write(pr, out);
-	printer_free(pr);
+	if (cfg->mode == MODE_NFTABLES)
+		plan_nft_sync(p, &nft_print_operations, out, &counts);
+	else
+		print_iptables(p, out);
 	if (fclose(out) != 0)
 		fatal(EXIT_FAILED, "out of memory");
 	write_stdout(text, len);

@@ -146,21 +146,17 @@ static void fill_lists(struct chosen_endpoints *out)
 		list(out, LIST_LOCAL, EP_LOCAL | EP_SERVING | EP_TERMINATING);
 }
 
-/* Leaves what is in a list, and completes it. */
-static void keep_listed(
-    struct chosen_endpoints *out, const struct stored_service *v, const struct stored_port *p)
+/* Leaves what is in a list, and counts it. */
+static void keep_listed(struct chosen_endpoints *out)
 {
-	char name[SVCPORT_NAME_LEN];
 	size_t n = 0;
 
-	names_service_port(name, v->namespace, v->name, v->spec->strings + p->name);
 	for (size_t i = 0; i < out->count; i++) {
 		struct chosen_endpoint *e = &out->e[n];
 
 		if (out->e[i].lists == 0)
 			continue;
 		*e = out->e[i];
-		names_sep_hash(e->hash, name, p->proto, e->text);
 		for (unsigned k = 0; k < LIST_COUNT; k++)
 			out->in_list[k] += (e->lists & 1u << k) != 0;
 		n++;
@@ -178,7 +174,7 @@ void endpoints_choose(struct chosen_endpoints *out, const struct stored_service 
 	qsort(out->e, out->count, sizeof(*out->e), chosen_cmp);
 	unique(out);
 	fill_lists(out);
-	keep_listed(out, v, &v->spec->ports[index]);
+	keep_listed(out);
 }
 
 void endpoints_serving(

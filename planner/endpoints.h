@@ -20,7 +20,6 @@ struct chosen_endpoint {
 	uint16_t port;
 	uint8_t flags; /* of its entry, and whether zone hints are there and name our zone */
 	uint8_t lists; /* bit per enum endpoint_list */
-	uint8_t hash[CHAIN_HASH_LEN]; /* of its KUBE-SEP- */
 	char text[ENDPOINT_STRLEN];
 };
 

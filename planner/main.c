@@ -62,13 +62,17 @@ struct planner {
 	bool snapshot_asked;
 	unsigned checks;  /* asked so far */
 	bool check_asked; /* ... and not answered */
+	bool drifted;	  /* told so while a transaction was under way */
 	bool checking; /* a snapshot shows what others changed; nothing else waits to be written */
 	bool synced;   /* everything was programmed once */
 	bool told_missing; /* the log knows what the rules wait for */
 	bool told_pending; /* the listener knows that something waits */
 	enum feed_node told_node;
 	struct frame frame;
-	struct txn_snapshot snapshot; /* scratch */
+	union {
+		struct txn_snapshot ipt;
+		struct nft_snapshot nft;
+	} snapshot; /* scratch */
 };
 
 static uint64_t now_ms(void)
@@ -159,6 +163,12 @@ static void finished(struct planner *p)
 	schedule(p);
 }
 
+/* What a mode's kernel state consists of. */
+static const char *things(const struct planner *p)
+{
+	return p->cfg.mode == MODE_NFTABLES ? "elements" : "chains";
+}
+
 static void on_sync(evutil_socket_t fd, short what, void *arg)
 {
 	struct planner *p = arg;
@@ -168,13 +178,15 @@ static void on_sync(evutil_socket_t fd, short what, void *arg)
 	if (!can_sync(p))
 		return;
 	p->started_ms = now_ms();
-	plan_sync(p->plan, &apply_operations, &p->apply, &p->counts);
+	if (p->cfg.mode == MODE_NFTABLES)
+		plan_nft_sync(p->plan, &apply_elements, &p->apply, &p->counts);
+	else
+		plan_sync(p->plan, &apply_operations, &p->apply, &p->counts);
 	if (p->checking && p->counts.puts + p->counts.deletes + p->counts.hooks > 0)
-		log_warn(
-		    "another program changed what was programmed: %llu chains and %llu hooks are "
-		    "put back, %llu chains deleted",
-		    (unsigned long long)p->counts.puts, (unsigned long long)p->counts.hooks,
-		    (unsigned long long)p->counts.deletes);
+		log_warn("another program changed what was programmed: %llu %s and %llu hooks are "
+			 "put back, %llu deleted",
+		    (unsigned long long)p->counts.puts, things(p),
+		    (unsigned long long)p->counts.hooks, (unsigned long long)p->counts.deletes);
 	p->checking = false;
 	if (apply_commit(&p->apply))
 		pace_spend(&p->pace);
@@ -280,25 +292,26 @@ static const char *on_result(struct planner *p, struct cursor *c)
 		log_warn("generation %llu waited %u ms for /run/xtables.lock, which another "
 			 "program held",
 		    (unsigned long long)r.generation, r.lock_wait_ms);
-	log_debug(2, "synced: generation %llu, +%llu chains put, -%llu deleted, %llu ms",
-	    (unsigned long long)r.generation, (unsigned long long)p->counts.puts,
+	log_debug(2, "synced: generation %llu, +%llu %s put, -%llu deleted, %llu ms",
+	    (unsigned long long)r.generation, (unsigned long long)p->counts.puts, things(p),
 	    (unsigned long long)p->counts.deletes, (unsigned long long)(now_ms() - p->started_ms));
 	finished(p);
-	if (r.drift)
+	if (r.drift || p->drifted)
 		repair(p);
+	p->drifted = false;
 	return NULL;
 }
 
 static const char *on_snapshot(struct planner *p, struct cursor *c)
 {
-	const char *why = txn_decode_snapshot(c, &p->snapshot);
+	const char *why = txn_decode_snapshot(c, &p->snapshot.ipt);
 
 	if (why == NULL && !p->snapshot_asked)
 		why = "a snapshot nobody asked for";
 	if (why != NULL)
 		return why;
-	p->snapshot_asked = !p->snapshot.last;
-	why = plan_snapshot(p->plan, &p->snapshot);
+	p->snapshot_asked = !p->snapshot.ipt.last;
+	why = plan_snapshot(p->plan, &p->snapshot.ipt);
 	if (why == NULL)
 		schedule(p);
 	return why;
@@ -314,12 +327,41 @@ static const char *on_flows_end(struct planner *p, struct cursor *c)
 	return conntrack_end(&p->conntrack, c);
 }
 
+static const char *on_nft_snapshot(struct planner *p, struct cursor *c)
+{
+	const char *why = nft_decode_snapshot(c, &p->snapshot.nft);
+
+	if (why == NULL && !p->snapshot_asked)
+		why = "a snapshot nobody asked for";
+	if (why != NULL)
+		return why;
+	p->snapshot_asked = !p->snapshot.nft.last;
+	why = plan_nft_snapshot(p->plan, &p->snapshot.nft);
+	if (why == NULL)
+		schedule(p);
+	return why;
+}
+
+/* nf_tables tells of changes at once. While a transaction is under way its result will tell. */
+static const char *on_nft_drift(struct planner *p, struct cursor *c)
+{
+	const char *why = nft_decode_drift(c);
+
+	if (why == NULL && p->apply.in_flight)
+		p->drifted = true;
+	else if (why == NULL && !p->snapshot_asked)
+		repair(p);
+	return why;
+}
+
 static const char *(*const answers[])(struct planner *, struct cursor *) = {
     [TXN_SNAPSHOT] = on_snapshot,
     [TXN_RESULT] = on_result,
     [TXN_CHECKED] = on_checked,
     [TXN_FLOWS] = on_flows,
     [TXN_FLOWS_END] = on_flows_end,
+    [NFT_SNAPSHOT] = on_nft_snapshot,
+    [NFT_DRIFT] = on_nft_drift,
 };
 
 static const char *on_applier(void *arg, unsigned type, struct cursor *c)
@@ -364,7 +406,7 @@ static const char *on_watcher_dry(void *arg, unsigned type, struct cursor *c)
 	if (why != NULL)
 		return why;
 	if (plan_ready(p->plan))
-		dry_run_print(p->plan);
+		dry_run_print(p->plan, &p->cfg);
 	if (p->feed.node_told && plan_missing(p->plan) != NULL)
 		fatal(EXIT_CONFIG, "there are no rules before node %s has %s", p->cfg.node_name,
 		    plan_missing(p->plan));
@@ -393,8 +435,7 @@ static void connect_peers(struct planner *p, struct event_base *base)
 {
 	if (p->cfg.dry_run) {
 		channel_new(base, PLANNER_FD_WATCHER, "the watcher", on_watcher_dry, p);
-		p->snapshot = (struct txn_snapshot){.families = {true, true}, .last = true};
-		plan_snapshot(p->plan, &p->snapshot);
+		dry_run_assume_nothing(p->plan, &p->cfg);
 		return;
 	}
 	channel_new(base, PLANNER_FD_WATCHER, "the watcher", on_watcher, p);
@@ -411,7 +452,8 @@ static void connect_peers(struct planner *p, struct event_base *base)
 	p->check_timer = evtimer_new(base, on_check, p);
 	if (p->sync_timer == NULL || p->retry_timer == NULL || p->check_timer == NULL)
 		fatal(EXIT_FAILED, "out of memory for timers");
-	start_timer(p->check_timer, p->cfg.sync_period_ms);
+	if (p->cfg.mode == MODE_IPTABLES)
+		start_timer(p->check_timer, p->cfg.sync_period_ms);
 }
 
 int main(void)

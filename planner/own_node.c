@@ -63,7 +63,9 @@ unsigned own_node_put(struct own_node *o, const struct node *n)
 		n = &none;
 	if (put_addrs(o, n))
 		changed |= OWN_NODE_ADDRS;
-	if (put_primary(o, n) && o->cfg->nodeport_primary)
+	if (put_primary(o, n) &&
+	    (o->cfg->nodeport_primary ||
+		(o->cfg->mode == MODE_NFTABLES && o->cfg->nodeport_address_count == 0)))
 		changed |= OWN_NODE_NODEPORTS;
 	if (put_pods(o, n) && takes_pod_cidrs(o))
 		changed |= OWN_NODE_PODS;
@@ -134,6 +136,29 @@ uint32_t own_node_nodeports(
 		if (c->bits == 0)
 			return 0;
 		out[count++] = *c;
+	}
+	return count;
+}
+
+uint32_t own_node_port_addrs(
+    const struct own_node *o, uint8_t family, struct ip_addr out[OWN_NODE_ADDRS_MAX])
+{
+	struct ip_cidr prefixes[CONFIG_PREFIXES_MAX];
+	uint32_t some = own_node_nodeports(o, family, prefixes), count = 0;
+
+	if (o->cfg->nodeport_primary || o->cfg->nodeport_address_count == 0) {
+		if (primary(o, family) == NULL)
+			return 0;
+		out[0] = *primary(o, family);
+		return 1;
+	}
+	for (uint32_t i = 0; i < o->addr_count && count < OWN_NODE_ADDRS_MAX; i++) {
+		bool in = some == 0;
+
+		for (uint32_t k = 0; k < some; k++)
+			in |= ip_cidr_contains(&prefixes[k], &o->addrs[i]);
+		if (in && o->addrs[i].family == family)
+			out[count++] = o->addrs[i];
 	}
 	return count;
 }

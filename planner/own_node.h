@@ -44,6 +44,15 @@ bool own_node_pods_by_interface(const struct own_node *o);
 /* The prefix that tells pods of FAMILY; NULL: none does. */
 const struct ip_cidr *own_node_pods(const struct own_node *o, uint8_t family);
 
+/* How many addresses of the node can have node ports in nftables mode. */
+#define OWN_NODE_ADDRS_MAX 64
+/*
+ * The addresses of FAMILY that answer on node ports in nftables mode, where each has an element:
+ * the primary one unless prefixes are configured. Returns how many.
+ */
+uint32_t own_node_port_addrs(
+    const struct own_node *o, uint8_t family, struct ip_addr out[OWN_NODE_ADDRS_MAX]);
+
 /*
  * The prefixes in which the node's addresses of FAMILY answer on node ports, into OUT. Returns how
  * many; 0: all do. That is also so where only prefixes of the other family are configured.

@@ -7,6 +7,7 @@
 #include "planner/desired.h"
 #include "planner/frontends.h"
 #include "planner/memory.h"
+#include "planner/nft_plan.h"
 #include "planner/snapshot.h"
 #include "planner/udp.h"
 
@@ -26,6 +27,8 @@ struct plan {
 	uint64_t services_digest[FAMILY_COUNT]; /* of nat's KUBE-SERVICES */
 	struct plan_counts counts;
 	struct udp_index udp;
+	bool node_told;	     /* what is known of the own node, if it exists */
+	struct nft_plan nft; /* in nftables mode in the place of the rest */
 };
 
 struct plan *plan_new(const struct config *cfg)
@@ -37,6 +40,7 @@ struct plan *plan_new(const struct config *cfg)
 	p->desired.params = ipt_params_of(cfg);
 	p->desired.services = &p->store.services;
 	p->udp.own = &p->desired.own;
+	nft_plan_init(&p->nft, &p->store, &p->desired.own, p->desired.zone, &p->udp);
 	return p;
 }
 
@@ -49,6 +53,7 @@ void plan_free(struct plan *p)
 	RB_FOREACH (v, service_tree, &p->store.services)
 		udp_forget(&p->udp, v);
 	udp_clear(&p->udp);
+	nft_plan_clear(&p->nft);
 	store_clear(&p->store);
 	snapshot_clear(&p->snapshot);
 	desired_clear(&p->desired);
@@ -72,6 +77,11 @@ struct udp_index *plan_udp(struct plan *p)
 	return &p->udp;
 }
 
+static bool in_nftables_mode(const struct plan *p)
+{
+	return p->desired.own.cfg->mode == MODE_NFTABLES;
+}
+
 static void set_zone(struct plan *p, const char *zone)
 {
 	struct stored_slice *s;
@@ -87,16 +97,20 @@ static void set_zone(struct plan *p, const char *zone)
 void plan_node(struct plan *p, const struct node *n)
 {
 	unsigned changed = own_node_put(&p->desired.own, n);
+	bool nft = in_nftables_mode(p);
 	struct stored_service *v;
 
+	p->node_told = true;
 	set_zone(p, n != NULL ? n->zone : "");
-	p->nodeports_changed |= (changed & OWN_NODE_NODEPORTS) != 0;
 	if (changed & OWN_NODE_NODEPORTS)
 		udp_node_ports_moved(&p->udp);
-	if ((changed & (OWN_NODE_ADDRS | OWN_NODE_PODS)) == 0)
+	p->nft.node_changed |= nft && (changed & OWN_NODE_PODS) != 0;
+	p->nodeports_changed |= !nft && (changed & OWN_NODE_NODEPORTS) != 0;
+	if (changed == 0 || (!nft && (changed & (OWN_NODE_ADDRS | OWN_NODE_PODS)) == 0))
 		return;
 	RB_FOREACH (v, service_tree, &p->store.services)
-		if (v->spec != NULL && (changed & OWN_NODE_PODS || v->spec->source_range_count > 0))
+		if (v->spec != NULL &&
+		    (nft || changed & OWN_NODE_PODS || v->spec->source_range_count > 0))
 			store_touch(&p->store, v);
 }
 
@@ -116,10 +130,20 @@ const char *plan_snapshot(struct plan *p, const struct txn_snapshot *part)
 	return why;
 }
 
+const char *plan_nft_snapshot(struct plan *p, const struct nft_snapshot *part)
+{
+	const char *why = nft_plan_snapshot(&p->nft, part);
+
+	if (why == NULL && p->nft.complete)
+		p->known = p->full = true;
+	return why;
+}
+
 void plan_forget(struct plan *p)
 {
 	struct stored_service *v;
 
+	nft_plan_forget(&p->nft);
 	snapshot_clear(&p->snapshot);
 	p->known = p->full = false;
 	RB_FOREACH (v, service_tree, &p->store.services) {
@@ -140,13 +164,14 @@ bool plan_refuse_compact(struct plan *p)
 
 bool plan_waiting(const struct plan *p)
 {
-	return p->full || p->nodeports_changed || !SLIST_EMPTY(&p->store.touched);
+	return p->full || p->nodeports_changed || p->nft.node_changed ||
+	       !SLIST_EMPTY(&p->store.touched);
 }
 
 bool plan_ready(const struct plan *p)
 {
 	return p->store.listed[KIND_SERVICE] && p->store.listed[KIND_SLICE] && p->known &&
-	       plan_missing(p) == NULL;
+	       plan_missing(p) == NULL && (p->node_told || !in_nftables_mode(p));
 }
 
 /* --- differences --- */
@@ -439,4 +464,11 @@ void plan_sync(struct plan *p, const struct txn_visitor *out, void *arg, struct 
 	snapshot_clear(&p->snapshot);
 	p->full = p->nodeports_changed = false;
 	*n = p->counts;
+}
+
+void plan_nft_sync(struct plan *p, const struct nft_visitor *out, void *arg, struct plan_counts *n)
+{
+	memset(n, 0, sizeof(*n));
+	nft_plan_sync(&p->nft, p->full, out, arg, n);
+	p->full = false;
 }

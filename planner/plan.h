@@ -11,6 +11,7 @@
 
 #include "applier/ipt_entry.h"
 #include "ipc/config.h"
+#include "ipc/nft_ops.h"
 #include "ipc/txn.h"
 #include "planner/store.h"
 #include "planner/udp.h"
@@ -35,6 +36,7 @@ const char *plan_missing(const struct plan *p);
 
 /* A part of what is in the kernel. NULL, or how it breaks the protocol. */
 const char *plan_snapshot(struct plan *p, const struct txn_snapshot *part);
+const char *plan_nft_snapshot(struct plan *p, const struct nft_snapshot *part);
 /* What was written may not be what is in the kernel: nothing can be planned before a new snapshot.
  */
 void plan_forget(struct plan *p);
@@ -50,7 +52,7 @@ bool plan_waiting(const struct plan *p);
 bool plan_ready(const struct plan *p);
 
 struct plan_counts {
-	uint64_t puts, deletes, hooks; /* operations */
+	uint64_t puts, deletes, hooks; /* operations: of chains, or of elements */
 	uint64_t services, endpoints;  /* looked at: after a snapshot all there are */
 };
 
@@ -60,5 +62,7 @@ struct plan_counts {
  * hold. OUT's functions return NULL always. OUT's ARG is passed through.
  */
 void plan_sync(struct plan *p, const struct txn_visitor *out, void *arg, struct plan_counts *n);
+/* The same in nftables mode. */
+void plan_nft_sync(struct plan *p, const struct nft_visitor *out, void *arg, struct plan_counts *n);
 
 #endif

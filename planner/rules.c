@@ -244,7 +244,8 @@ static void set_endpoint(struct ipt_rule *r, const struct chosen_endpoint *e)
 {
 	r->to = e->addr;
 	r->to_port = e->port;
-	memcpy(r->target_hash, e->hash, sizeof(r->target_hash));
+	if (r->template != T_DNAT_RANDOM && r->template != T_DNAT_LAST)
+		names_sep_hash(r->target_hash, r->name, r->proto, e->text);
 }
 
 void rules_service(const struct rule_sink *to, const struct rules_port *p, enum endpoint_list list,

@@ -97,11 +97,13 @@ void store_planned(struct stored_service *v)
 
 void store_release(struct store *s, struct stored_service *v)
 {
-	if (v->spec != NULL || !LIST_EMPTY(&v->slices) || v->chain_count > 0)
+	if (v->spec != NULL || !LIST_EMPTY(&v->slices) || v->chain_count > 0 || v->elem_count > 0 ||
+	    v->touched)
 		return;
 	RB_REMOVE(service_tree, &s->services, v);
 	free(v->was);
 	free(v->chains);
+	free(v->elems);
 	free(v);
 }
 
@@ -248,6 +250,7 @@ void store_clear(struct store *s)
 		free(v->spec);
 		free(v->was);
 		free(v->chains);
+		free(v->elems);
 		free(v);
 	}
 	free(s->service_cidrs);

@@ -93,6 +93,8 @@ enum shared_chain {
 	SHARED_COUNT
 };
 
+struct element;
+
 /* Exists while there is a specification, a slice, a chain in the kernel, or a change to plan. */
 struct stored_service {
 	RB_ENTRY(stored_service) by_name;
@@ -103,7 +105,14 @@ struct stored_service {
 	struct owned_chain *chains; /* sorted; the planner's */
 	uint32_t chain_count;
 	struct udp_service *udp; /* the planner's (planner/udp.h); NULL: no UDP port */
-	uint32_t seen;		 /* the list that named it last */
+	/* nftables mode's: what was written, sorted */
+	uint32_t elem_count;
+	struct element *elems;
+	uint8_t affinity;  /* the number of its time-out and one; 0: none */
+	bool contends;	   /* another service has an address or time-out it asks for */
+	bool told;	   /* ... which the log knows */
+	bool seen_by_plan; /* in the transaction being planned */
+	uint32_t seen;	   /* the list that named it last */
 	bool touched;
 	/* Digests of its rules in the shared chains; 0: none. */
 	uint64_t shared[FAMILY_COUNT][SHARED_COUNT];

@@ -74,11 +74,12 @@ class Tree(unittest.TestCase):
 
     def rewrite(self, objects):
         """Returns when what the manifest says now is programmed; in how many chains put."""
-        before = len(self.n.audited())
+        before = self.n.audited().count("\n")
         path = self.n.write("objects.json", objects)
         want = self.planned(path)
         self.n.wait("as planned", lambda: self.programmed() == want)
-        return sum(map(int, re.findall(r" put (\d+) ", self.n.audited()[before:])))
+        lines = self.n.audited().splitlines()[before:]
+        return sum(int(re.search(r" put (\d+) ", line).group(1)) for line in lines)
 
     def answers(self, addr, port, pod, proto="tcp"):
         got = self.n.ask(self.n.client, addr, port, proto).split(" ")[0]
