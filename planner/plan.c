@@ -3,32 +3,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "planner/changes.h"
-#include "planner/desired.h"
-#include "planner/frontends.h"
+#include "planner/ipt_plan.h"
 #include "planner/memory.h"
 #include "planner/nft_plan.h"
-#include "planner/snapshot.h"
-#include "planner/udp.h"
 
 struct plan {
 	struct store store;
-	struct desired desired;
-	bool known; /* a snapshot came and nothing has failed since */
-	bool compact_refused;
-	bool full; /* compare everything with the snapshot; else what was touched with what it owns
-		    */
-	struct snapshot snapshot;
-	struct changes changes;
-	/* Did a service's part of a shared chain change? */
-	bool shared_changed[FAMILY_COUNT][SHARED_COUNT];
-	bool nodeports_changed; /* ... or where node ports answer, which ends nat's KUBE-SERVICES */
-	bool layout_changed;
-	uint64_t services_digest[FAMILY_COUNT]; /* of nat's KUBE-SERVICES */
-	struct plan_counts counts;
+	bool known;	/* a snapshot came and nothing has failed since */
+	bool full;	/* ... and was not compared with yet */
+	bool node_told; /* what is known of the own node, if it exists */
 	struct udp_index udp;
-	bool node_told;	     /* what is known of the own node, if it exists */
-	struct nft_plan nft; /* in nftables mode in the place of the rest */
+	struct ipt_plan ipt;
+	struct nft_plan nft; /* in nftables mode */
 };
 
 struct plan *plan_new(const struct config *cfg)
@@ -36,11 +22,9 @@ struct plan *plan_new(const struct config *cfg)
 	struct plan *p = memory_new(sizeof(*p));
 
 	store_init(&p->store, cfg->node_name);
-	p->desired.own.cfg = cfg;
-	p->desired.params = ipt_params_of(cfg);
-	p->desired.services = &p->store.services;
-	p->udp.own = &p->desired.own;
-	nft_plan_init(&p->nft, &p->store, &p->desired.own, p->desired.zone, &p->udp);
+	ipt_plan_init(&p->ipt, &p->store, &p->udp, cfg);
+	p->udp.own = &p->ipt.desired.own;
+	nft_plan_init(&p->nft, &p->store, p->udp.own, p->ipt.desired.zone, &p->udp);
 	return p;
 }
 
@@ -54,15 +38,14 @@ void plan_free(struct plan *p)
 		udp_forget(&p->udp, v);
 	udp_clear(&p->udp);
 	nft_plan_clear(&p->nft);
+	ipt_plan_clear(&p->ipt);
 	store_clear(&p->store);
-	snapshot_clear(&p->snapshot);
-	desired_clear(&p->desired);
 	free(p);
 }
 
 const struct ipt_params *plan_params(const struct plan *p)
 {
-	return &p->desired.params;
+	return &p->ipt.desired.params;
 }
 
 /* --- what comes in --- */
@@ -79,16 +62,16 @@ struct udp_index *plan_udp(struct plan *p)
 
 static bool in_nftables_mode(const struct plan *p)
 {
-	return p->desired.own.cfg->mode == MODE_NFTABLES;
+	return p->ipt.desired.own.cfg->mode == MODE_NFTABLES;
 }
 
 static void set_zone(struct plan *p, const char *zone)
 {
 	struct stored_slice *s;
 
-	if (strcmp(p->desired.zone, zone) == 0)
+	if (strcmp(p->ipt.desired.zone, zone) == 0)
 		return;
-	memccpy(p->desired.zone, zone, '\0', sizeof(p->desired.zone));
+	memccpy(p->ipt.desired.zone, zone, '\0', sizeof(p->ipt.desired.zone));
 	RB_FOREACH (s, slice_tree, &p->store.slices)
 		if (s->zone_hints)
 			store_touch(&p->store, s->service);
@@ -96,7 +79,7 @@ static void set_zone(struct plan *p, const char *zone)
 
 void plan_node(struct plan *p, const struct node *n)
 {
-	unsigned changed = own_node_put(&p->desired.own, n);
+	unsigned changed = own_node_put(&p->ipt.desired.own, n);
 	bool nft = in_nftables_mode(p);
 	struct stored_service *v;
 
@@ -105,7 +88,7 @@ void plan_node(struct plan *p, const struct node *n)
 	if (changed & OWN_NODE_NODEPORTS)
 		udp_node_ports_moved(&p->udp);
 	p->nft.node_changed |= nft && (changed & OWN_NODE_PODS) != 0;
-	p->nodeports_changed |= !nft && (changed & OWN_NODE_NODEPORTS) != 0;
+	p->ipt.nodeports_changed |= !nft && (changed & OWN_NODE_NODEPORTS) != 0;
 	if (changed == 0 || (!nft && (changed & (OWN_NODE_ADDRS | OWN_NODE_PODS)) == 0))
 		return;
 	RB_FOREACH (v, service_tree, &p->store.services)
@@ -116,17 +99,15 @@ void plan_node(struct plan *p, const struct node *n)
 
 const char *plan_missing(const struct plan *p)
 {
-	return own_node_missing(&p->desired.own);
+	return own_node_missing(&p->ipt.desired.own);
 }
 
 const char *plan_snapshot(struct plan *p, const struct txn_snapshot *part)
 {
-	const char *why = snapshot_add(&p->snapshot, part);
+	const char *why = ipt_plan_snapshot(&p->ipt, part);
 
-	if (why == NULL && p->snapshot.complete) {
+	if (why == NULL && p->ipt.snapshot.complete)
 		p->known = p->full = true;
-		memcpy(p->desired.families, p->snapshot.families, sizeof(p->desired.families));
-	}
 	return why;
 }
 
@@ -141,30 +122,23 @@ const char *plan_nft_snapshot(struct plan *p, const struct nft_snapshot *part)
 
 void plan_forget(struct plan *p)
 {
-	struct stored_service *v;
-
+	ipt_plan_forget(&p->ipt);
 	nft_plan_forget(&p->nft);
-	snapshot_clear(&p->snapshot);
 	p->known = p->full = false;
-	RB_FOREACH (v, service_tree, &p->store.services) {
-		free(v->chains);
-		v->chains = NULL;
-		v->chain_count = 0;
-	}
 }
 
 bool plan_refuse_compact(struct plan *p)
 {
-	bool was = p->desired.compact;
+	bool was = p->ipt.desired.compact;
 
-	p->compact_refused = true;
-	p->desired.compact = false;
+	p->ipt.compact_refused = true;
+	p->ipt.desired.compact = false;
 	return was;
 }
 
 bool plan_waiting(const struct plan *p)
 {
-	return p->full || p->nodeports_changed || p->nft.node_changed ||
+	return p->full || p->ipt.nodeports_changed || p->nft.node_changed ||
 	       !SLIST_EMPTY(&p->store.touched);
 }
 
@@ -176,294 +150,11 @@ bool plan_ready(const struct plan *p)
 
 /* --- differences --- */
 
-/*
- * C should be in the kernel with this digest and, as far as the planner wrote it, is not. If there
- * is a snapshot, it may be all the same. NULL if nothing has to be written.
- */
-static struct change *need_put(
-    struct plan *p, const struct ipt_chain *c, uint64_t digest, bool fresh)
-{
-	struct change *put;
-
-	if (p->full) {
-		struct snapshot_chain *s = snapshot_find(&p->snapshot, c);
-
-		fresh = s == NULL;
-		if (s != NULL)
-			s->wanted = true;
-		if (s != NULL && s->digest == digest)
-			return NULL;
-	}
-	put = changes_add(&p->changes.puts, c);
-	put->fresh = fresh;
-	return put;
-}
-
-static void put_desired(
-    struct plan *p, const struct stored_service *v, const struct desired_chain *w, bool fresh)
-{
-	struct ipt_chain c = owned_chain_name(&w->c);
-	struct change *put = need_put(p, &c, w->c.digest, fresh);
-
-	if (put == NULL)
-		return;
-	put->service = v;
-	put->port_index = w->port_index;
-	put->addr = w->addr;
-	put->port = w->port;
-}
-
-/* Both lists are sorted: what is in one only, and what is in both with different digests. */
-static void diff_chains(struct plan *p, const struct stored_service *v)
-{
-	const struct desired *d = &p->desired;
-	size_t i = 0, k = 0;
-
-	while (i < d->count || k < v->chain_count) {
-		int n;
-
-		if (i == d->count)
-			n = 1;
-		else if (k == v->chain_count)
-			n = -1;
-		else
-			n = owned_chain_cmp(&d->chains[i].c, &v->chains[k]);
-		if (n > 0) {
-			struct ipt_chain gone = owned_chain_name(&v->chains[k++]);
-
-			changes_add(&p->changes.deletes, &gone);
-			continue;
-		}
-		if (n < 0 || d->chains[i].c.digest != v->chains[k].digest)
-			put_desired(p, v, &d->chains[i], n < 0);
-		i++;
-		k += n == 0;
-	}
-}
-
-static void own_desired(const struct desired *d, struct stored_service *v)
-{
-	free(v->chains);
-	v->chains = NULL;
-	v->chain_count = (uint32_t)d->count;
-	if (d->count == 0)
-		return;
-	v->chains = memory_new(d->count * sizeof(*v->chains));
-	for (size_t i = 0; i < d->count; i++)
-		v->chains[i] = d->chains[i].c;
-}
-
-/* V's rules in nat KUBE-SERVICES changed: tells the tree of which addresses. */
-static void diff_addresses(struct plan *p, const struct stored_service *v, uint8_t family)
-{
-	struct dispatch *d = &p->desired.dispatch[family];
-
-	if (!p->full) /* else the tree begins anew */
-		dispatch_before(d, v, v->was != NULL ? v->was : v->spec, family);
-	dispatch_after(d, v, family);
-}
-
-static void diff_shared(struct plan *p, struct stored_service *v)
-{
-	for (unsigned f = 0; f < FAMILY_COUNT; f++)
-		for (unsigned k = 0; p->desired.families[f] && k < SHARED_COUNT; k++) {
-			uint64_t digest =
-			    desired_shared(&p->desired, v, (enum shared_chain)k, (uint8_t)f);
-
-			if (k == SHARED_NAT_SERVICES && (p->full || digest != v->shared[f][k]))
-				diff_addresses(p, v, (uint8_t)f);
-			if (digest != v->shared[f][k])
-				p->shared_changed[f][k] = true;
-			v->shared[f][k] = digest;
-		}
-}
-
-static void diff_service(struct plan *p, struct stored_service *v)
-{
-	desired_service(&p->desired, v);
-	diff_chains(p, v);
-	own_desired(&p->desired, v);
-	p->counts.services += v->spec != NULL;
-	p->counts.endpoints += p->desired.endpoints;
-	diff_shared(p, v);
-	udp_update(&p->udp, v, p->desired.families);
-	store_planned(v);
-}
-
-/* --- KUBE-SERVICES as a tree --- */
-
-static uint64_t net_digest(void *arg, const struct ip_cidr *net)
-{
-	const struct plan *p = arg;
-
-	return desired_net(&p->desired, net);
-}
-
-static void net_put(void *arg, const struct ip_cidr *net, uint64_t digest, bool fresh)
-{
-	struct ipt_chain c = dispatch_chain(net);
-	struct change *put = need_put(arg, &c, digest, fresh);
-
-	if (put == NULL)
-		return;
-	put->addr = net->addr;
-	put->bits = net->bits;
-}
-
-static void net_gone(void *arg, const struct ip_cidr *net)
-{
-	struct plan *p = arg;
-	struct ipt_chain c = dispatch_chain(net);
-
-	changes_add(&p->changes.deletes, &c);
-}
-
-/* After every service that changed was looked at, while all of them exist. */
-static void diff_tree(struct plan *p)
-{
-	const struct dispatch_visitor v = {net_digest, net_put, net_gone, p};
-	struct ipt_chain c = frontends_chain(SHARED_NAT_SERVICES, FAMILY_4);
-
-	for (unsigned f = 0; f < FAMILY_COUNT; f++) {
-		bool *changed = &p->shared_changed[f][SHARED_NAT_SERVICES];
-		uint64_t was = p->services_digest[f];
-
-		if (!p->full && !*changed)
-			continue;
-		dispatch_update(&p->desired.dispatch[f], &v);
-		c.family = (uint8_t)f;
-		p->services_digest[f] = desired_static(&p->desired, &c);
-		*changed = p->services_digest[f] != was; /* the root seldom is */
-	}
-}
-
-/* Upstream goes by the same number to leave comments out. */
-#define COMPACT_ENDPOINTS 1000
-
-/* The layout goes by the size of the cluster; where it changes, every service does. */
-static void choose_layout(struct plan *p)
-{
-	const bool compact = p->store.endpoints > COMPACT_ENDPOINTS && !p->compact_refused;
-	struct stored_service *v;
-
-	p->layout_changed = compact != p->desired.compact;
-	if (!p->layout_changed)
-		return;
-	p->desired.compact = compact;
-	RB_FOREACH (v, service_tree, &p->store.services)
-		if (v->spec != NULL)
-			store_touch(&p->store, v);
-}
-
-static void diff_everything(struct plan *p)
-{
-	struct stored_service *v, *next;
-	struct ipt_chain c = {0};
-
-	while (store_take_touched(&p->store) != NULL)
-		continue;
-	for (unsigned f = 0; f < FAMILY_COUNT; f++)
-		dispatch_clear(&p->desired.dispatch[f]);
-	RB_FOREACH (v, service_tree, &p->store.services)
-		diff_service(p, v);
-	diff_tree(p);
-	RB_FOREACH_SAFE (v, service_tree, &p->store.services, next)
-		store_release(&p->store, v);
-	for (c.family = 0; c.family < FAMILY_COUNT; c.family++)
-		for (c.table = 0; p->desired.families[c.family] && c.table < IPT_TABLE_COUNT;
-		     c.table++)
-			for (c.kind = 0; c.kind < CHAIN_LEFTOVERS; c.kind++)
-				if (!ipt_chain_kinds[c.kind].hashed &&
-				    (ipt_chain_kinds[c.kind].tables & 1u << c.table))
-					need_put(p, &c, desired_static(&p->desired, &c), false);
-	memset(p->shared_changed, 0, sizeof(p->shared_changed));
-	for (size_t i = 0; i < p->snapshot.count; i++)
-		if (!p->snapshot.chains[i].wanted)
-			changes_add(&p->changes.deletes, &p->snapshot.chains[i].chain);
-}
-
-static void diff_touched(struct plan *p)
-{
-	SLIST_HEAD(, stored_service) planned = SLIST_HEAD_INITIALIZER(planned);
-	struct stored_service *v;
-
-	while ((v = store_take_touched(&p->store)) != NULL) {
-		diff_service(p, v);
-		SLIST_INSERT_HEAD(&planned, v, touched_next);
-	}
-	for (unsigned f = 0; p->nodeports_changed && f < FAMILY_COUNT; f++)
-		p->shared_changed[f][SHARED_NAT_SERVICES] |= p->desired.families[f];
-	diff_tree(p);
-	while ((v = SLIST_FIRST(&planned)) != NULL) {
-		SLIST_REMOVE_HEAD(&planned, touched_next);
-		store_release(&p->store, v);
-	}
-	for (unsigned f = 0; f < FAMILY_COUNT; f++) {
-		struct ipt_chain masquerade = {
-		    .family = (uint8_t)f, .table = IPT_NAT, .kind = CHAIN_POSTROUTING};
-
-		if (p->layout_changed && p->desired.families[f])
-			changes_add(&p->changes.puts, &masquerade);
-		for (unsigned k = 0; k < SHARED_COUNT; k++) {
-			struct ipt_chain c = frontends_chain((enum shared_chain)k, (uint8_t)f);
-
-			if (p->shared_changed[f][k])
-				changes_add(&p->changes.puts, &c);
-		}
-	}
-	memset(p->shared_changed, 0, sizeof(p->shared_changed));
-}
-
-/* --- operations --- */
-
-struct emitter {
-	const struct txn_visitor *out;
-	void *arg;
-};
-
-static void emit_rule(void *arg, const struct ipt_rule *r)
-{
-	const struct emitter *e = arg;
-
-	e->out->rule(e->arg, r);
-}
-
-static void emit(struct plan *p, const struct txn_visitor *out, void *arg)
-{
-	struct emitter e = {out, arg};
-	struct rule_sink to = {emit_rule, &e};
-	const struct changes *ch = &p->changes;
-
-	for (size_t i = 0; i < ch->puts.count; i++) {
-		out->chain_put(arg, &ch->puts.c[i].chain);
-		desired_rules(&p->desired, &ch->puts.c[i], &to);
-	}
-	for (unsigned f = 0; p->full && f < FAMILY_COUNT; f++)
-		for (unsigned h = 0; p->desired.families[f] && h < IPT_HOOK_COUNT; h++)
-			if (((p->snapshot.hooks[f] & 1u << h) != 0) != (h < IPT_HOOK_LEFTOVERS)) {
-				out->hook(arg, (uint8_t)f, h, h < IPT_HOOK_LEFTOVERS);
-				p->counts.hooks++;
-			}
-	for (size_t i = 0; i < ch->deletes.count; i++)
-		out->chain_delete(arg, &ch->deletes.c[i].chain);
-	p->counts.puts = ch->puts.count;
-	p->counts.deletes = ch->deletes.count;
-}
-
 void plan_sync(struct plan *p, const struct txn_visitor *out, void *arg, struct plan_counts *n)
 {
-	memset(&p->counts, 0, sizeof(p->counts));
-	choose_layout(p);
-	if (p->full)
-		diff_everything(p);
-	else
-		diff_touched(p);
-	changes_sort(&p->changes);
-	emit(p, out, arg);
-	changes_clear(&p->changes);
-	snapshot_clear(&p->snapshot);
-	p->full = p->nodeports_changed = false;
-	*n = p->counts;
+	memset(n, 0, sizeof(*n));
+	ipt_plan_sync(&p->ipt, p->full, out, arg, n);
+	p->full = false;
 }
 
 void plan_nft_sync(struct plan *p, const struct nft_visitor *out, void *arg, struct plan_counts *n)
