@@ -460,6 +460,14 @@ class Affinity(Case):
         for family in (4, 6):
             self.assertNotEqual(self.choices(to[family]), first[family])
 
+    def test_each_port_has_its_own_clients(self):
+        """24 clients that choose among three for a second port: all as before once in 3^24 times."""
+        s = self.affine(10800)
+        self.run_with(s.objects(self.three()))
+        for family in (4, 6):
+            self.assertNotEqual(self.choices(s.address("cluster", family, "tcp")),
+                                self.choices(s.address("cluster", family, "udp"), "udp"))
+
     def test_policy_local_and_affinity(self):
         s = self.affine(10800, externalTrafficPolicy="Local")
         self.run_with(s.objects(self.three()[:4] + [(self.n.pod_ip(2), "node-b", READY)]))
