@@ -9,7 +9,6 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "common/log.h"
@@ -17,28 +16,9 @@
 #include "ipc/channel.h"
 #include "ipc/config.h"
 #include "ipc/fds.h"
-#include "ipc/status.h"
-#include "ipc/txn.h"
-#include "planner/apply.h"
 #include "planner/cleanup.h"
-#include "planner/conntrack.h"
 #include "planner/dry_run.h"
-#include "planner/feed.h"
-#include "planner/pace.h"
-#include "planner/plan.h"
-
-#define BACKOFF_MIN_MS	  100
-#define BACKOFF_MAX_MS	  30000
-#define LOCK_WAIT_LONG_MS 1000 /* worth a line in the log */
-
-/*
- * No period is shorter, whatever the flag says: the applier takes a planner that asks a thousand
- * times a second for a broken one, and a burst of changes is one transaction the sooner.
- */
-#define SYNC_PERIOD_MIN_MS 10
-
-/* Each so many sync periods the content of the tables is compared, which costs by their size. */
-#define DEEP_CHECK_EVERY 20
+#include "planner/sync.h"
 
 static const struct sandbox_rule system_calls[] = {
     ALLOW(read), ALLOW(write), ALLOW(epoll_wait), ALLOW(epoll_pwait), ALLOW(epoll_ctl),
@@ -46,347 +26,6 @@ static const struct sandbox_rule system_calls[] = {
     ALLOW(ppoll), ALLOW(sysinfo), /* qsort(3) asks how much memory there is before it takes
 				     some */
 };
-
-struct planner {
-	struct config cfg;
-	struct channel *applier, *listener;
-	struct plan *plan;
-	struct feed feed;
-	struct apply apply;
-	struct conntrack conntrack;
-	struct pace pace;
-	struct event *sync_timer, *retry_timer, *check_timer;
-	uint64_t backoff_ms;
-	uint64_t started_ms; /* when the transaction in flight was begun */
-	struct plan_counts counts;
-	bool snapshot_asked;
-	unsigned checks;  /* asked so far */
-	bool check_asked; /* ... and not answered */
-	bool drifted;	  /* told so while a transaction was under way */
-	bool checking; /* a snapshot shows what others changed; nothing else waits to be written */
-	bool synced;   /* everything was programmed once */
-	bool told_missing; /* the log knows what the rules wait for */
-	bool told_pending; /* the listener knows that something waits */
-	enum feed_node told_node;
-	struct frame frame;
-	union {
-		struct txn_snapshot ipt;
-		struct nft_snapshot nft;
-	} snapshot; /* scratch */
-};
-
-static uint64_t now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
-
-static void start_timer(struct event *timer, uint64_t ms)
-{
-	struct timeval tv = {
-	    .tv_sec = (time_t)(ms / 1000), .tv_usec = (suseconds_t)(ms % 1000 * 1000)};
-
-	if (event_add(timer, &tv) != 0)
-		fatal(EXIT_FAILED, "out of memory for a timer");
-}
-
-/* --- telling the listener --- */
-
-static void tell_node(struct planner *p)
-{
-	if (p->feed.node == p->told_node)
-		return;
-	p->told_node = p->feed.node;
-	status_encode_node(&p->frame, p->feed.node == NODE_ELIGIBLE);
-	channel_send(p->listener, &p->frame);
-}
-
-static void tell_pending(struct planner *p)
-{
-	if (p->told_pending)
-		return;
-	p->told_pending = true;
-	status_encode_pending(&p->frame);
-	channel_send(p->listener, &p->frame);
-}
-
-static void tell_applied(struct planner *p)
-{
-	p->told_pending = false;
-	status_encode_applied(&p->frame, p->apply.generation);
-	channel_send(p->listener, &p->frame);
-}
-
-/* Without what the Node has to tell there are no rules: those of before stay. */
-static void tell_missing(struct planner *p)
-{
-	const char *what = plan_missing(p->plan);
-
-	if (what == NULL || p->told_missing || !p->feed.node_told)
-		return;
-	p->told_missing = true;
-	log_warn("nothing is programmed before node %s has %s", p->cfg.node_name, what);
-}
-
-/* --- when to write --- */
-
-static bool can_sync(const struct planner *p)
-{
-	return !p->apply.in_flight && plan_ready(p->plan) && plan_waiting(p->plan);
-}
-
-/* Something came in. */
-static void schedule(struct planner *p)
-{
-	tell_node(p);
-	tell_missing(p);
-	if (plan_waiting(p->plan))
-		tell_pending(p);
-	if (can_sync(p) && !event_pending(p->sync_timer, EV_TIMEOUT, NULL))
-		start_timer(p->sync_timer, pace_wait(&p->pace, now_ms()));
-}
-
-/* What was planned is in the kernel. */
-static void finished(struct planner *p)
-{
-	if (!p->synced)
-		log_info("%llu services, %llu endpoints programmed%s",
-		    (unsigned long long)p->counts.services, (unsigned long long)p->counts.endpoints,
-		    p->apply.generation == 0 ? "; the kernel had everything already" : "");
-	p->synced = true;
-	/* Told even if more waits by now: under a steady stream of changes something always does.
-	 */
-	tell_applied(p);
-	conntrack_want(&p->conntrack, udp_take_stale(plan_udp(p->plan)));
-	schedule(p);
-}
-
-/* What a mode's kernel state consists of. */
-static const char *things(const struct planner *p)
-{
-	return p->cfg.mode == MODE_NFTABLES ? "elements" : "chains";
-}
-
-static void on_sync(evutil_socket_t fd, short what, void *arg)
-{
-	struct planner *p = arg;
-
-	(void)fd;
-	(void)what;
-	if (!can_sync(p))
-		return;
-	p->started_ms = now_ms();
-	if (p->cfg.mode == MODE_NFTABLES)
-		plan_nft_sync(p->plan, &apply_elements, &p->apply, &p->counts);
-	else
-		plan_sync(p->plan, &apply_operations, &p->apply, &p->counts);
-	if (p->checking && p->counts.puts + p->counts.deletes + p->counts.hooks > 0)
-		log_warn("another program changed what was programmed: %llu %s and %llu hooks are "
-			 "put back, %llu deleted",
-		    (unsigned long long)p->counts.puts, things(p),
-		    (unsigned long long)p->counts.hooks, (unsigned long long)p->counts.deletes);
-	p->checking = false;
-	if (apply_commit(&p->apply))
-		pace_spend(&p->pace);
-	else
-		finished(p);
-}
-
-/* --- the applier --- */
-
-static void ask_snapshot(struct planner *p)
-{
-	p->snapshot_asked = true;
-	txn_encode_snapshot_request(&p->frame);
-	channel_send_wait(p->applier, &p->frame);
-}
-
-static void on_retry(evutil_socket_t fd, short what, void *arg)
-{
-	(void)fd;
-	(void)what;
-	ask_snapshot(arg);
-}
-
-/* Is everything programmed, and nothing under way? */
-static bool quiet(const struct planner *p)
-{
-	return p->synced && !p->apply.in_flight && !p->snapshot_asked && !p->check_asked &&
-	       !plan_waiting(p->plan) && !event_pending(p->retry_timer, EV_TIMEOUT, NULL);
-}
-
-/* x_tables tells nobody of a change: what others did to our chains is seen only by looking. */
-static void on_check(evutil_socket_t fd, short what, void *arg)
-{
-	struct planner *p = arg;
-
-	(void)fd;
-	(void)what;
-	start_timer(p->check_timer, p->cfg.sync_period_ms);
-	if (quiet(p)) {
-		p->check_asked = true;
-		txn_encode_check(&p->frame, ++p->checks % DEEP_CHECK_EVERY == 0);
-		channel_send_wait(p->applier, &p->frame);
-	}
-}
-
-/* Somebody else changed what is ours: finds out what, and puts it right. */
-static void repair(struct planner *p)
-{
-	p->checking = !plan_waiting(p->plan);
-	plan_forget(p->plan);
-	ask_snapshot(p);
-}
-
-static const char *on_checked(struct planner *p, struct cursor *c)
-{
-	bool drift;
-	const char *why = txn_decode_checked(c, &drift);
-
-	if (why == NULL && !p->check_asked)
-		why = "the answer to a check nobody asked for";
-	if (why != NULL)
-		return why;
-	p->check_asked = false;
-	if (drift && quiet(p))
-		repair(p);
-	return NULL;
-}
-
-static void failed(struct planner *p, const struct txn_result *r)
-{
-	static const char *const codes[] = {[TXN_STALE] = "the kernel is not as expected",
-	    [TXN_BUSY] = "other writers were faster",
-	    [TXN_KERNEL] = "the kernel refused"};
-
-	log_error("generation %llu is not programmed: %s%s%s%s%s; trying again in %llu ms",
-	    (unsigned long long)r->generation, codes[r->code], r->detail[0] != '\0' ? ": " : "",
-	    r->detail, r->error != 0 ? ": " : "", r->error != 0 ? strerror(r->error) : "",
-	    (unsigned long long)p->backoff_ms);
-	plan_forget(p->plan);
-	if (r->code == TXN_KERNEL && r->error == ENOENT && plan_refuse_compact(p->plan))
-		log_warn("the kernel lacks the bpf match (xt_bpf) that the layout for large "
-			 "clusters takes, or another extension: using a chain per endpoint");
-	start_timer(p->retry_timer, p->backoff_ms);
-	p->backoff_ms = p->backoff_ms < BACKOFF_MAX_MS / 2 ? p->backoff_ms * 2 : BACKOFF_MAX_MS;
-}
-
-static const char *on_result(struct planner *p, struct cursor *c)
-{
-	struct txn_result r;
-	bool applied = false;
-	const char *why = txn_decode_result(c, &r);
-
-	if (why == NULL)
-		why = apply_result(&p->apply, &r, &applied);
-	if (why != NULL)
-		return why;
-	if (!applied) {
-		failed(p, &r);
-		return NULL;
-	}
-	p->backoff_ms = BACKOFF_MIN_MS;
-	if (r.lock_wait_ms >= LOCK_WAIT_LONG_MS)
-		log_warn("generation %llu waited %u ms for /run/xtables.lock, which another "
-			 "program held",
-		    (unsigned long long)r.generation, r.lock_wait_ms);
-	log_debug(2, "synced: generation %llu, +%llu %s put, -%llu deleted, %llu ms",
-	    (unsigned long long)r.generation, (unsigned long long)p->counts.puts, things(p),
-	    (unsigned long long)p->counts.deletes, (unsigned long long)(now_ms() - p->started_ms));
-	finished(p);
-	if (r.drift || p->drifted)
-		repair(p);
-	p->drifted = false;
-	return NULL;
-}
-
-static const char *on_snapshot(struct planner *p, struct cursor *c)
-{
-	const char *why = txn_decode_snapshot(c, &p->snapshot.ipt);
-
-	if (why == NULL && !p->snapshot_asked)
-		why = "a snapshot nobody asked for";
-	if (why != NULL)
-		return why;
-	p->snapshot_asked = !p->snapshot.ipt.last;
-	why = plan_snapshot(p->plan, &p->snapshot.ipt);
-	if (why == NULL)
-		schedule(p);
-	return why;
-}
-
-static const char *on_flows(struct planner *p, struct cursor *c)
-{
-	return conntrack_part(&p->conntrack, c);
-}
-
-static const char *on_flows_end(struct planner *p, struct cursor *c)
-{
-	return conntrack_end(&p->conntrack, c);
-}
-
-static const char *on_nft_snapshot(struct planner *p, struct cursor *c)
-{
-	const char *why = nft_decode_snapshot(c, &p->snapshot.nft);
-
-	if (why == NULL && !p->snapshot_asked)
-		why = "a snapshot nobody asked for";
-	if (why != NULL)
-		return why;
-	p->snapshot_asked = !p->snapshot.nft.last;
-	why = plan_nft_snapshot(p->plan, &p->snapshot.nft);
-	if (why == NULL)
-		schedule(p);
-	return why;
-}
-
-/* nf_tables tells of changes at once. While a transaction is under way its result will tell. */
-static const char *on_nft_drift(struct planner *p, struct cursor *c)
-{
-	const char *why = nft_decode_drift(c);
-
-	if (why == NULL && p->apply.in_flight)
-		p->drifted = true;
-	else if (why == NULL && !p->snapshot_asked)
-		repair(p);
-	return why;
-}
-
-static const char *(*const answers[])(struct planner *, struct cursor *) = {
-    [TXN_SNAPSHOT] = on_snapshot,
-    [TXN_RESULT] = on_result,
-    [TXN_CHECKED] = on_checked,
-    [TXN_FLOWS] = on_flows,
-    [TXN_FLOWS_END] = on_flows_end,
-    [NFT_SNAPSHOT] = on_nft_snapshot,
-    [NFT_DRIFT] = on_nft_drift,
-};
-
-static const char *on_applier(void *arg, unsigned type, struct cursor *c)
-{
-	if (type >= sizeof(answers) / sizeof(answers[0]) || answers[type] == NULL)
-		return "an unknown message type";
-	return answers[type](arg, c);
-}
-
-/* --- the others --- */
-
-static const char *on_watcher(void *arg, unsigned type, struct cursor *c)
-{
-	struct planner *p = arg;
-	const char *why = feed_message(&p->feed, type, c);
-
-	if (plan_waiting(p->plan))
-		p->checking = false; /* what is written may be this */
-	if (why == NULL)
-		schedule(p);
-	/* An address of the node's own is no change of the rules. */
-	if (p->synced && !plan_waiting(p->plan) && !p->apply.in_flight)
-		conntrack_want(&p->conntrack, udp_take_stale(plan_udp(p->plan)));
-	return why;
-}
 
 static const char *on_listener(void *arg, unsigned type, struct cursor *c)
 {
@@ -424,13 +63,6 @@ static void lock_down(void)
 	sandbox_seccomp(system_calls, sizeof(system_calls) / sizeof(system_calls[0]));
 }
 
-static void send_to_applier(void *arg, const struct frame *f)
-{
-	struct planner *p = arg;
-
-	channel_send_wait(p->applier, f);
-}
-
 static void connect_peers(struct planner *p, struct event_base *base)
 {
 	if (p->cfg.dry_run) {
@@ -438,22 +70,9 @@ static void connect_peers(struct planner *p, struct event_base *base)
 		dry_run_assume_nothing(p->plan, &p->cfg);
 		return;
 	}
-	channel_new(base, PLANNER_FD_WATCHER, "the watcher", on_watcher, p);
-	p->applier = channel_new(base, PLANNER_FD_APPLIER, "the applier", on_applier, p);
+	channel_new(base, PLANNER_FD_WATCHER, "the watcher", sync_on_watcher, p);
+	p->applier = channel_new(base, PLANNER_FD_APPLIER, "the applier", sync_on_applier, p);
 	p->listener = channel_new(base, PLANNER_FD_LISTENER, "the listener", on_listener, p);
-	apply_init(&p->apply, send_to_applier, p);
-	conntrack_init(&p->conntrack, plan_udp(p->plan), send_to_applier, p);
-	pace_init(&p->pace,
-	    p->cfg.min_sync_period_ms > SYNC_PERIOD_MIN_MS ? p->cfg.min_sync_period_ms
-							   : SYNC_PERIOD_MIN_MS,
-	    now_ms());
-	p->sync_timer = evtimer_new(base, on_sync, p);
-	p->retry_timer = evtimer_new(base, on_retry, p);
-	p->check_timer = evtimer_new(base, on_check, p);
-	if (p->sync_timer == NULL || p->retry_timer == NULL || p->check_timer == NULL)
-		fatal(EXIT_FAILED, "out of memory for timers");
-	if (p->cfg.mode == MODE_IPTABLES)
-		start_timer(p->check_timer, p->cfg.sync_period_ms);
 }
 
 int main(void)
@@ -468,7 +87,6 @@ int main(void)
 	base = event_base_new();
 	if (base == NULL)
 		fatal(EXIT_FAILED, "no event base: %s", strerror(errno));
-	p.backoff_ms = BACKOFF_MIN_MS;
 	p.plan = plan_new(&p.cfg);
 	feed_init(&p.feed, p.plan);
 	if (p.cfg.cleanup)
@@ -477,7 +95,7 @@ int main(void)
 		connect_peers(&p, base);
 	lock_down();
 	if (!p.cfg.dry_run && !p.cfg.cleanup)
-		ask_snapshot(&p);
+		sync_start(&p, base);
 	event_base_dispatch(base);
 	fatal(EXIT_FAILED, "the event loop ended");
 }

@@ -1,0 +1,55 @@
+/*
+ * When to write: what came in is planned and sent to the applier, its answers say what to do next;
+ * the listener is told how far it is.
+ */
+#ifndef PLANNER_SYNC_H
+#define PLANNER_SYNC_H
+
+#include "ipc/channel.h"
+#include "ipc/config.h"
+#include "ipc/txn.h"
+#include "planner/apply.h"
+#include "planner/conntrack.h"
+#include "planner/feed.h"
+#include "planner/pace.h"
+#include "planner/plan.h"
+
+struct event;
+
+/* Start zeroed but for configuration, channels, plan and feed. */
+struct planner {
+	struct config cfg;
+	struct channel *applier, *listener;
+	struct plan *plan;
+	struct feed feed;
+	struct apply apply;
+	struct conntrack conntrack;
+	struct pace pace;
+	struct event *sync_timer, *retry_timer, *check_timer;
+	uint64_t backoff_ms;
+	uint64_t started_ms; /* when the transaction in flight was begun */
+	struct plan_counts counts;
+	bool snapshot_asked;
+	unsigned checks;  /* asked so far */
+	bool check_asked; /* ... and not answered */
+	bool drifted;	  /* told so while a transaction was under way */
+	bool checking; /* a snapshot shows what others changed; nothing else waits to be written */
+	bool synced;   /* everything was programmed once */
+	bool told_missing; /* the log knows what the rules wait for */
+	bool told_pending; /* the listener knows that something waits */
+	enum feed_node told_node;
+	struct frame frame;
+	union {
+		struct txn_snapshot ipt;
+		struct nft_snapshot nft;
+	} snapshot; /* scratch */
+};
+
+/* Asks the applier what is in the kernel; from then on events do the rest. */
+void sync_start(struct planner *p, struct event_base *base);
+
+/* Handlers of the channels, with a struct planner as their argument. */
+const char *sync_on_watcher(void *arg, unsigned type, struct cursor *c);
+const char *sync_on_applier(void *arg, unsigned type, struct cursor *c);
+
+#endif
