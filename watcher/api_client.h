@@ -56,8 +56,9 @@ struct api_ask {
 	 */
 	const bool *owing;
 	/*
-	 * A further page, which does not wait for its turn (--kube-api-qps): upstream asks for a
-	 * list of any length at once, and a cluster's pages would take minutes.
+	 * A further page, or another way to ask for the same, which does not wait for its turn
+	 * (--kube-api-qps): upstream asks for a list of any length at once, and a cluster's pages
+	 * would take minutes.
 	 */
 	bool more;
 };

@@ -121,7 +121,8 @@ void api_reflect_list(struct api_reflector *r)
 	/* With a limit, a cache that has what is wanted would not be used. */
 	unsigned limit = r->whole || (version[0] != '\0' && version[0] != '0') ? 0 : API_PAGE_LIMIT;
 	char *path = api_url_list(&r->query, limit, version, r->continue_token);
-	struct api_ask ask = {.path = path, .owing = &owing, .more = r->continue_token != NULL};
+	struct api_ask ask = {
+	    .path = path, .owing = &owing, .more = r->continue_token != NULL || r->instead};
 	int rc;
 
 	if (r->continue_token == NULL) {
@@ -130,6 +131,7 @@ void api_reflect_list(struct api_reflector *r)
 		if (r->server->down_since == 0 && r->problem.text[0] == '\0')
 			log_info("listing %s", r->resource->name);
 	}
+	r->instead = false;
 	api_list_clear(&r->page);
 	r->page.type = r->resource->type;
 	r->page.fn = on_item;

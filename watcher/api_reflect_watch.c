@@ -163,6 +163,7 @@ static void on_done(void *arg, const struct api_result *res)
 	api_buffer_clear(&r->lines.part);
 	api_buffer_clear(&r->frames.part);
 	if (refuses_watchlist(r, res)) {
+		r->instead = true;
 		api_reflect_on(r);
 		return;
 	}

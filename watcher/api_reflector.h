@@ -62,6 +62,7 @@ struct api_reflector {
 
 	struct api_list page;
 	char *continue_token; /* of the page asked for; NULL: the first */
+	bool instead;	      /* the first page takes the place of a request that was refused */
 
 	enum api_format format; /* of the watch */
 	struct api_lines lines;

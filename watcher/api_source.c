@@ -5,6 +5,7 @@
 #include "common/log.h"
 #include "watcher/api_discovery.h"
 #include "watcher/api_reflector.h"
+#include "watcher/json_memory.h"
 #include "watcher/kube.pb-c.h"
 #include "watcher/source.h"
 
@@ -182,6 +183,7 @@ int api_source_start(struct event_base *base, const struct config *cfg,
 	 * modules; the sandbox lets no code be loaded, and systemd-resolved answers DNS as well.
 	 */
 	__nss_configure_lookup("hosts", "files dns");
+	json_memory_limit();
 	client = api_client_new(base, cfg, access);
 	if (client == NULL)
 		return -1;

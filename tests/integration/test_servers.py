@@ -24,6 +24,7 @@ from test_api import (
     wait,
 )
 
+import protobuf
 from apiserver import endpoint_slice, node, service
 
 READY, SERVING = 1, 2
@@ -54,6 +55,12 @@ def service_cidr(name, *cidrs):
         "spec": {"cidrs": list(cidrs)},
         "status": {},
     }
+
+
+def memory(w):
+    """The most that the watcher has had, in MB."""
+    with open(f"/proc/{w.process.pid}/status", encoding="ascii") as f:
+        return int(next(line for line in f if line.startswith("VmHWM")).split()[1]) / 1024
 
 
 class Servers(Base):
@@ -548,11 +555,44 @@ class Http2(Servers):
         self.assertEqual(w.synced[SERVICES], 1)
 
 
-class Sizes(Servers):
-    def memory(self, w):
-        with open(f"/proc/{w.process.pid}/status", encoding="ascii") as f:
-            return int(next(line for line in f if line.startswith("VmHWM")).split()[1]) / 1024
+class Amplified(Servers):
+    """Few bytes that stand for many: the one object is left out, and memory stays bounded."""
 
+    def put_among_others(self, body, end, big, media):
+        self.stub.watchlist = "refused"
+        at = body.index(end)
+        self.stub.script(body[:at] + big + body[at:], "endpointslices", "list", content_type=media)
+        w = self.synced_watcher()
+        self.assertEqual(w.objects[SLICES], {"default/a-1"})
+        self.assertEqual(w.synced[SLICES], 1)
+        if "asan" not in WATCHER:
+            self.assertLess(memory(w), 120)
+        return w
+
+    def test_json(self):
+        _, body = self.stub.list_page("endpointslices", None, {})
+        big = b',{"endpoints":[' + b"{}," * 1390000 + b"{}]}"
+        w = self.put_among_others(body, b"]}\n", big, "application/json")
+        self.assertTrue(w.said("is no JSON: out of memory; left out") or w.said("left out"))
+
+    def test_protobuf(self):
+        """What protobuf-c would make 400 MB of."""
+        _, body = self.stub.list_page("endpointslices", None, {}, "discovery.k8s.io/v1", True)
+        kind, version, raw = protobuf.open_envelope(body)
+        bad = protobuf.data(2, b"\x12\x00" * (2 << 20))
+        self.stub.watchlist = "refused"
+        media = "application/vnd.kubernetes.protobuf"
+        whole = protobuf.envelope(kind, version, raw + bad)
+        self.stub.script(whole, "endpointslices", "list", content_type=media)
+        w = self.synced_watcher()
+        self.assertEqual(w.objects[SLICES], {"default/a-1"})
+        self.assertEqual(w.synced[SLICES], 1)
+        self.assertEqual(len(w.said("too much memory for them; left out")), 1)
+        if "asan" not in WATCHER:
+            self.assertLess(memory(w), 60)
+
+
+class Sizes(Servers):
     def test_50000_services_of_5_endpoints(self):
         self.stub.generate(50000, 5)
         report = []
@@ -566,7 +606,7 @@ class Sizes(Servers):
             with open(f"/proc/{w.process.pid}/stat", encoding="ascii") as f:
                 t = f.read().rpartition(")")[2].split()
             cpu = (int(t[11]) + int(t[12])) / os.sysconf("SC_CLK_TCK")
-            peak = self.memory(w)
+            peak = memory(w)
             report.append(f"{how}: {took:.1f} s, CPU {cpu:.2f} s, peak RSS {peak:.1f} MB")
             if "asan" not in WATCHER:
                 self.assertLess(peak, 40)

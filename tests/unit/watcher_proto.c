@@ -15,6 +15,7 @@
 #include "watcher/api_frames.h"
 #include "watcher/api_list.h"
 #include "watcher/decode.h"
+#include "watcher/json_memory.h"
 #include "watcher/kube.pb-c.h"
 #include "watcher/proto_json.h"
 
@@ -475,6 +476,33 @@ static void amplified(void **state)
 	free(bytes);
 }
 
+/* The same in JSON. */
+static void amplified_json(void **state)
+{
+	static const char begin[] = "{\"items\":[{\"x\":[", end[] = "{}]}],\"metadata\":"
+								    "{\"resourceVersion\":\"7\"}}";
+	size_t len = API_OBJECT_MAX - 100;
+	char *bytes = malloc(len);
+	struct api_list l = {.format = FORMAT_JSON, .fn = count_item, .arg = &(int){0}};
+
+	(void)state;
+	assert_non_null(bytes);
+	for (size_t i = 0; i < len; i += 3)
+		memcpy(bytes + i, "{},", len - i < 3 ? 1 : 3);
+	json_memory_limit();
+	assert_null(api_list_feed(&l, begin, strlen(begin)));
+	assert_null(api_list_feed(&l, bytes, len / 3 * 3));
+	assert_true(json_memory_used() == 0);
+	assert_null(api_list_feed(&l, end, strlen(end)));
+	assert_null(api_list_end(&l));
+	assert_int_equal(l.items, 0);
+	assert_int_equal(l.bad_items, 1);
+	assert_int_equal(json_memory_used(), 0);
+	api_list_clear(&l);
+	json_set_alloc_funcs(malloc, free);
+	free(bytes);
+}
+
 static void frames(void **state)
 {
 	struct reading r = {
@@ -547,6 +575,7 @@ int main(void)
 	    cmocka_unit_test(lists_that_overlap),
 	    cmocka_unit_test(items_that_are_none),
 	    cmocka_unit_test(amplified),
+	    cmocka_unit_test(amplified_json),
 	    cmocka_unit_test(frames),
 	    cmocka_unit_test(events),
 	};
