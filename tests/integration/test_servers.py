@@ -268,11 +268,12 @@ class Streams(Servers):
         w = self.synced_watcher()
         self.assertEqual(len(w.said("does not stream lists")), 1)
         time.sleep(1)
-        asked = len(self.stub.seen(verb="watchlist"))
+        asked = len(self.stub.seen(verb="refused"))
+        self.assertEqual(asked, 4)
         self.stub.expire()
         self.stub.drop()
         wait(lambda: w.synced[SERVICES] == 2, "listed again")
-        self.assertEqual(len(self.stub.seen(verb="watchlist")), asked, "remembered")
+        self.assertEqual(len(self.stub.seen(verb="refused")), asked, "remembered")
 
     def test_not_known(self):
         """What is there comes, and then nothing says so: the first bookmark tells."""

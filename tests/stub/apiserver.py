@@ -203,7 +203,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         resource, api_version, namespace, name = resources.locate(url.path, stub.minor)
         verb = "get" if name or resource is None else "list"
         if query.get("watch") in ("1", "true"):
-            verb = "watchlist" if "sendInitialEvents" in query else "watch"
+            verb = "watch"
+            if "sendInitialEvents" in query:
+                verb = "refused" if stub.watchlist == "refused" else "watchlist"
         seen = {
             "path": url.path,
             "query": query,
