@@ -23,6 +23,7 @@ static const struct {
 	"check proxy-url in the kubeconfig, or HTTPS_PROXY, and the resolver"},
     {CURLE_PEER_FAILED_VERIFICATION,
 	"check certificate-authority and server (or tls-server-name) in the kubeconfig"},
+    {CURLE_OUT_OF_MEMORY, "or a response header is longer than libcurl takes (100 KiB)"},
     {CURLE_SSL_CACERT_BADFILE, "certificate-authority(-data) is not a PEM certificate"},
     {CURLE_SSL_CERTPROBLEM,
 	"client-certificate(-data) and client-key(-data) must be a matching PEM pair"},
