@@ -9,6 +9,8 @@
 
 /* The verbs, as RBAC names them too. */
 extern const char api_list_verb[], api_watch_verb[];
+/* Why a list beyond API_OBJECTS_MAX is ended. */
+extern const char api_reflect_too_many[];
 
 /* Goes on at once: with a watch from where things stand, or with all there is. */
 void api_reflect_on(struct api_reflector *r);

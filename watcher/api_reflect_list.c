@@ -30,8 +30,11 @@ static const char *on_start(void *arg, const char *content_type)
 static const char *on_data(void *arg, const char *bytes, size_t len)
 {
 	struct api_reflector *r = arg;
+	const char *why = api_list_feed(&r->page, bytes, len);
 
-	return api_list_feed(&r->page, bytes, len);
+	if (why == NULL && r->listed + r->page.items > API_OBJECTS_MAX)
+		why = api_reflect_too_many;
+	return why;
 }
 
 static void forget_page(struct api_reflector *r)
@@ -72,6 +75,17 @@ static void failed(struct api_reflector *r, const struct api_result *res)
 	api_reflect_later(r, res->retry_after);
 }
 
+/* What is wrong with the whole page, or NULL. */
+static const char *check_page(struct api_reflector *r)
+{
+	const char *why = api_list_end(&r->page);
+
+	if (why == NULL && r->continue_token != NULL && r->page.continue_token != NULL &&
+	    strcmp(r->continue_token, r->page.continue_token) == 0)
+		why = "a page names itself as the next one; such a list never ends";
+	return why;
+}
+
 static void on_done(void *arg, const struct api_result *res)
 {
 	struct api_reflector *r = arg;
@@ -82,9 +96,10 @@ static void on_done(void *arg, const struct api_result *res)
 		failed(r, res);
 		return;
 	}
-	why = api_list_end(&r->page);
+	why = check_page(r);
 	if (why != NULL) {
-		snprintf(broken.error, sizeof(broken.error), "%s", why);
+		snprintf(broken.error, sizeof(broken.error), "%s (GET %s%s)", why, r->server->url,
+		    r->query.path);
 		failed(r, &broken);
 		return;
 	}

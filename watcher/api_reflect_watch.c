@@ -77,6 +77,8 @@ static const char *take(struct api_reflector *r, const struct api_event *e)
 	switch (e->type) {
 	case EVENT_PUT:
 		r->listed += r->syncing ? 1 : 0;
+		if (r->listed > API_OBJECTS_MAX)
+			return must_list(r, api_reflect_too_many);
 		r->resource->put(r->feed, e->object);
 		return NULL;
 	case EVENT_DELETED:
@@ -85,7 +87,9 @@ static const char *take(struct api_reflector *r, const struct api_event *e)
 	case EVENT_BOOKMARK:
 		return on_bookmark(r, e);
 	case EVENT_UNKNOWN:
-		log_warn("%s: an event of unknown type; ignored", r->resource->name);
+		if (!r->unknown)
+			log_warn("%s: events of unknown type; ignored", r->resource->name);
+		r->unknown = true;
 		return NULL;
 	case EVENT_ERROR:
 		return on_error_event(r, e);
@@ -197,7 +201,7 @@ void api_reflect_watch(struct api_reflector *r)
 
 	r->started_ms = api_now_ms();
 	r->why[0] = '\0';
-	r->expired = false;
+	r->expired = r->unknown = false;
 	r->syncing = r->version[0] == '\0';
 	r->lines = (struct api_lines){0};
 	r->frames = (struct api_frames){0};

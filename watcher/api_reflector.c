@@ -16,6 +16,7 @@
 #define HTTP_NOT_FOUND 404
 
 const char api_list_verb[] = "list", api_watch_verb[] = "watch";
+const char api_reflect_too_many[] = "more than 500000 objects; no genuine apiserver has that many";
 
 void api_reflect_on(struct api_reflector *r)
 {

@@ -24,6 +24,8 @@
 #include "watcher/feed.h"
 
 #define API_PAGE_LIMIT 500 /* objects of one page, as client-go's pager asks */
+/* Of one resource; ten times what a cluster has at most. A server that tells more never ends. */
+#define API_OBJECTS_MAX 500000
 
 /* What differs between resources. */
 struct api_resource {
@@ -68,6 +70,7 @@ struct api_reflector {
 	struct api_lines lines;
 	struct api_frames frames;
 	bool syncing;  /* the watch has not yet sent all there is */
+	bool unknown;  /* an event of unknown type was said */
 	bool expired;  /* the watch said that the server has forgotten our version */
 	char why[384]; /* why we ended the watch; "": we did not */
 };

@@ -136,6 +136,29 @@ class Liars(unittest.TestCase):
         self.check(self.error("HTTP 500"),
                    what=lambda q: endless(b"HTTP/1.1 500 No\r\n\r\n", b"a" * 65536))
 
+    def test_endless_list(self):
+        nothing = b'{"metadata":{"name":"a","namespace":"b"},"spec":{"clusterIP":"None"}},'
+        self.check(self.error("more than 500000 objects"),
+                   what=lambda q: endless(head() + LIST, nothing * 500))
+
+    def test_continue_token_for_ever(self):
+        again = LIST.replace(b'"9999"', b'"9999","continue":"again"') + b"]}"
+        self.check(self.error("a page names itself as the next one"), what=response(again))
+        self.assertLess(self.liar.lies, 6)
+
+    def test_endless_unknown_events(self):
+        """Not an error: of a later server. But one line in the log, not one for each."""
+        event = (b'{"type":"RENAMED","object":{"kind":"Service","metadata":{"name":"a",'
+                 b'"namespace":"b","resourceVersion":"%d"}}}\n' % self.api.version)
+        self.check("events of unknown type; ignored", verb="watch",
+                   what=lambda q: chunked(*[event * 100] * 1000))
+
+    def test_version_goes_back(self):
+        event = b'{"type":"ADDED","object":{"kind":"Service","metadata":{"name":"a",'
+        event += b'"namespace":"b","resourceVersion":"%d"},"spec":{"clusterIP":"None"}}}\n'
+        self.check("an event is older than the one before", verb="watch",
+                   what=lambda q: chunked(event % 99999999, event % 99999998))
+
     # --- something else ---
 
     def test_html(self):

@@ -37,7 +37,7 @@ class Renewal(test_api.Base):
         return self.watches()[before]
 
     def watches(self):
-        return [r for r in self.stub.seen("services") if r["verb"].startswith("watch")]
+        return self.stub.seen("services", "watch")
 
     def check_no_relist(self, w):
         self.assertEqual(w.synced[SERVICES], 1, "resumed, not listed again")

@@ -14,6 +14,7 @@ With python3-h2, as a server that passes each stream on to the stub.
 
 import contextlib
 import http.client
+import os
 import socket
 import ssl
 import threading
@@ -121,18 +122,20 @@ class Connection:
 
 
 class Http2:
-    def __init__(self, stub):
+    def __init__(self, stub, host="127.0.0.1", port=0):
         self.stub = stub
         self.connections = []
         self.late_streams = 0  # begun after GOAWAY
-        stub.make_certificates()
+        if not os.path.exists(stub.ca_file):
+            stub.make_certificates()
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self.context.load_cert_chain(stub.file("server.crt"), stub.file("server.key"))
         self.context.set_alpn_protocols(["h2"])
-        self.listener = socket.create_server(("127.0.0.1", 0))
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        self.listener = socket.create_server((host, port), family=family)
         self.port = self.listener.getsockname()[1]
         self.access = {
-            "server": f"https://127.0.0.1:{self.port}",
+            "server": f"https://{host}:{self.port}",
             "certificate_authority": stub.ca_file,
         }
         threading.Thread(target=self.accept, daemon=True).start()
