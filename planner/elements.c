@@ -60,6 +60,20 @@ static int sort_cmp(const void *a, const void *b)
 	return element_cmp(a, b);
 }
 
+/* Is B's prefix within A's, in the same set and for the same frontend? */
+static bool contains(const struct element *a, const struct element *b)
+{
+	struct ip_cidr net = {{.family = a->family}, a->bits};
+	struct ip_addr addr = {.family = b->family};
+
+	if (a->set != b->set || !(nft_set(a->set).fields & NFT_NET) || a->bits > b->bits ||
+	    !element_same_frontend(a, b))
+		return false;
+	memcpy(net.addr.b, a->net, sizeof(net.addr.b));
+	memcpy(addr.b, b->net, sizeof(addr.b));
+	return ip_cidr_contains(&net, &addr);
+}
+
 void elements_sort(struct element_list *l)
 {
 	size_t n = 0;
@@ -68,7 +82,8 @@ void elements_sort(struct element_list *l)
 		return;
 	qsort(l->e, l->count, sizeof(*l->e), sort_cmp);
 	for (size_t i = 0; i < l->count; i++)
-		if (n == 0 || element_cmp(&l->e[n - 1], &l->e[i]) != 0)
+		if (n == 0 ||
+		    (element_cmp(&l->e[n - 1], &l->e[i]) != 0 && !contains(&l->e[n - 1], &l->e[i])))
 			l->e[n++] = l->e[i];
 	l->count = n;
 }

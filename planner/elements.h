@@ -35,7 +35,10 @@ struct element_list {
 void elements_clear(struct element_list *l);
 /* Adds a copy of E; elements_sort() when all are there. */
 void elements_add(struct element_list *l, const struct element *e);
-/* By key; of several with one key the first of them stays. */
+/*
+ * By key; of several with one key the first of them stays, and of prefixes those alone that no
+ * other of the frontend contains: the kernel wants none that overlap.
+ */
 void elements_sort(struct element_list *l);
 
 /* Order of keys, and whether two with the same key have the same data. */

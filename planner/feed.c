@@ -142,7 +142,7 @@ static const char *on_node_addrs(struct feed *f, struct cursor *c)
 	static struct node_addrs_part part;
 	const char *why = objects_decode_node_addrs(c, &part);
 
-	return why != NULL ? why : udp_node_addrs(plan_udp(f->plan), &part);
+	return why != NULL ? why : plan_node_addrs(f->plan, &part);
 }
 
 static const char *on_service_cidrs(struct feed *f, struct cursor *c)
@@ -152,7 +152,7 @@ static const char *on_service_cidrs(struct feed *f, struct cursor *c)
 	const char *why = objects_decode_service_cidrs(c, &cidrs, &n);
 
 	if (why == NULL)
-		store_service_cidrs(plan_store(f->plan), cidrs, n);
+		plan_service_cidrs(f->plan, cidrs, n);
 	free(cidrs);
 	return why;
 }

@@ -191,7 +191,7 @@ static void load_balancer_ip(const struct visit *w, const struct ip_addr *addr)
 static void node_ports(const struct visit *w)
 {
 	struct ip_addr addrs[OWN_NODE_ADDRS_MAX];
-	uint32_t count = own_node_port_addrs(w->d->own, w->base.family, addrs);
+	uint32_t count = own_node_port_addrs(w->d->own, w->d->local, w->base.family, addrs);
 	struct element e;
 
 	for (uint32_t i = 0; w->port->node_port != 0 && i < count; i++)
@@ -345,7 +345,7 @@ void nft_desired_service(struct nft_desired *d, struct stored_service *v,
 	elements_sort(&d->list);
 }
 
-void nft_desired_node(struct nft_desired *d)
+void nft_desired_node(struct nft_desired *d, const struct store *s)
 {
 	struct visit w = {.d = d};
 
@@ -356,6 +356,9 @@ void nft_desired_node(struct nft_desired *d)
 
 		if (d->families[f] && pods != NULL)
 			into_net(&w, &e, NFT_POD_NETWORKS, pods);
+		for (uint32_t i = 0; d->families[f] && i < s->service_cidr_count; i++)
+			if (s->service_cidrs[i].addr.family == f)
+				into_net(&w, &e, NFT_SERVICE_CIDRS, &s->service_cidrs[i]);
 	}
 	elements_sort(&d->list);
 }

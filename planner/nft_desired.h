@@ -14,6 +14,7 @@
 struct nft_desired {
 	const struct own_node *own;
 	const char *zone; /* our node's */
+	const struct local_addrs *local;
 	bool families[FAMILY_COUNT];
 	struct claims claims;
 	uint32_t stamp;
@@ -40,8 +41,8 @@ void nft_desired_service(struct nft_desired *d, struct stored_service *v,
     const struct element *prev, size_t count, void (*evicted)(void *arg, struct stored_service *v),
     void *arg);
 
-/* Fills D->list with what is no service's: where pods are. */
-void nft_desired_node(struct nft_desired *d);
+/* Fills D->list with what is no service's: where pods are, and the ClusterIPs of S. */
+void nft_desired_node(struct nft_desired *d, const struct store *s);
 
 /* The hash that stands for a comment. */
 uint32_t nft_name_hash(const struct config *cfg, const char *name);

@@ -16,6 +16,7 @@ void nft_plan_init(struct nft_plan *p, struct store *s, const struct own_node *o
 	p->desired.own = own;
 	p->desired.zone = zone;
 	p->udp = udp;
+	p->desired.local = &udp->local;
 }
 
 static void drop_elements(struct stored_service *v)
@@ -239,7 +240,7 @@ static void diff_touched(struct nft_plan *p)
 		diff_service(p, v);
 	if (!p->node_changed)
 		return;
-	nft_desired_node(&p->desired);
+	nft_desired_node(&p->desired, p->store);
 	compare(p, &p->desired.list, p->node.e, p->node.count);
 }
 
@@ -283,6 +284,17 @@ static void delete_rest(struct nft_plan *p)
 	}
 }
 
+/* Of which nothing is known yet: those that are in the kernel stay until it is. */
+static void keep_service_cidrs(struct nft_plan *p)
+{
+	if (p->store->service_cidrs != NULL)
+		return;
+	for (size_t i = 0; i < p->kernel.count; i++)
+		if (p->kernel.e[i].set == NFT_SERVICE_CIDRS)
+			elements_add(&p->desired.list, &p->kernel.e[i]);
+	elements_sort(&p->desired.list);
+}
+
 static void diff_everything(struct nft_plan *p)
 {
 	struct stored_service *v;
@@ -301,7 +313,8 @@ static void diff_everything(struct nft_plan *p)
 		desire(p, v, p->kernel.e, p->kernel.count);
 		own(v, &p->desired.list);
 	}
-	nft_desired_node(&p->desired);
+	nft_desired_node(&p->desired, p->store);
+	keep_service_cidrs(p);
 	match(p, p->desired.list.e, p->desired.list.count);
 	RB_FOREACH (v, service_tree, &p->store->services)
 		match(p, v->elems, v->elem_count);

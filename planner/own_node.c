@@ -140,25 +140,31 @@ uint32_t own_node_nodeports(
 	return count;
 }
 
-uint32_t own_node_port_addrs(
-    const struct own_node *o, uint8_t family, struct ip_addr out[OWN_NODE_ADDRS_MAX])
+bool own_node_takes_addrs(const struct own_node *o)
+{
+	return !o->cfg->nodeport_primary && o->cfg->nodeport_address_count > 0;
+}
+
+uint32_t own_node_port_addrs(const struct own_node *o, const struct local_addrs *local,
+    uint8_t family, struct ip_addr out[OWN_NODE_ADDRS_MAX])
 {
 	struct ip_cidr prefixes[CONFIG_PREFIXES_MAX];
 	uint32_t some = own_node_nodeports(o, family, prefixes), count = 0;
 
-	if (o->cfg->nodeport_primary || o->cfg->nodeport_address_count == 0) {
+	if (!own_node_takes_addrs(o)) {
 		if (primary(o, family) == NULL)
 			return 0;
 		out[0] = *primary(o, family);
 		return 1;
 	}
-	for (uint32_t i = 0; i < o->addr_count && count < OWN_NODE_ADDRS_MAX; i++) {
+	for (size_t i = 0; i < local->count && count < OWN_NODE_ADDRS_MAX; i++) {
+		const struct ip_addr *a = &local->addrs[i];
 		bool in = some == 0;
 
 		for (uint32_t k = 0; k < some; k++)
-			in |= ip_cidr_contains(&prefixes[k], &o->addrs[i]);
-		if (in && o->addrs[i].family == family)
-			out[count++] = o->addrs[i];
+			in |= ip_cidr_contains(&prefixes[k], a);
+		if (in && a->family == family && ip_is_endpoint(a))
+			out[count++] = *a;
 	}
 	return count;
 }

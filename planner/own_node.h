@@ -11,6 +11,7 @@
 #include "common/ip.h"
 #include "ipc/config.h"
 #include "ipc/objects.h"
+#include "planner/local.h"
 
 /* Start zeroed but for CFG. */
 struct own_node {
@@ -50,8 +51,10 @@ const struct ip_cidr *own_node_pods(const struct own_node *o, uint8_t family);
  * The addresses of FAMILY that answer on node ports in nftables mode, where each has an element:
  * the primary one unless prefixes are configured. Returns how many.
  */
-uint32_t own_node_port_addrs(
-    const struct own_node *o, uint8_t family, struct ip_addr out[OWN_NODE_ADDRS_MAX]);
+uint32_t own_node_port_addrs(const struct own_node *o, const struct local_addrs *local,
+    uint8_t family, struct ip_addr out[OWN_NODE_ADDRS_MAX]);
+/* Do these go by the machine's addresses (LOCAL), not by the Node? */
+bool own_node_takes_addrs(const struct own_node *o);
 
 /*
  * The prefixes in which the node's addresses of FAMILY answer on node ports, into OUT. Returns how

@@ -97,6 +97,26 @@ void plan_node(struct plan *p, const struct node *n)
 			store_touch(&p->store, v);
 }
 
+const char *plan_node_addrs(struct plan *p, const struct node_addrs_part *part)
+{
+	const char *why = udp_node_addrs(&p->udp, part);
+	struct stored_service *v;
+
+	/* In nftables mode each address that node ports answer on has elements. */
+	if (why != NULL || !part->last || !in_nftables_mode(p) || !own_node_takes_addrs(p->udp.own))
+		return why;
+	RB_FOREACH (v, service_tree, &p->store.services)
+		if (v->spec != NULL)
+			store_touch(&p->store, v);
+	return NULL;
+}
+
+void plan_service_cidrs(struct plan *p, const struct ip_cidr *cidrs, uint32_t n)
+{
+	store_service_cidrs(&p->store, cidrs, n);
+	p->nft.node_changed = in_nftables_mode(p);
+}
+
 const char *plan_missing(const struct plan *p)
 {
 	return own_node_missing(&p->ipt.desired.own);
@@ -142,10 +162,16 @@ bool plan_waiting(const struct plan *p)
 	       !SLIST_EMPTY(&p->store.touched);
 }
 
+/* In nftables mode node ports are elements, which a start must not take away to put them back. */
+static bool knows_node(const struct plan *p)
+{
+	return p->node_told && (!own_node_takes_addrs(p->udp.own) || p->udp.local.count > 0);
+}
+
 bool plan_ready(const struct plan *p)
 {
 	return p->store.listed[KIND_SERVICE] && p->store.listed[KIND_SLICE] && p->known &&
-	       plan_missing(p) == NULL && (p->node_told || !in_nftables_mode(p));
+	       plan_missing(p) == NULL && (!in_nftables_mode(p) || knows_node(p));
 }
 
 /* --- differences --- */

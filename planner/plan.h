@@ -34,6 +34,11 @@ void plan_node(struct plan *p, const struct node *n);
 /* What the Node has to have before anything can be planned, and has not: in words, or NULL. */
 const char *plan_missing(const struct plan *p);
 
+/* A part of the machine's own addresses. NULL, or how it breaks the protocol. */
+const char *plan_node_addrs(struct plan *p, const struct node_addrs_part *part);
+/* The N prefixes that ClusterIPs are taken from. */
+void plan_service_cidrs(struct plan *p, const struct ip_cidr *cidrs, uint32_t n);
+
 /* A part of what is in the kernel. NULL, or how it breaks the protocol. */
 const char *plan_snapshot(struct plan *p, const struct txn_snapshot *part);
 const char *plan_nft_snapshot(struct plan *p, const struct nft_snapshot *part);

@@ -407,6 +407,11 @@ static void source_ranges(void **state)
 	assert_true(sync_nft(w));
 	assert_fates(OUTSIDE, "192.0.2.2", 80, "reject");
 	assert_fates("198.51.100.129", "192.0.2.2", 80, "drop");
+	x.ranges = "198.51.100.0/25 198.51.100.0/24 198.51.100.9/32 10.0.0.0/8";
+	put_words(w, &x);
+	assert_true(sync_nft(w));
+	for (size_t i = 0; i < k.count; i++)
+		assert_false(k.e[i].set == NFT_ALLOWED && k.e[i].net.bits > 24); /* overlaps */
 	/* What the node sends to its own balancer's address comes from there. */
 	x.ranges = "192.168.0.0/24";
 	put_words(w, &x);
