@@ -74,12 +74,11 @@ class Tree(unittest.TestCase):
 
     def rewrite(self, objects):
         """Returns when what the manifest says now is programmed; in how many chains put."""
-        before = self.n.audited().count("\n")
+        before = len(self.n.audited())
         path = self.n.write("objects.json", objects)
         want = self.planned(path)
         self.n.wait("as planned", lambda: self.programmed() == want)
-        lines = self.n.audited().splitlines()[before:]
-        return sum(int(re.search(r" put (\d+) ", line).group(1)) for line in lines)
+        return sum(map(int, re.findall(r" put (\d+) ", self.n.audited()[before:])))
 
     def answers(self, addr, port, pod, proto="tcp"):
         got = self.n.ask(self.n.client, addr, port, proto).split(" ")[0]
