@@ -17,8 +17,7 @@ static int by_field(const void *a, const void *b)
 /* What has no place of its own has no value to write. */
 static bool is_written(const struct setting *row)
 {
-	return row->field != NULL && row->at != offsetof(struct settings, ignored) &&
-	       row->at != offsetof(struct settings, ignored_switch);
+	return row->field != NULL && !setting_is_ignored(row);
 }
 
 /* The character at *P of UTF-8, which it passes; bytes that are none give U+FFFD each. */

@@ -104,7 +104,10 @@ static enum flags_result take(struct command_line *l, const struct setting *row,
 	}
 	expected = setting_take(l->s, row, value);
 	if (expected != NULL) {
-		log_error("--%s \"%s\": %s; " SEE_HELP, row->flag, value, expected);
+		const char *at = strrchr(value, '@'); /* behind a user and a password */
+
+		log_error("--%s \"%s%s\": %s; " SEE_HELP, row->flag, at != NULL ? "..." : "",
+		    at != NULL ? at : value, expected);
 		return FLAGS_BAD;
 	}
 	if (l->pass != PASS_CHECK)

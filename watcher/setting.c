@@ -97,6 +97,13 @@ bool setting_given(const struct settings *s, const char *name)
 	return s->given[number_of(setting_of_flag(name, strlen(name)))];
 }
 
+bool setting_is_ignored(const struct setting *row)
+{
+	return row->at >= offsetof(struct settings, ignored) &&
+	       row->at <
+		   offsetof(struct settings, ignored) + sizeof(((struct settings *)NULL)->ignored);
+}
+
 bool setting_is_default(const struct settings *s, const struct setting *row)
 {
 	static struct settings defaults;
@@ -106,9 +113,7 @@ bool setting_is_default(const struct settings *s, const struct setting *row)
 	if (!ready)
 		settings_init(&defaults);
 	ready = true;
-	/* Those that share a place for what is ignored: what was given last, so ask at once. */
-	if (row->at == offsetof(struct settings, ignored) ||
-	    row->at == offsetof(struct settings, ignored_switch))
+	if (setting_is_ignored(row)) /* what was given last, so ask at once */
 		return strcmp(setting_text(s, row, a), row->standard) == 0;
 	return strcmp(setting_text(s, row, a), setting_text(&defaults, row, b)) == 0;
 }

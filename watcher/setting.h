@@ -44,8 +44,12 @@ struct settings {
 	uint64_t config_sync_ms, log_flush_ms;
 	bool profiling;
 	char show_hidden_metrics[CONFIG_WORD_MAX];
-	bool ignored_switch;	       /* what settings without effect were given last; */
-	char ignored[CONFIG_PATH_MAX]; /* nobody reads it */
+	/* What settings without effect were given last; nobody reads it. */
+	struct {
+		bool on;
+		uint32_t number;
+		char text[CONFIG_PATH_MAX];
+	} ignored;
 
 	bool given[SETTINGS_MAX]; /* by the row's number: said by a flag or by the file */
 };
@@ -133,6 +137,8 @@ const char *setting_text(
     const struct settings *s, const struct setting *row, char buf[SETTING_TEXT_MAX]);
 /* Is TEXT, a good value, 0 or ""? */
 bool setting_is_empty(const struct setting *row, const char *text);
+/* Has ROW no place of its own, but one in S->ignored? */
+bool setting_is_ignored(const struct setting *row);
 bool setting_is_default(const struct settings *s, const struct setting *row);
 /* Logs that ROW, just taken, does nothing here. WHERE: "file:line: ", or NULL for a flag. */
 void setting_warn(const struct settings *s, const struct setting *row, const char *where);

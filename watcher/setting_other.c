@@ -1,4 +1,6 @@
 /* Settings of modes that this version does not have, and those that cannot have an effect here. */
+#include <limits.h>
+
 #include "watcher/setting.h"
 #include "watcher/setting_check.h"
 
@@ -12,13 +14,13 @@
 /* A flag that is taken whatever it says. */
 #define IGNORED(name, argument_, standard_, help_)                                                 \
 	{                                                                                          \
-		.flag = (name), .kind = SETTING_TEXT, SETTING_AT(ignored),                         \
+		.flag = (name), .kind = SETTING_TEXT, SETTING_AT(ignored.text),                    \
 		.standard = (standard_), .marks = WITH_CONFIG | NO_EFFECT, .group = GROUP_IGNORED, \
 		.argument = (argument_), .help = (help_)                                           \
 	}
 #define IGNORED_SWITCH(name, standard_, help_)                                                     \
 	{                                                                                          \
-		.flag = (name), .kind = SETTING_SWITCH, SETTING_AT(ignored_switch),                \
+		.flag = (name), .kind = SETTING_SWITCH, SETTING_AT(ignored.on),                    \
 		.standard = (standard_), .marks = WITH_CONFIG | NO_EFFECT, .group = GROUP_IGNORED, \
 		.help = (help_)                                                                    \
 	}
@@ -26,7 +28,7 @@
 #define IGNORED_FIELD(path, kind_, at_field, standard_)                                            \
 	{                                                                                          \
 		.field = (path), .kind = (kind_), SETTING_AT(at_field), .standard = (standard_),   \
-		.marks = NO_EFFECT, .group = GROUP_IGNORED                                         \
+		.high = INT32_MAX, .marks = NO_EFFECT, .group = GROUP_IGNORED                      \
 	}
 #define OF_NFTABLES(path, kind_, at_field, standard_, ...)                                         \
 	{                                                                                          \
@@ -90,6 +92,16 @@ static const struct setting rows[] = {
 	.marks = NO_EFFECT,
 	.group = GROUP_IGNORED,
 	.help = "No profile is served: this is no Go program."},
+    IGNORED("boot-id-file", "FILE", "/proc/sys/kernel/random/boot_id", "Of no concern to a proxy."),
+    IGNORED("machine-id-file", "FILE", "/etc/machine-id,/var/lib/dbus/machine-id",
+	"Of no concern to a proxy."),
+    IGNORED("cloud-provider-gce-l7lb-src-cidrs", "CIDRS", "130.211.0.0/22,35.191.0.0/16",
+	"Of no concern to a proxy."),
+    IGNORED("cloud-provider-gce-lb-src-cidrs", "CIDRS",
+	"130.211.0.0/22,209.85.152.0/22,209.85.204.0/22,35.191.0.0/16",
+	"Of no concern to a proxy."),
+    IGNORED("default-not-ready-toleration-seconds", "N", "300", "Of no concern to a proxy."),
+    IGNORED("default-unreachable-toleration-seconds", "N", "300", "Of no concern to a proxy."),
     IGNORED("azure-container-registry-config", "FILE", "", "No image is pulled."),
     IGNORED_SWITCH("logtostderr", "true", "Logs go to standard error."),
     IGNORED_SWITCH("alsologtostderr", "false", "Logs go to standard error only."),
@@ -107,19 +119,20 @@ static const struct setting rows[] = {
     IGNORED_SWITCH("log-text-split-stream", "false", "Logs go to standard error only."),
     IGNORED("log-text-info-buffer-size", "SIZE", "0", "Every line is written at once."),
 
-    IGNORED_FIELD("clientConnection.acceptContentTypes", SETTING_TEXT, ignored, ""),
-    IGNORED_FIELD("iptables.snatNodeInternalIP", SETTING_SWITCH, ignored_switch, "false"),
-    IGNORED_FIELD("resourceContainer", SETTING_TEXT, ignored, ""),
-    IGNORED_FIELD("winkernel.networkName", SETTING_TEXT, ignored, ""),
-    IGNORED_FIELD("winkernel.sourceVip", SETTING_TEXT, ignored, ""),
-    IGNORED_FIELD("winkernel.enableDSR", SETTING_SWITCH, ignored_switch, "false"),
-    IGNORED_FIELD("winkernel.rootHnsEndpointName", SETTING_TEXT, ignored, ""),
-    IGNORED_FIELD("winkernel.forwardHealthCheckVip", SETTING_SWITCH, ignored_switch, "false"),
-    IGNORED_FIELD("windowsRunAsService", SETTING_SWITCH, ignored_switch, "false"),
-    IGNORED_FIELD("logging.options.text.splitStream", SETTING_SWITCH, ignored_switch, "false"),
-    IGNORED_FIELD("logging.options.text.infoBufferSize", SETTING_TEXT, ignored, "0"),
-    IGNORED_FIELD("logging.options.json.splitStream", SETTING_SWITCH, ignored_switch, "false"),
-    IGNORED_FIELD("logging.options.json.infoBufferSize", SETTING_TEXT, ignored, "0"),
+    IGNORED_FIELD("clientConnection.acceptContentTypes", SETTING_TEXT, ignored.text, ""),
+    IGNORED_FIELD("conntrack.max", SETTING_NUMBER, ignored.number, "0"),
+    IGNORED_FIELD("iptables.snatNodeInternalIP", SETTING_SWITCH, ignored.on, "false"),
+    IGNORED_FIELD("resourceContainer", SETTING_TEXT, ignored.text, ""),
+    IGNORED_FIELD("winkernel.networkName", SETTING_TEXT, ignored.text, ""),
+    IGNORED_FIELD("winkernel.sourceVip", SETTING_TEXT, ignored.text, ""),
+    IGNORED_FIELD("winkernel.enableDSR", SETTING_SWITCH, ignored.on, "false"),
+    IGNORED_FIELD("winkernel.rootHnsEndpointName", SETTING_TEXT, ignored.text, ""),
+    IGNORED_FIELD("winkernel.forwardHealthCheckVip", SETTING_SWITCH, ignored.on, "false"),
+    IGNORED_FIELD("windowsRunAsService", SETTING_SWITCH, ignored.on, "false"),
+    IGNORED_FIELD("logging.options.text.splitStream", SETTING_SWITCH, ignored.on, "false"),
+    IGNORED_FIELD("logging.options.text.infoBufferSize", SETTING_TEXT, ignored.text, "0"),
+    IGNORED_FIELD("logging.options.json.splitStream", SETTING_SWITCH, ignored.on, "false"),
+    IGNORED_FIELD("logging.options.json.infoBufferSize", SETTING_TEXT, ignored.text, "0"),
 };
 
 const struct setting_rows setting_other_rows = {rows, sizeof(rows) / sizeof(rows[0])};

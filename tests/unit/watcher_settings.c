@@ -182,8 +182,7 @@ static void every_setting_has_a_case(void **state)
 
 	(void)state;
 	for (size_t n = 0; (row = setting_at(n)) != NULL; n++) {
-		bool found = row->at == offsetof(struct settings, ignored) ||
-			     row->at == offsetof(struct settings, ignored_switch);
+		bool found = setting_is_ignored(row);
 
 		EACH_CASE(i)
 		found |= row_of(i) == row;
@@ -346,6 +345,7 @@ static void documents(void **state)
 	    {HEAD "iptables: 5\n", "f.yaml:3: iptables 5: expected a map", -1},
 	    {HEAD "conntrack:\n  min: 1\n  min: 2\n", "f.yaml:5: min stands here twice", 0},
 	    {HEAD "enableProfiling: true\n", "f.yaml:3: enableProfiling has no effect", 0},
+	    {HEAD "conntrack: {max: 5}\n", "f.yaml:3: conntrack.max has no effect", 0},
 	    {HEAD "winkernel: {enableDSR: true}\n", "winkernel.enableDSR has no effect", 0},
 	    {"{\"apiVersion\": \"kubeproxy.config.k8s.io/v1alpha1\",\n"
 	     "\t\"kind\": \"KubeProxyConfiguration\", \"oomScoreAdj\": 7}\n",
