@@ -1,5 +1,6 @@
 #include "watcher/flag_value.h"
 
+#include <ctype.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -44,6 +45,54 @@ int value_number(uint64_t *out, const char *text, uint64_t low, uint64_t high)
 		    __builtin_add_overflow(v, (uint64_t)(*text - '0'), &v))
 			return -1;
 	}
+	if (v < low || v > high)
+		return -1;
+	*out = v;
+	return 0;
+}
+
+/* The base that *TEXT's prefix names, which is passed; a 0 alone is a number. */
+static unsigned base_of(const char **text)
+{
+	const char *p = *text;
+
+	if (p[0] != '0' || p[1] == '\0')
+		return 10;
+	switch (p[1] | 0x20) { /* lower case */
+	case 'x':
+		*text += 2;
+		return 16;
+	case 'o':
+		*text += 2;
+		return 8;
+	case 'b':
+		*text += 2;
+		return 2;
+	default:
+		*text += 1;
+		return 8;
+	}
+}
+
+int value_integer(int64_t *out, const char *text, int64_t low, int64_t high)
+{
+	static const char digits[] = "0123456789abcdef";
+	bool minus = *text == '-';
+	unsigned base;
+	int64_t v = 0;
+
+	text += minus || *text == '+';
+	base = base_of(&text);
+	if (*text == '\0')
+		return -1;
+	for (; *text != '\0'; text++) {
+		const char *d = memchr(digits, tolower((unsigned char)*text), base);
+
+		if (d == NULL || __builtin_mul_overflow(v, (int64_t)base, &v) ||
+		    __builtin_add_overflow(v, (int64_t)(d - digits), &v))
+			return -1;
+	}
+	v = minus ? -v : v;
 	if (v < low || v > high)
 		return -1;
 	*out = v;

@@ -13,6 +13,8 @@
 int value_bool(bool *out, const char *text);
 /* Decimal digits only, LOW..HIGH. */
 int value_number(uint64_t *out, const char *text, uint64_t low, uint64_t high);
+/* Go's strconv.ParseInt of base 0: decimal, 0x10, 0o17 or 017, 0b101; a sign; LOW..HIGH. */
+int value_integer(int64_t *out, const char *text, int64_t low, int64_t high);
 /* Go's time.ParseDuration ("1h2m3.5s", "500ms", "0") in milliseconds, rounded up; not negative. */
 int value_duration_ms(uint64_t *out, const char *text);
 /* "IP", "IP:port" or "[IPv6]:port". *PORT stays as it is if TEXT has none. */

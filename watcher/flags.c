@@ -84,6 +84,7 @@ struct command_line {
 /* VALUE is NULL if the flag had none with it; then the next argument is taken if it needs one. */
 static enum flags_result take(struct command_line *l, const struct setting *row, const char *value)
 {
+	char file[SETTING_TEXT_MAX], joined[2 * SETTING_TEXT_MAX];
 	const char *expected;
 
 	if (value == NULL && row->argument == NULL)
@@ -102,6 +103,11 @@ static enum flags_result take(struct command_line *l, const struct setting *row,
 		    row->field != NULL ? row->field : "");
 		return FLAGS_RUN;
 	}
+	/* Of patterns the first that fits counts: the file's come behind the flag's. */
+	if (l->pass == PASS_BESIDE_FILE && row->kind == SETTING_VMODULE &&
+	    setting_text(l->s, row, file)[0] != '\0' &&
+	    snprintf(joined, sizeof(joined), "%s,%s", value, file) < (int)sizeof(joined))
+		value = joined;
 	expected = setting_take(l->s, row, value);
 	if (expected != NULL) {
 		const char *at = strrchr(value, '@'); /* behind a user and a password */

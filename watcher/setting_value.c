@@ -25,12 +25,9 @@ static const void *place_of(const struct settings *s, size_t at)
 
 static const char *store_number(void *at, const struct setting *row, const char *text)
 {
-	bool minus = row->low < 0 && text[0] == '-';
-	uint64_t v;
+	int64_t v;
 
-	if (value_number(&v, text + (minus || text[0] == '+'), 0,
-		(uint64_t)(minus ? -row->low : row->high)) != 0 ||
-	    (!minus && (int64_t)v < row->low)) {
+	if (value_integer(&v, text, row->low, row->high) != 0) {
 		snprintf(expected_buf, sizeof(expected_buf),
 		    "expected a whole number from %" PRId64 " to %" PRId64, row->low, row->high);
 		return expected_buf;
@@ -43,7 +40,7 @@ static const char *store_number(void *at, const struct setting *row, const char 
 		*(uint16_t *)at = (uint16_t)v;
 		break;
 	default:
-		*(uint32_t *)at = (uint32_t)(minus ? -(int64_t)v : (int64_t)v);
+		*(uint32_t *)at = (uint32_t)v;
 	}
 	return NULL;
 }

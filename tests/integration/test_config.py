@@ -10,6 +10,7 @@ import unittest
 
 from apiserver import Stub
 from harness import BUILD, Node, inside, ns_socket, service, sh, slice_of
+from test_api import WATCHER, config_of, start_process
 
 VIP = "10.96.0.10"
 PROGRAM = os.path.join(BUILD, "kube-proxy")
@@ -66,12 +67,13 @@ class OneShot(unittest.TestCase):
 
     def test_flags_beside_the_file(self):
         path = self.file(HEAD + "clusterCIDR: 10.1.0.0/16\nhostnameOverride: other\n"
-                         "logging: {verbosity: 1}\n")
-        r = run("--config", path, "--hostname-override=mine", "-v=7", "--cluster-cidr=10.2.0.0/16",
-                "--metrics-port=0", "--write-config-to=-")
+                         "logging: {verbosity: 1, vmodule: [{filePattern: a, verbosity: 1}]}\n")
+        r = run("--config", path, "--hostname-override=mine", "-v=7", "--vmodule=b=2",
+                "--cluster-cidr=10.2.0.0/16", "--metrics-port=0", "--write-config-to=-")
         self.assertEqual(r.returncode, 0, r.stderr)
         for line in ('clusterCIDR: "10.1.0.0/16"', 'hostnameOverride: "mine"', "  verbosity: 7"):
             self.assertIn(line + "\n", r.stdout)
+        self.assertRegex(r.stdout, 'filePattern: "b"\n *verbosity: 2\n *- filePattern: "a"\n')
         self.assertRegex(r.stderr, "--cluster-cidr does not count beside --config; "
                          "the file has a field for it: clusterCIDR")
         self.assertRegex(r.stderr, "--metrics-port does not count beside --config")
@@ -213,6 +215,33 @@ class Running(unittest.TestCase):
         self.assertEqual(proc.wait(10), 1)
         self.n.proc = None
         self.assertIn('iptables.masqueradeAll is now "true", not "false"', self.n.logged())
+
+    def test_a_change_before_the_watcher_looks(self):
+        """Between the one-shot's reading and the watcher's the file may change."""
+        self.put("oomScoreAdj: 1\n")
+        objects = os.path.join(self.n.dir, "objects.json")
+        message = config_of(["--config=" + self.path, "--manifest-path=" + objects])
+        for text, said in (("oomScoreAdj: 2000\n", "what it said before stays in force"),
+                           ("oomScoreAdj: 2\n", "is good; ending, to be started again")):
+            self.put(text)
+            ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            life, death = os.pipe()
+            config = os.memfd_create("config")
+            os.write(config, message)
+            with open(self.n.log, "w") as log:
+                p = start_process([WATCHER], {3: config, 4: life, 5: theirs.fileno()}, stderr=log)
+            try:
+                self.said(said)
+                if "good" in said:
+                    self.assertEqual(p.wait(10), 0)
+                self.assertEqual(p.poll(), 0 if "good" in said else None)
+            finally:
+                p.kill()
+                p.wait()
+                ours.close()
+                theirs.close()
+                for fd in (life, death, config):
+                    os.close(fd)
 
     def test_a_mounted_config_map(self):
         """Its files are links by way of a directory that is swapped."""

@@ -283,6 +283,39 @@ static void written_and_read(void **state)
 	free(text);
 }
 
+/* The fields of v1alpha1 in Kubernetes 1.16 and all that later releases added. */
+static void fields_of_kubernetes(void **state)
+{
+	static const char *const fields[] = {"featureGates", "bindAddress", "healthzBindAddress",
+	    "metricsBindAddress", "enableProfiling", "clusterCIDR", "hostnameOverride",
+	    "clientConnection.kubeconfig", "clientConnection.acceptContentTypes",
+	    "clientConnection.contentType", "clientConnection.qps", "clientConnection.burst",
+	    "iptables.masqueradeBit", "iptables.masqueradeAll", "iptables.syncPeriod",
+	    "iptables.minSyncPeriod", "ipvs.syncPeriod", "ipvs.minSyncPeriod", "ipvs.scheduler",
+	    "ipvs.excludeCIDRs", "ipvs.strictARP", "oomScoreAdj", "mode", "portRange",
+	    "resourceContainer", "udpIdleTimeout", "conntrack.max", "conntrack.maxPerCore",
+	    "conntrack.min", "conntrack.tcpEstablishedTimeout", "conntrack.tcpCloseWaitTimeout",
+	    "configSyncPeriod", "nodePortAddresses", "winkernel.networkName", "winkernel.sourceVip",
+	    "winkernel.enableDSR",
+	    /* since */
+	    "ipvs.tcpTimeout", "ipvs.tcpFinTimeout", "ipvs.udpTimeout",
+	    "showHiddenMetricsForVersion", "bindAddressHardFail", "detectLocalMode",
+	    "detectLocal.bridgeInterface", "detectLocal.interfaceNamePrefix",
+	    "winkernel.rootHnsEndpointName", "winkernel.forwardHealthCheckVip",
+	    "iptables.localhostNodePorts", "iptables.snatNodeInternalIP", "conntrack.tcpBeLiberal",
+	    "conntrack.udpTimeout", "conntrack.udpStreamTimeout", "nftables.masqueradeBit",
+	    "nftables.masqueradeAll", "nftables.syncPeriod", "nftables.minSyncPeriod",
+	    "logging.format", "logging.flushFrequency", "logging.verbosity", "logging.vmodule",
+	    "logging.options.text.splitStream", "logging.options.text.infoBufferSize",
+	    "logging.options.json.splitStream", "logging.options.json.infoBufferSize",
+	    "windowsRunAsService"};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++)
+		if (setting_of_field(fields[i]) == NULL)
+			fail_msg("%s is not known", fields[i]);
+}
+
 /* What kubeadm writes: everything empty but two things. */
 static void empty_is_default(void **state)
 {
@@ -404,7 +437,20 @@ static void single_values(void **state)
 	    {"pod-bridge-interface", "..", NULL},
 	    {"iptables-sync-period", "1h2m3.5s", "1h2m3.5s"},
 	    {"iptables-sync-period", "1h", "1h0m0s"},
+	    {"iptables-masquerade-bit", "0xe", "14"},
+	    {"iptables-masquerade-bit", "0X1F", "31"},
+	    {"iptables-masquerade-bit", "017", "15"},
+	    {"iptables-masquerade-bit", "0o17", "15"},
+	    {"iptables-masquerade-bit", "0b11", "3"},
+	    {"iptables-masquerade-bit", "0", "0"},
+	    {"iptables-masquerade-bit", "0x", NULL},
+	    {"iptables-masquerade-bit", "08", NULL},
+	    {"iptables-masquerade-bit", "0b2", NULL},
+	    {"iptables-masquerade-bit", " 1", NULL},
+	    {"iptables-masquerade-bit", "", NULL},
+	    {"iptables-masquerade-bit", "18446744073709551617", NULL},
 	    {"oom-score-adj", "+7", "7"},
+	    {"oom-score-adj", "-0x10", "-16"},
 	    {"oom-score-adj", "-0", "0"},
 	    {"oom-score-adj", "--1", NULL},
 	    {"vmodule", "=1", NULL},
@@ -466,6 +512,7 @@ int main(void)
 	    cmocka_unit_test(from_flags),
 	    cmocka_unit_test(from_files),
 	    cmocka_unit_test(written_and_read),
+	    cmocka_unit_test(fields_of_kubernetes),
 	    cmocka_unit_test(empty_is_default),
 	    cmocka_unit_test(ipv6_node),
 	    cmocka_unit_test(documents),
