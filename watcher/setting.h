@@ -66,8 +66,7 @@ enum setting_kind {
 	SETTING_ADDRESS,  /* struct ip_addr */
 	SETTING_BIND,	  /* struct setting_bind */
 	SETTING_PORTS,	  /* two uint16_t */
-	SETTING_PREFIXES, /* struct ip_cidr[]; COUNT_AT; PRIMARY_AT if the word "primary" may stand
-			   */
+	SETTING_PREFIXES, /* struct ip_cidr[], COUNT_AT; with PRIMARY_AT also "primary" */
 	SETTING_GATES,	  /* char[]; a map in files */
 	SETTING_VMODULE,  /* char[]; a list of objects in files */
 };
@@ -86,13 +85,13 @@ enum setting_group {
 };
 
 enum {
-	WITH_CONFIG = 1,      /* the flag counts although --config is given, before the file */
+	WITH_CONFIG = 1,      /* the flag counts beside --config, and more than the file */
 	EMPTY_IS_DEFAULT = 2, /* in a file, 0 and "" mean the default */
 	ONE_OF_A_FAMILY = 4,  /* PREFIXES: at most two, of different families */
 	WHOLE = 8,	      /* PREFIXES: a flag given twice replaces; a file has one string */
 	NO_EFFECT = 16,	      /* accepted; said if it is set to anything but its default */
-	NANOSECONDS = 64,     /* DURATION: a file may have a number of them */
 	NOT_YET = 32,	      /* as NO_EFFECT, as long as this version cannot do it */
+	NANOSECONDS = 64,     /* DURATION: a file may have a number of them */
 };
 
 struct setting {
@@ -105,9 +104,8 @@ struct setting {
 	/* TEXT: NULL if TEXT is good, else what is expected. */
 	const char *(*check)(const char *text);
 	const char *const *words; /* CHOICE; ends with NULL */
-	const char
-	    *expected; /* what is said about a value that is wrong; NULL: the kind's own words */
-	const char *standard; /* the default, as a value is given */
+	const char *expected;	  /* what is said of a wrong value; NULL: the kind's words */
+	const char *standard;	  /* the default, as a value is given */
 	unsigned marks;
 	enum setting_group group;
 	char letter;	      /* the flag's short form, or 0 */
