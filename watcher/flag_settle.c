@@ -90,16 +90,37 @@ static const char *name_of(const struct settings *s, const char *flag, char buf[
 	return buf;
 }
 
+/*
+ * A file has a section for each mode; of flags those called --iptables-* are for every mode that
+ * this version has, as upstream.
+ */
+static bool has_own_section(const struct settings *s)
+{
+	return s->cfg.mode == MODE_NFTABLES && s->cfg.config_file[0] != '\0';
+}
+
+static const struct setting_mode *mode_of(const struct settings *s)
+{
+	return has_own_section(s) ? &s->nftables : &s->iptables;
+}
+
 static int check_periods(const struct settings *s)
 {
+	const struct setting_mode *m = mode_of(s);
 	char shorter[NAME_MAX_LEN], longer[NAME_MAX_LEN];
 
-	if (s->iptables.min_sync_period_ms <= s->iptables.sync_period_ms)
+	if (m->min_sync_period_ms <= m->sync_period_ms)
 		return 0;
-	log_error("%s (%gs) must not be longer than %s (%gs)",
-	    name_of(s, "iptables-min-sync-period", shorter),
-	    (double)s->iptables.min_sync_period_ms / 1000,
-	    name_of(s, "iptables-sync-period", longer), (double)s->iptables.sync_period_ms / 1000);
+	if (has_own_section(s))
+		log_error("%s: nftables.minSyncPeriod (%gs) must not be longer than "
+			  "nftables.syncPeriod (%gs)",
+		    s->cfg.config_file, (double)m->min_sync_period_ms / 1000,
+		    (double)m->sync_period_ms / 1000);
+	else
+		log_error("%s (%gs) must not be longer than %s (%gs)",
+		    name_of(s, "iptables-min-sync-period", shorter),
+		    (double)m->min_sync_period_ms / 1000,
+		    name_of(s, "iptables-sync-period", longer), (double)m->sync_period_ms / 1000);
 	return -1;
 }
 
@@ -207,14 +228,15 @@ enum flags_result flags_check(struct settings *s)
 
 enum flags_result flags_settle(struct settings *s)
 {
+	const struct setting_mode *mode = mode_of(s);
 	struct config *cfg = &s->cfg;
 	char gates[NAME_MAX_LEN];
 
 	feature_gates_warn(s->feature_gates, name_of(s, "feature-gates", gates));
-	cfg->sync_period_ms = s->iptables.sync_period_ms;
-	cfg->min_sync_period_ms = s->iptables.min_sync_period_ms;
-	cfg->masquerade_bit = s->iptables.masquerade_bit;
-	cfg->masquerade_all = s->iptables.masquerade_all;
+	cfg->sync_period_ms = mode->sync_period_ms;
+	cfg->min_sync_period_ms = mode->min_sync_period_ms;
+	cfg->masquerade_bit = mode->masquerade_bit;
+	cfg->masquerade_all = mode->masquerade_all;
 	cfg->healthz_addr = s->healthz.addr;
 	cfg->healthz_port = s->healthz.nowhere ? 0 : s->healthz.port;
 	cfg->metrics_addr = s->metrics.addr;

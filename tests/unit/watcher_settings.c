@@ -14,6 +14,7 @@
 
 #include "watcher/config_file.h"
 #include "watcher/config_write.h"
+#include "watcher/flag_settle.h"
 #include "watcher/setting.h"
 
 #include "capture.h"
@@ -411,6 +412,44 @@ static void all_that_is_wrong(void **state)
 	assert_non_null(strstr(said, "f.yaml:5: conntrack.min \"-1\": expected"));
 }
 
+/* The section of the mode counts; flags have one for all. */
+static void of_the_mode(void **state)
+{
+	static const struct {
+		uint8_t mode;
+		const char *file;
+		uint64_t period;
+		uint8_t bit;
+	} modes[] = {
+	    {MODE_IPTABLES, "", 20000, 3},
+	    {MODE_IPTABLES, "/f", 20000, 3},
+	    {MODE_NFTABLES, "", 20000, 3},
+	    {MODE_NFTABLES, "/f", 50000, 5},
+	};
+	char said[512];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(modes) / sizeof(modes[0]); i++) {
+		settings_init(&s);
+		s.cfg.mode = modes[i].mode;
+		s.cfg.cleanup = true; /* needs no apiserver */
+		strcpy(s.cfg.config_file, modes[i].file);
+		s.iptables = (struct setting_mode){20000, 2000, 3, true};
+		s.nftables = (struct setting_mode){50000, 5000, 5, false};
+		assert_int_equal(flags_check(&s), FLAGS_RUN);
+		assert_int_equal(flags_settle(&s), FLAGS_RUN);
+		assert_int_equal(s.cfg.sync_period_ms, modes[i].period);
+		assert_int_equal(s.cfg.min_sync_period_ms, modes[i].period / 10);
+		assert_int_equal(s.cfg.masquerade_bit, modes[i].bit);
+		assert_int_equal(s.cfg.masquerade_all, modes[i].bit == 3);
+	}
+	s.nftables.min_sync_period_ms = 50001;
+	capture_begin(STDERR_FILENO);
+	assert_int_equal(flags_check(&s), FLAGS_CONFIG);
+	capture_end(STDERR_FILENO, said, sizeof(said));
+	assert_non_null(strstr(said, "/f: nftables.minSyncPeriod (50.001s) must not be longer"));
+}
+
 static void single_values(void **state)
 {
 	static const struct {
@@ -517,6 +556,7 @@ int main(void)
 	    cmocka_unit_test(ipv6_node),
 	    cmocka_unit_test(documents),
 	    cmocka_unit_test(all_that_is_wrong),
+	    cmocka_unit_test(of_the_mode),
 	    cmocka_unit_test(single_values),
 	    cmocka_unit_test(given_twice),
 	};
