@@ -9,6 +9,7 @@ enum {
 	APPLIER_FD_NOTIFY = 13,	     /* the service manager's socket, if there is one */
 	APPLIER_FD_FLOWS = 14,	     /* netlink: a dump of the kernel's flows ... */
 	APPLIER_FD_FLOW_DELETE = 15, /* ... and deletions, whose answers stand alone */
+	APPLIER_FD_NFT = 16,	     /* netlink: nf_tables, in nftables mode */
 	APPLIER_FD_FREE = 20,	     /* descriptors from here on are of no fixed meaning */
 };
 

@@ -99,33 +99,22 @@ static const char *do_hook(void *arg, uint8_t family, unsigned number, bool on)
 	return failed(a, t, on ? "prepend to" : "remove from", ipt_hooks[number].builtin);
 }
 
-static const struct txn_visitor visitor = {do_chain_put, do_rule, do_chain_delete, do_hook};
+static const char *decode(struct cursor *c, void *a)
+{
+	static const struct txn_visitor visitor = {do_chain_put, do_rule, do_chain_delete, do_hook};
 
-/* The frames are the ones that were checked: nobody else can write them. */
+	return txn_decode_ops(c, &visitor, a);
+}
+
 static int read_again(struct apply *a)
 {
-	struct frame_reader reader;
-	struct cursor c;
-	uint32_t len;
-	unsigned type;
+	int r = transaction_read(a->txn, decode, a);
 
-	for (size_t at = 0; at < a->txn->bytes; at += len) {
-		const char *why;
-
-		memcpy(&len, a->txn->frames + at, sizeof(len));
-		at += sizeof(len);
-		why = frame_open(&reader, a->txn->frames + at, len, &type, &c);
-		if (why != NULL) { /* it was good before: memory is what it lacks */
-			errno = ENOMEM;
-			failed(a, &a->tables[0], "read", "the operations again");
-			return -1;
-		}
-		why = txn_decode_ops(&c, &visitor, a);
-		frame_close(&reader);
-		if (why != NULL)
-			return -1;
+	if (r == -ENOMEM) {
+		errno = ENOMEM;
+		failed(a, &a->tables[0], "read", "the operations again");
 	}
-	return 0;
+	return r == 0 ? 0 : -1;
 }
 
 static int prepare(struct apply *a)

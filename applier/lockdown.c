@@ -4,11 +4,13 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <linux/netfilter_ipv4/ip_tables.h>
+#include <linux/netlink.h>
 #include <linux/securebits.h>
 #include <seccomp.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "applier/fds.h"
@@ -121,6 +123,9 @@ static const struct sandbox_rule applier_rules[] = {
     ALLOW(poll),
     ALLOW(ppoll),
     ALLOW(wait4),
+};
+/* ... and in iptables mode */
+static const struct sandbox_rule ipt_rules[] = {
     /* the xtables lock, and the pauses while another holds it */
     ALLOW(flock),
     ALLOW(nanosleep),
@@ -138,9 +143,20 @@ static const struct sandbox_rule applier_rules[] = {
     ALLOW_IF2(setsockopt, 1, IPPROTO_IPV6, 2, IPT_SO_SET_REPLACE),
     ALLOW_IF2(setsockopt, 1, IPPROTO_IPV6, 2, IPT_SO_SET_ADD_COUNTERS),
 };
+/* ... and in nftables mode: one netlink socket connected to the kernel, and whether it hears of
+   others' changes */
+static const struct sandbox_rule nft_rules[] = {
+    ALLOW_IF(read, 0, APPLIER_FD_NFT),
+    ALLOW_IF(write, 0, APPLIER_FD_NFT),
+    ALLOW_IF2(setsockopt, 1, SOL_NETLINK, 2, NETLINK_ADD_MEMBERSHIP),
+    ALLOW_IF2(setsockopt, 1, SOL_NETLINK, 2, NETLINK_DROP_MEMBERSHIP),
+};
 
-void lockdown(uid_t uid, gid_t gid)
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+void lockdown(uid_t uid, gid_t gid, bool nftables)
 {
+	struct sandbox_rule rules[COUNT(applier_rules) + COUNT(ipt_rules) + COUNT(nft_rules)];
 	static const cap_value_t keep[] = {CAP_NET_ADMIN};
 	static const char *const readable[] = {NULL};
 
@@ -152,5 +168,11 @@ void lockdown(uid_t uid, gid_t gid)
 	try_to_regain();
 	sandbox_no_new_privs();
 	sandbox_landlock(readable, 0);
-	sandbox_seccomp(applier_rules, sizeof(applier_rules) / sizeof(applier_rules[0]));
+	memcpy(rules, applier_rules, sizeof(applier_rules));
+	if (nftables)
+		memcpy(rules + COUNT(applier_rules), nft_rules, sizeof(nft_rules));
+	else
+		memcpy(rules + COUNT(applier_rules), ipt_rules, sizeof(ipt_rules));
+	sandbox_seccomp(
+	    rules, COUNT(applier_rules) + (nftables ? COUNT(nft_rules) : COUNT(ipt_rules)));
 }

@@ -5,6 +5,7 @@
 #ifndef APPLIER_LOCKDOWN_H
 #define APPLIER_LOCKDOWN_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/capability.h>
 #include <sys/types.h>
@@ -25,8 +26,8 @@ void drop_capabilities(const cap_value_t *keep, int count);
 /*
  * The parent's lock-down, once everything is open and every child is started: uid, CAP_NET_ADMIN
  * alone, no new privileges, Landlock, seccomp. Afterwards it can neither execute, fork, open,
- * connect, nor change who it is.
+ * connect, nor change who it is. NFTABLES: as nftables mode needs it, else iptables mode.
  */
-void lockdown(uid_t uid, gid_t gid);
+void lockdown(uid_t uid, gid_t gid, bool nftables);
 
 #endif

@@ -18,6 +18,7 @@
 #include "applier/fds.h"
 #include "applier/ipt_backend.h"
 #include "applier/lockdown.h"
+#include "applier/nft_backend.h"
 #include "applier/nft_probe.h"
 #include "applier/policy.h"
 #include "applier/session.h"
@@ -111,17 +112,18 @@ static int take_signal(const pid_t pids[USER_COUNT])
 	return all_end(pids);
 }
 
-static int serve(struct session *session, const pid_t pids[USER_COUNT])
+static int serve(struct session *session, const pid_t pids[USER_COUNT], bool nftables)
 {
 	static uint8_t buf[FRAME_MAX + 1]; /* one more, so that a longer datagram shows */
 	struct pollfd fds[] = {{.fd = APPLIER_FD_SIGNALS, .events = POLLIN},
-	    {.fd = APPLIER_FD_PLANNER, .events = POLLIN}};
+	    {.fd = APPLIER_FD_PLANNER, .events = POLLIN},
+	    {.fd = nftables ? APPLIER_FD_NFT : -1, .events = POLLIN}};
 
 	for (;;) {
-		const char *why;
-		ssize_t n;
+		const char *why = NULL;
+		ssize_t n = 1;
 
-		if (poll(fds, 2, -1) < 0) {
+		if (poll(fds, 3, -1) < 0) {
 			if (errno == EINTR)
 				continue;
 			log_error("poll: %s", strerror(errno));
@@ -129,13 +131,17 @@ static int serve(struct session *session, const pid_t pids[USER_COUNT])
 		}
 		if (fds[0].revents != 0)
 			return take_signal(pids);
-		n = read(APPLIER_FD_PLANNER, buf, sizeof(buf));
+		if (fds[2].revents != 0)
+			why = session_kernel(session);
+		if (fds[1].revents != 0)
+			n = read(APPLIER_FD_PLANNER, buf, sizeof(buf));
 		if (n <= 0) {
 			if (!cleanup)
 				log_error("the planner hung up");
 			return all_end(pids);
 		}
-		why = session_frame(session, buf, (size_t)n);
+		if (why == NULL && fds[1].revents != 0)
+			why = session_frame(session, buf, (size_t)n);
 		if (why != NULL) {
 			log_error(
 			    "the planner broke the rules: %s; every rule stays, all end", why);
@@ -192,14 +198,17 @@ int main(int argc, char **argv)
 		return dry_run(&cfg, config_fd, unready);
 	require_preparation(missing_capabilities, missing_users);
 	policy = policy_new(&cfg, APPLIER_FD_AUDIT);
-	ipt_backend_open(policy);
+	if (cfg.mode == MODE_NFTABLES)
+		nft_backend_open(policy);
+	else
+		ipt_backend_open(policy);
 	policy_freeze(policy);
 	cleanup = cfg.cleanup;
 	if (!cleanup)
 		sysctl_apply(&cfg);
 	if (cfg.init_only)
 		return EXIT_OK;
-	nft_probe();
+	nft_probe(cfg.mode == MODE_NFTABLES);
 	setup_audit(&cfg);
 	setup_notify();
 	conntrack_open();
@@ -207,9 +216,9 @@ int main(int argc, char **argv)
 	fd_place(setup_children(&cfg, config_fd, users, pids), APPLIER_FD_PLANNER);
 	close(config_fd);
 	session = session_new(policy, APPLIER_FD_PLANNER);
-	lockdown(users[USER_APPLIER].uid, users[USER_APPLIER].gid);
+	lockdown(users[USER_APPLIER].uid, users[USER_APPLIER].gid, cfg.mode == MODE_NFTABLES);
 	log_info("kube-proxy " VERSION ": planner %d, watcher %d, listener %d; locked down",
 	    pids[USER_PLANNER], pids[USER_WATCHER], pids[USER_LISTENER]);
 	notify("READY=1\nSTATUS=running");
-	return serve(session, pids);
+	return serve(session, pids, cfg.mode == MODE_NFTABLES);
 }

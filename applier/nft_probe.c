@@ -32,7 +32,7 @@ static bool there(int nl, uint8_t family, const char *table, const char *chain)
 	"Both translate the same packets, and this one neither sees nor changes those rules. End " \
 	"the other kube-proxy, then "
 
-void nft_probe(void)
+void nft_probe(bool nftables_mode)
 {
 	static const uint8_t numbers[] = {NFPROTO_IPV4, NFPROTO_IPV6};
 	static const char *const names[] = {"ip", "ip6"};
@@ -44,7 +44,7 @@ void nft_probe(void)
 				 "%s nat has chain KUBE-SERVICES). " ADVICE
 				 "have it clean up (its own --cleanup), or reboot",
 			    names[i], names[i]);
-		if (there(nl, numbers[i], "kube-proxy", NULL))
+		if (!nftables_mode && there(nl, numbers[i], "kube-proxy", NULL))
 			log_warn("a kube-proxy in nftables mode left table %s kube-proxy. " ADVICE
 				 "nft delete table %s kube-proxy",
 			    names[i], names[i]);

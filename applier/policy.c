@@ -14,6 +14,7 @@ struct policy *policy_new(const struct config *cfg, int audit_fd)
 	if (p == MAP_FAILED)
 		fatal(EXIT_FAILED, "policy: %s", strerror(errno));
 	*p = (struct policy){
+	    .mode = cfg->mode,
 	    .params = ipt_params_of(cfg),
 	    .key = cfg->key,
 	    .audit_fd = audit_fd,

@@ -13,13 +13,18 @@
 #include "common/siphash.h"
 #include "ipc/config.h"
 
+#define NFT_COMMENT_MAX 32 /* bytes, with the NUL */
+
 struct policy {
-	bool families[FAMILY_COUNT]; /* which the kernel offers: ipt_backend_open() fills it */
+	uint8_t mode;		     /* enum proxy_mode */
+	bool families[FAMILY_COUNT]; /* which the kernel offers: the backend fills it */
 	struct ipt_params params;
 	struct siphash_key key; /* of the digests; no secret to the children */
 	int audit_fd;
 	bool audit_is_syslog; /* a datagram socket that wants a priority before each line */
 	int lock_fd;	      /* of /run/xtables.lock: ipt_backend_open() fills it */
+	/* What each family's nf_tables table says of itself: nft_backend_open() fills it. */
+	char nft_comment[FAMILY_COUNT][NFT_COMMENT_MAX];
 
 	/* Quotas; beyond one the planner is broken. */
 	uint32_t max_ops;      /* of a transaction */

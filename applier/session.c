@@ -11,8 +11,9 @@
 #include "applier/audit.h"
 #include "applier/conntrack.h"
 #include "applier/ipt_apply.h"
-#include "applier/ipt_backend.h"
-#include "applier/ipt_handle.h"
+#include "applier/ipt_snapshot.h"
+#include "applier/nft_backend.h"
+#include "applier/nft_snapshot.h"
 #include "applier/transaction.h"
 #include "common/log.h"
 #include "ipc/txn.h"
@@ -39,9 +40,9 @@ struct session {
 
 	struct conntrack conntrack;
 	struct frame answer;
-	struct txn_snapshot snapshot;
-	const char *snapshot_why; /* a part of it could not be sent */
 	struct ipt_known known[IPT_TABLES];
+	nft_affinities affinities;
+	bool drift_told; /* the planner has heard of it, and has not asked a snapshot since */
 };
 
 struct session *session_new(const struct policy *p, int fd)
@@ -82,108 +83,56 @@ static const char *count_request(struct session *s)
 
 /* --- SNAPSHOT_REQUEST --- */
 
-static const char *send_part(struct session *s, bool last)
-{
-	s->snapshot.last = last;
-	txn_encode_snapshot(&s->answer, &s->snapshot);
-	s->snapshot.count = 0;
-	return send_answer(s);
-}
-
-static void add_chain(void *arg, const struct ipt_chain *c, uint64_t digest)
+static const char *send_part(void *arg, const struct txn_snapshot *part)
 {
 	struct session *s = arg;
 
-	s->snapshot.chains[s->snapshot.count++] = (struct txn_chain_digest){*c, digest};
-	if (s->snapshot.count < SNAPSHOT_PART_MAX)
-		return;
-	if (s->snapshot_why == NULL)
-		s->snapshot_why = send_part(s, false);
-	s->snapshot.count = 0;
-}
-
-/* Table I of a handle just read has this DIGEST. */
-static void know(struct session *s, size_t i, const struct ipt_handle *t, uint64_t digest)
-{
-	s->known[i] = (struct ipt_known){true, {t->info[0], t->info[1]}, digest};
-}
-
-/* Sends what was read, in parts, each with all of the hooks. */
-static const char *send_snapshot(struct session *s, struct ipt_handle tables[IPT_TABLES])
-{
-	s->snapshot = (struct txn_snapshot){0};
-	s->snapshot_why = NULL;
-	memcpy(s->snapshot.families, s->policy->families, sizeof(s->snapshot.families));
-	for (size_t i = 0; i < IPT_TABLES; i++)
-		s->snapshot.hooks[tables[i].family] |= tables[i].hooks;
-	for (size_t i = 0; i < IPT_TABLES; i++)
-		if (tables[i].h != NULL)
-			know(s, i, &tables[i], ipt_handle_digest(&tables[i], add_chain, s));
-	return s->snapshot_why != NULL ? s->snapshot_why : send_part(s, true);
+	txn_encode_snapshot(&s->answer, part);
+	return send_answer(s);
 }
 
 static const char *answer_snapshot_request(struct session *s, struct cursor *c)
 {
-	struct ipt_handle tables[IPT_TABLES] = {0};
 	const char *why = cursor_end(c);
-	unsigned wanted = 0;
-	uint32_t waited_ms;
-	bool locked;
 
 	if (why == NULL)
 		why = count_request(s);
 	if (why != NULL)
 		return why;
-	for (size_t i = 0; i < IPT_TABLES; i++)
-		wanted |= s->policy->families[i / IPT_TABLE_COUNT] ? 1u << i : 0;
-	locked = ipt_lock(s->policy, &waited_ms) ==
-		 0; /* if not: each table is read at one moment anyway */
-	if (ipt_tables_read(tables, s->policy, wanted, s->txn.refused, sizeof(s->txn.refused)) != 0)
-		why = "a table cannot be read";
-	if (locked)
-		ipt_unlock(s->policy);
+	return ipt_snapshot_read(
+	    s->policy, s->known, send_part, s, s->txn.refused, sizeof(s->txn.refused));
+}
+
+static const char *send_nft_part(void *arg, const struct nft_snapshot *part)
+{
+	struct session *s = arg;
+
+	nft_encode_snapshot(&s->answer, part);
+	return send_answer(s);
+}
+
+static const char *answer_nft_snapshot_request(struct session *s, struct cursor *c)
+{
+	const char *why = cursor_end(c);
+
 	if (why == NULL)
-		why = send_snapshot(s, tables);
-	ipt_tables_close(tables);
-	return why;
+		why = count_request(s);
+	s->drift_told = false;
+	return why != NULL ? why : nft_snapshot_read(s->policy, s->affinities, send_nft_part, s);
 }
 
 /* --- CHECK --- */
 
-/* Is table I other than it was? Its numbers of entries and bytes tell, or if DEEP its content. */
-static bool differs(struct session *s, size_t i, bool deep)
-{
-	const uint8_t family = (uint8_t)(i / IPT_TABLE_COUNT);
-	const uint8_t table = (uint8_t)(IPT_TABLE_COUNT - 1 - i % IPT_TABLE_COUNT);
-	const struct ipt_known *k = &s->known[i];
-	struct ipt_handle t = {0};
-	uint64_t digest;
-	uint32_t now[2];
-
-	if (!deep && k->valid && ipt_get_info(family, table, now) == 0 &&
-	    memcmp(now, k->info, sizeof(now)) == 0)
-		return false;
-	if (!k->valid || ipt_handle_read(&t, s->policy, family, table) != 0)
-		return true;
-	digest = ipt_handle_digest(&t, NULL, NULL);
-	if (digest == k->digest)
-		know(s, i, &t, digest); /* others' rules changed, not ours */
-	ipt_handle_close(&t);
-	return digest != k->digest;
-}
-
 static const char *answer_check(struct session *s, struct cursor *c)
 {
-	bool deep = cursor_bool(c), drift = false;
+	bool deep = cursor_bool(c), drift;
 	const char *why = cursor_end(c);
 
 	if (why == NULL)
 		why = count_request(s);
 	if (why != NULL)
 		return why;
-	for (size_t i = 0; i < IPT_TABLES; i++)
-		if (s->policy->families[i / IPT_TABLE_COUNT])
-			drift |= differs(s, i, deep);
+	drift = ipt_drift(s->policy, s->known, deep);
 	txn_encode_checked(&s->answer, drift);
 	return send_answer(s);
 }
@@ -213,7 +162,12 @@ static const char *answer_begin(struct session *s, struct cursor *c)
 
 static const char *answer_ops(struct session *s, struct cursor *c)
 {
-	return transaction_add(&s->txn, c, s->data, s->len);
+	return transaction_add(&s->txn, c, s->data, s->len, transaction_check_ops);
+}
+
+static const char *answer_nft_ops(struct session *s, struct cursor *c)
+{
+	return transaction_add(&s->txn, c, s->data, s->len, nft_check_ops);
 }
 
 static const char *const code_names[] = {"ok", "unchanged", "stale", "busy", "kernel"};
@@ -222,10 +176,17 @@ static void audit_result(const struct session *s, const struct txn_result *r, co
 {
 	const struct transaction *t = &s->txn;
 
-	audit_write(s->policy,
-	    "generation %llu ops: put %u delete %u hook %u rules %u%s; result %s%s%s",
-	    (unsigned long long)r->generation, t->puts, t->deletes, t->hooks, t->rules, summary,
-	    code_names[r->code], r->detail[0] == '\0' ? "" : ": ", r->detail);
+	char counts[96];
+
+	if (s->policy->mode == MODE_NFTABLES)
+		snprintf(counts, sizeof(counts), "put %u delete %u other %u", t->puts, t->deletes,
+		    t->others);
+	else
+		snprintf(counts, sizeof(counts), "put %u delete %u hook %u rules %u", t->puts,
+		    t->deletes, t->hooks, t->rules);
+	audit_write(s->policy, "generation %llu ops: %s%s; result %s%s%s",
+	    (unsigned long long)r->generation, counts, summary, code_names[r->code],
+	    r->detail[0] == '\0' ? "" : ": ", r->detail);
 }
 
 static const char *answer_commit(struct session *s, struct cursor *c)
@@ -241,7 +202,10 @@ static const char *answer_commit(struct session *s, struct cursor *c)
 		return "a commit of another generation";
 	if (ops != transaction_ops(&s->txn))
 		return "a commit with another number of operations than came";
-	ipt_apply(s->policy, &s->txn, s->known, &r, summary);
+	if (s->policy->mode == MODE_NFTABLES)
+		nft_apply(s->policy, &s->txn, s->affinities, &r, summary);
+	else
+		ipt_apply(s->policy, &s->txn, s->known, &r, summary);
 	s->writes = r.writes;
 	if (r.code == TXN_OK || r.code == TXN_UNCHANGED)
 		s->base = generation;
@@ -272,11 +236,16 @@ static const char *answer_flows_delete(struct session *s, struct cursor *c)
 
 /* --- the allow-list --- */
 
-static const struct {
+#define MESSAGES (NFT_OPS + 1)
+
+struct message {
 	const char *name;
 	unsigned states; /* in which it may come */
 	const char *(*answer)(struct session *s, struct cursor *c);
-} messages[] = {
+};
+
+/* In iptables mode, and in nftables mode: what belongs to the other does not exist. */
+static const struct message ipt_messages[MESSAGES] = {
     [TXN_SNAPSHOT_REQUEST] = {"SNAPSHOT_REQUEST", IDLE, answer_snapshot_request},
     [TXN_CHECK] = {"CHECK", IDLE, answer_check},
     [TXN_BEGIN] = {"BEGIN", IDLE, answer_begin},
@@ -285,15 +254,27 @@ static const struct {
     [TXN_FLOWS_REQUEST] = {"FLOWS_REQUEST", IDLE, answer_flows_request},
     [TXN_FLOWS_DELETE] = {"FLOWS_DELETE", IDLE, answer_flows_delete},
 };
-#define MESSAGES (sizeof(messages) / sizeof(messages[0]))
+static const struct message nft_messages[MESSAGES] = {
+    [TXN_SNAPSHOT_REQUEST] = {"SNAPSHOT_REQUEST", IDLE, answer_nft_snapshot_request},
+    [TXN_BEGIN] = {"BEGIN", IDLE, answer_begin},
+    [NFT_OPS] = {"NFT_OPS", IN_TRANSACTION, answer_nft_ops},
+    [TXN_COMMIT] = {"COMMIT", IN_TRANSACTION, answer_commit},
+    [TXN_FLOWS_REQUEST] = {"FLOWS_REQUEST", IDLE, answer_flows_request},
+    [TXN_FLOWS_DELETE] = {"FLOWS_DELETE", IDLE, answer_flows_delete},
+};
+
+static const struct message *messages(const struct session *s)
+{
+	return s->policy->mode == MODE_NFTABLES ? nft_messages : ipt_messages;
+}
 
 static const char *dispatch(struct session *s, unsigned type, struct cursor *c)
 {
-	if (type >= MESSAGES || messages[type].answer == NULL)
+	if (type >= MESSAGES || messages(s)[type].answer == NULL)
 		return "an unknown message";
-	if ((messages[type].states & s->state) == 0)
+	if ((messages(s)[type].states & s->state) == 0)
 		return s->state == IDLE ? "not without BEGIN" : "not within a transaction";
-	return messages[type].answer(s, c);
+	return messages(s)[type].answer(s, c);
 }
 
 const char *session_frame(struct session *s, const uint8_t *data, size_t len)
@@ -314,7 +295,17 @@ const char *session_frame(struct session *s, const uint8_t *data, size_t len)
 		return NULL;
 	audit_write(s->policy, "refused: generation %llu, after %llu operations: %s: %s%s%s",
 	    (unsigned long long)s->generation, (unsigned long long)transaction_ops(&s->txn),
-	    type < MESSAGES && messages[type].name != NULL ? messages[type].name : "frame", why,
-	    s->txn.refused[0] == '\0' ? "" : ": ", s->txn.refused);
+	    type < MESSAGES && messages(s)[type].name != NULL ? messages(s)[type].name : "frame",
+	    why, s->txn.refused[0] == '\0' ? "" : ": ", s->txn.refused);
 	return why;
+}
+
+const char *session_kernel(struct session *s)
+{
+	if (!nft_drift() || s->drift_told)
+		return NULL;
+	s->drift_told = true;
+	audit_write(s->policy, "drift: another program has changed a table of ours");
+	nft_encode_drift(&s->answer);
+	return send_answer(s);
 }

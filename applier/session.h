@@ -25,4 +25,10 @@ struct session *session_new(const struct policy *p, int fd);
  */
 const char *session_frame(struct session *s, const uint8_t *data, size_t len);
 
+/*
+ * Handles what waits at APPLIER_FD_NFT, in nftables mode: what other programs do to our tables is
+ * told to the planner, once until it asks a snapshot. NULL, or that the planner takes no answers.
+ */
+const char *session_kernel(struct session *s);
+
 #endif

@@ -33,7 +33,7 @@ void transaction_begin(struct transaction *t, uint64_t generation)
 
 uint64_t transaction_ops(const struct transaction *t)
 {
-	return (uint64_t)t->puts + t->deletes + t->hooks;
+	return (uint64_t)t->puts + t->deletes + t->hooks + t->others;
 }
 
 /* What holds for an operation of any kind. */
@@ -106,23 +106,52 @@ static const char *check_hook(void *arg, uint8_t family, unsigned number, bool o
 	return why;
 }
 
-static const struct txn_visitor checks = {
-    check_chain_put, check_rule, check_chain_delete, check_hook};
+const char *transaction_check_ops(struct cursor *c, void *t)
+{
+	static const struct txn_visitor checks = {
+	    check_chain_put, check_rule, check_chain_delete, check_hook};
 
-const char *transaction_add(struct transaction *t, struct cursor *c, const void *frame, size_t len)
+	return txn_decode_ops(c, &checks, t);
+}
+
+const char *transaction_add(struct transaction *t, struct cursor *c, const void *frame, size_t len,
+    transaction_decoder check)
 {
 	uint32_t n = (uint32_t)len;
 	const char *why;
 
 	if (t->policy->max_bytes - t->bytes < sizeof(n) + len)
 		return "more bytes than a transaction may have";
-	why = txn_decode_ops(c, &checks, t);
+	why = check(c, t);
 	if (why != NULL)
 		return why;
 	memcpy(t->frames + t->bytes, &n, sizeof(n));
 	memcpy(t->frames + t->bytes + sizeof(n), frame, len);
 	t->bytes += sizeof(n) + len;
 	return NULL;
+}
+
+/* The frames are the ones that were checked: nobody else can write them. */
+int transaction_read(const struct transaction *t, transaction_decoder decode, void *arg)
+{
+	struct frame_reader reader;
+	struct cursor c;
+	uint32_t len;
+	unsigned type;
+
+	for (size_t at = 0; at < t->bytes; at += len) {
+		const char *why;
+
+		memcpy(&len, t->frames + at, sizeof(len));
+		at += sizeof(len);
+		if (frame_open(&reader, t->frames + at, len, &type, &c) != NULL)
+			return -ENOMEM; /* it was good before: memory is what it lacks */
+		why = decode(&c, arg);
+		frame_close(&reader);
+		if (why != NULL)
+			return -1;
+	}
+	return 0;
 }
 
 void transaction_clear(struct transaction *t)

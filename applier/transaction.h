@@ -16,7 +16,8 @@ struct transaction {
 	uint8_t *frames; /* TXN_OPS as they came, each after its length (uint32_t) */
 	size_t bytes;
 	uint32_t puts, deletes, hooks, rules;
-	unsigned touched; /* bit per ipt_index() of a table */
+	uint32_t others;  /* nftables mode: what is about no element */
+	unsigned touched; /* bit per ipt_index() of a table; nftables mode: per family */
 	bool open;	  /* CHAIN is being put: rules may follow */
 	struct ipt_chain chain;
 	char refused[AUDIT_TEXT_MAX]; /* the operation that was refused, in words; "" if none */
@@ -26,12 +27,19 @@ struct transaction {
 void transaction_init(struct transaction *t, const struct policy *p);
 /* Begins an empty one. */
 void transaction_begin(struct transaction *t, uint64_t generation);
+/* Decodes, and checks or does, the operations of a frame. NULL, or what is wrong. */
+typedef const char *(*transaction_decoder)(struct cursor *c, void *arg);
+/* Checks operations of iptables mode; the other mode's is nft_check_ops(). */
+const char *transaction_check_ops(struct cursor *c, void *t);
 /*
- * Checks and keeps the operations of a TXN_OPS message, LEN bytes at FRAME, of which C stands on
- * the first field. NULL, or which rule of the policy or the protocol it breaks; T is of no use
- * then.
+ * Checks, with CHECK on T, and keeps the operations of a message of LEN bytes at FRAME, of which C
+ * stands on the first field. NULL, or which rule of the policy or the protocol it breaks; T is of
+ * no use then.
  */
-const char *transaction_add(struct transaction *t, struct cursor *c, const void *frame, size_t len);
+const char *transaction_add(struct transaction *t, struct cursor *c, const void *frame, size_t len,
+    transaction_decoder check);
+/* Decodes all that was kept again. 0; -1 if DECODE refused something, or -ENOMEM. */
+int transaction_read(const struct transaction *t, transaction_decoder decode, void *arg);
 /* Gives the memory back. */
 void transaction_clear(struct transaction *t);
 /* Operations so far. */

@@ -1,0 +1,322 @@
+#include "applier/nft_backend.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <linux/netfilter.h>
+#include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "applier/fds.h"
+#include "applier/nft_describe.h"
+#include "applier/nft_rules.h"
+#include "common/log.h"
+#include "common/netlink.h"
+
+/* The kernel doubles what is asked for and takes no datagram longer: one transaction is one. */
+#define SEND_BUFFER    (INT32_MAX / 4)
+#define RECEIVE_BUFFER (4 << 20)
+#define NOT_OF_A_BATCH 0x80000000u /* sequence numbers of other requests have this bit */
+
+static struct {
+	struct nft_batch batch;
+	uint32_t port;	     /* our address; other senders have others */
+	uint32_t seq;	     /* of the last request that is no batch */
+	uint32_t generation; /* of the kernel's rules, as far as is known */
+	bool drift;
+	_Alignas(struct nlmsghdr) uint8_t buf[NFT_MESSAGE_MAX];
+} nft;
+
+struct nft_batch *nft_backend_batch(void)
+{
+	return &nft.batch;
+}
+
+/* --- what comes in: answers, and others' doings --- */
+
+static const struct nlattr *attr_of(const struct nlmsghdr *h, uint16_t type)
+{
+	return netlink_attr(h, sizeof(struct nfgenmsg), type);
+}
+
+/* The table's name is the first attribute of every type that is about one. */
+static void notice(const struct nlmsghdr *h)
+{
+	const struct nlattr *first;
+
+	if (h->nlmsg_type >> 8 != NFNL_SUBSYS_NFTABLES || h->nlmsg_pid == nft.port ||
+	    mnl_nlmsg_get_payload_len(h) < sizeof(struct nfgenmsg))
+		return;
+	if ((h->nlmsg_type & 0xff) == NFT_MSG_NEWGEN) {
+		first = attr_of(h, NFTA_GEN_ID);
+		if (first != NULL)
+			nft.generation = ntohl(mnl_attr_get_u32(first));
+		return;
+	}
+	first = attr_of(h, NFTA_TABLE_NAME);
+	if (first != NULL && strcmp(mnl_attr_get_str(first), NFT_TABLE) == 0)
+		nft.drift = true;
+}
+
+struct answer {
+	uint32_t seq, mask; /* of the request's messages */
+	void (*visit)(void *arg, const struct nlmsghdr *h);
+	void *arg;
+	bool done;
+	int error;	    /* the first */
+	uint32_t error_seq; /* ... which message it is about */
+	uint32_t error_at;  /* ... and where in it, 0 if that is not told */
+};
+
+static void take_error(struct answer *a, const struct nlmsghdr *h)
+{
+	const struct nlmsgerr *e = mnl_nlmsg_get_payload(h);
+	const struct nlattr *attr;
+
+	a->done = true;
+	if (a->error != 0 || mnl_nlmsg_get_payload_len(h) < sizeof(*e))
+		return;
+	a->error = -e->error;
+	a->error_seq = h->nlmsg_seq;
+	if ((h->nlmsg_flags & NLM_F_ACK_TLVS) == 0)
+		return;
+	attr =
+	    netlink_attr(h, sizeof(*e), NLMSGERR_ATTR_OFFS); /* NETLINK_CAP_ACK: no copy between */
+	if (attr != NULL)
+		a->error_at = mnl_attr_get_u32(attr);
+}
+
+/* Reads one datagram. 0, or -1 with errno: EAGAIN if there is none. */
+static int receive(struct answer *a)
+{
+	ssize_t n = read(APPLIER_FD_NFT, nft.buf, sizeof(nft.buf));
+	int len = (int)n;
+
+	if (n < 0 && errno == ENOBUFS) {
+		nft.drift = true; /* notifications were lost; answers are not */
+		return 0;
+	}
+	if (n < 0)
+		return errno == EINTR ? 0 : -1;
+	for (const struct nlmsghdr *h = (const void *)nft.buf; mnl_nlmsg_ok(h, len);
+	     h = mnl_nlmsg_next(h, &len)) {
+		if (h->nlmsg_pid != nft.port || (h->nlmsg_seq & a->mask) != a->seq)
+			notice(h);
+		else if (h->nlmsg_type == NLMSG_ERROR)
+			take_error(a, h);
+		else if (h->nlmsg_type == NLMSG_DONE)
+			a->done = true;
+		else if (a->visit != NULL)
+			a->visit(a->arg, h);
+	}
+	return 0;
+}
+
+/* Reads all that waits. */
+static void drain(struct answer *a)
+{
+	while (receive(a) == 0)
+		continue;
+}
+
+/* --- requests --- */
+
+static int request(uint16_t type, uint16_t flags, uint8_t family, const char *table,
+    const char *set, struct answer *a)
+{
+	_Alignas(struct nlmsghdr) uint8_t buf[256];
+	struct nlmsghdr *h = mnl_nlmsg_put_header(buf);
+	struct nfgenmsg *g = mnl_nlmsg_put_extra_header(h, sizeof(*g));
+
+	h->nlmsg_type = (uint16_t)(NFNL_SUBSYS_NFTABLES << 8 | type);
+	h->nlmsg_flags = NLM_F_REQUEST | flags;
+	h->nlmsg_seq = ++nft.seq | NOT_OF_A_BATCH;
+	g->nfgen_family = family;
+	if (table != NULL)
+		mnl_attr_put_strz(h, NFTA_TABLE_NAME, table);
+	if (set != NULL)
+		mnl_attr_put_strz(h, NFTA_SET_ELEM_LIST_SET, set);
+	a->seq = h->nlmsg_seq;
+	a->mask = UINT32_MAX;
+	if (write(APPLIER_FD_NFT, h, h->nlmsg_len) < 0)
+		return -1;
+	while (!a->done)
+		if (receive(a) != 0)
+			return -1;
+	errno = a->error;
+	return a->error == 0 ? 0 : -1;
+}
+
+int nft_dump(uint16_t type, uint8_t family, const char *set,
+    void (*visit)(void *arg, const struct nlmsghdr *h), void *arg)
+{
+	struct answer a = {.visit = visit, .arg = arg};
+
+	return request(type, NLM_F_DUMP, nft_nfproto[family], NFT_TABLE, set, &a);
+}
+
+/* An answer of one message has no end of its own: the acknowledgement is it. */
+int nft_get_table(uint8_t family, void (*visit)(void *arg, const struct nlmsghdr *h), void *arg)
+{
+	struct answer a = {.visit = visit, .arg = arg};
+
+	return request(NFT_MSG_GETTABLE, NLM_F_ACK, nft_nfproto[family], NFT_TABLE, NULL, &a);
+}
+
+static void take_generation(void *arg, const struct nlmsghdr *h)
+{
+	const struct nlattr *attr = attr_of(h, NFTA_GEN_ID);
+
+	if (attr != NULL)
+		*(uint32_t *)arg = ntohl(mnl_attr_get_u32(attr));
+}
+
+static int get_generation(uint32_t *generation)
+{
+	struct answer a = {.visit = take_generation, .arg = generation};
+
+	return request(NFT_MSG_GETGEN, NLM_F_ACK, AF_UNSPEC, NULL, NULL, &a);
+}
+
+/* --- transactions --- */
+
+static void membership(int option)
+{
+	const int group = NFNLGRP_NFTABLES;
+
+	if (setsockopt(APPLIER_FD_NFT, SOL_NETLINK, option, &group, sizeof(group)) != 0) {
+		log_error("nf_tables' notifications: %s", strerror(errno));
+		nft.drift = true;
+	}
+}
+
+/* Another generation than the one known: somebody has changed something, and it was not told. */
+static int check_generation(uint32_t *generation)
+{
+	if (get_generation(generation) != 0)
+		return -1;
+	if (*generation != nft.generation)
+		nft.drift = true;
+	nft.generation = *generation;
+	return 0;
+}
+
+int nft_begin(uint32_t *generation)
+{
+	struct answer none = {.mask = UINT32_MAX};
+
+	membership(NETLINK_DROP_MEMBERSHIP);
+	drain(&none);
+	return check_generation(generation);
+}
+
+void nft_end(void)
+{
+	uint32_t generation = 0;
+
+	membership(NETLINK_ADD_MEMBERSHIP);
+	if (check_generation(&generation) != 0)
+		nft.drift = true;
+}
+
+int nft_send(struct nft_batch *b, uint32_t generation, char *detail, size_t size)
+{
+	struct answer a = {.mask = NOT_OF_A_BATCH};
+
+	detail[0] = '\0';
+	if (b->full) {
+		snprintf(detail, size, "a transaction of more than %zu bytes", b->size);
+		errno = EMSGSIZE;
+		return -1;
+	}
+	nft_batch_for(b, generation);
+	if (write(APPLIER_FD_NFT, b->buf, b->len) < 0)
+		return -1;
+	/* It is done; what went wrong waits. Nothing is acknowledged (that would cost a tenth and
+	 * more). */
+	drain(&a);
+	if (a.error == 0) {
+		nft.generation = generation + 1;
+		return 0;
+	}
+	nft_describe(b, a.error_seq, a.error_at, detail, size);
+	errno = a.error;
+	return -1;
+}
+
+/* --- notifications --- */
+
+bool nft_drift(void)
+{
+	struct answer none = {.mask = UINT32_MAX};
+
+	drain(&none);
+	return nft.drift;
+}
+
+void nft_drift_seen(void)
+{
+	nft.drift = false;
+}
+
+/* --- start --- */
+
+static void open_socket(void)
+{
+	const int one = 1, out = SEND_BUFFER, in = RECEIVE_BUFFER;
+	struct sockaddr_nl self = {0};
+	socklen_t len = sizeof(self);
+	int fd = netlink_open(NETLINK_NETFILTER);
+
+	if (fd < 0 || getsockname(fd, (struct sockaddr *)&self, &len) != 0 ||
+	    setsockopt(fd, SOL_NETLINK, NETLINK_CAP_ACK, &one, sizeof(one)) != 0 ||
+	    setsockopt(fd, SOL_NETLINK, NETLINK_EXT_ACK, &one, sizeof(one)) != 0 ||
+	    setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &out, sizeof(out)) != 0 ||
+	    setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &in, sizeof(in)) != 0)
+		fatal(EXIT_FAILED, "a netlink socket for nf_tables: %s", strerror(errno));
+	fd_place(fd, APPLIER_FD_NFT);
+	nft.port = self.nl_pid;
+}
+
+/* Has the kernel try the rules of FAMILY, without an end: it takes everything back. */
+static bool offered(const struct policy *p, uint8_t family)
+{
+	char detail[256];
+	int error;
+
+	nft_batch_begin(&nft.batch);
+	nft_rules_install(&nft.batch, family, &p->params, p->nft_comment[family]);
+	nft_rules_affinity(&nft.batch, family, (nft_timeouts){1});
+	if (nft_send(&nft.batch, nft.generation, detail, sizeof(detail)) == 0)
+		return true;
+	error = errno;
+	log_warn("%s: nf_tables does not take the rules: %s%s%s; this family is left alone",
+	    family == FAMILY_6 ? "IPv6" : "IPv4", strerror(error), detail[0] == '\0' ? "" : ": ",
+	    detail);
+	return false;
+}
+
+void nft_backend_open(struct policy *p)
+{
+	open_socket();
+	membership(NETLINK_ADD_MEMBERSHIP);
+	nft_batch_init(&nft.batch, p->max_bytes);
+	if (get_generation(&nft.generation) != 0)
+		fatal(EXIT_CONFIG, "the kernel has no nf_tables (%s); load it: modprobe nf_tables",
+		    strerror(errno));
+	for (unsigned f = 0; f < FAMILY_COUNT; f++) {
+		uint32_t generation = nft.generation;
+
+		nft_rules_comment(&nft.batch, (uint8_t)f, &p->params, p->nft_comment[f]);
+		p->families[f] = offered(p, (uint8_t)f);
+		nft.generation = generation; /* nothing was done */
+		nft_batch_clear(&nft.batch);
+	}
+	if (!p->families[FAMILY_4] && !p->families[FAMILY_6])
+		fatal(EXIT_CONFIG, "the kernel's nf_tables takes the rules of neither family: it "
+				   "must be of 5.13 or "
+				   "later, with the modules that the warnings name");
+}

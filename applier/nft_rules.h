@@ -1,0 +1,40 @@
+/*
+ * The rules of nftables mode: constant, but for the masquerade bit, the interface of local pods and
+ * the time-outs of session affinity. rules.nft has them as nft prints them.
+ */
+#ifndef APPLIER_NFT_RULES_H
+#define APPLIER_NFT_RULES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "applier/nft_batch.h"
+#include "applier/policy.h" /* NFT_COMMENT_MAX */
+
+/* Seconds of the affinity of each number; 0: not in use. */
+typedef uint32_t nft_timeouts[NFT_AFFINITIES];
+
+/*
+ * What the table of FAMILY says of itself ("rules 0123456789abcdef"): a digest of all messages that
+ * make it. A table that says the same was made of the same rules. Needs B as room to work.
+ */
+void nft_rules_comment(struct nft_batch *b, uint8_t family, const struct ipt_params *params,
+    char comment[NFT_COMMENT_MAX]);
+
+/* Puts into B: the table of FAMILY that says COMMENT, in the place of the one that is there. */
+void nft_rules_install(
+    struct nft_batch *b, uint8_t family, const struct ipt_params *params, const char *comment);
+/* ... that table goes, whether it was there or not. */
+void nft_rules_remove(struct nft_batch *b, uint8_t family);
+/* ... the rules for session affinity become those for TIMEOUTS. */
+void nft_rules_affinity(struct nft_batch *b, uint8_t family, const nft_timeouts timeouts);
+
+/*
+ * How often chain NAME is used (its rules, and jumps to it) once a table is installed with
+ * AFFINITIES time-outs; -1 if it is none of ours. *COUNT: how many chains there are.
+ */
+int nft_rules_uses(
+    const char *name, const struct ipt_params *params, unsigned affinities, unsigned *count);
+
+#endif
