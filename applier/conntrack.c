@@ -110,7 +110,7 @@ static struct nlmsghdr *request(
 /* The kernel filters by family and, from Linux 5.8 on, protocol; read_flow() does both again. */
 static int begin_dump(const struct conntrack *ct)
 {
-	uint8_t buf[256] __attribute__((aligned(8)));
+	uint8_t buf[256] __attribute__((aligned(8))) = {0};
 	struct nlmsghdr *h = request(buf, IPCTNL_MSG_CT_GET, NLM_F_DUMP, ct);
 	struct nlattr *tuple = mnl_attr_nest_start(h, CTA_TUPLE_ORIG), *nest;
 
@@ -134,7 +134,7 @@ static int begin_dump(const struct conntrack *ct)
 static int delete_flow(const struct conntrack *ct, const struct nlmsghdr *flow)
 {
 	static const uint16_t names[] = {CTA_TUPLE_REPLY, CTA_ZONE, CTA_ID};
-	uint8_t buf[1024] __attribute__((aligned(8)));
+	uint8_t buf[1024] __attribute__((aligned(8))) = {0};
 	struct nlmsghdr *h = request(buf, IPCTNL_MSG_CT_DELETE, NLM_F_ACK, ct);
 	const struct nlmsgerr *e = mnl_nlmsg_get_payload(h);
 
