@@ -418,14 +418,28 @@ class Ages(Servers):
         self.assertEqual(len([m for m in w.messages if m[0] == SLICE_DEL]), 2 + 3 + 3)
 
     def test_endpoints_of_thousands(self):
-        """Servers before 1.22 did not cut them."""
+        """Servers before 1.22 did not cut them: what etcd takes, in one object."""
         self.stub.minor = 16
-        many = ["10.9.%d.%d" % (i // 250, i % 250 + 1) for i in range(2500)]
-        self.stub.put(endpoints("a", (many, [], 80)))
-        w = self.synced_watcher()
-        wait(lambda: len(w.objects[SLICES]) == 3, "three slices")
-        count = sum(len(m[8]) for m in w.messages if m[0] == SLICE_PUT)
-        self.assertEqual(count, 2500)
+        many = ["10.9.%d.%d" % (i // 250, i % 250 + 1) for i in range(9000)]
+        big = endpoints("a", (many, [], 80))
+        for i, address in enumerate(big["subsets"][0]["addresses"]):
+            address["targetRef"] = {
+                "kind": "Pod",
+                "namespace": "default",
+                "name": f"a-5d4f8c7b9-{i:05}",
+                "uid": f"5cde2c2f-1b4f-4a6a-84dd-c9cf598a{i:04}",
+            }
+        for self.stub.protobuf in (True, False):
+            self.stub.put(big)
+            w = self.synced_watcher()
+            wait(lambda w=w: len(w.objects[SLICES]) == 9, "nine slices")
+            self.stub.put(big)  # the same as an event
+            wait(
+                lambda w=w: sum(len(m[8]) for m in w.messages if m[0] == SLICE_PUT) == 18000,
+                "every address, twice",
+            )
+            self.assertFalse(w.said("cannot"))
+            w.stop()
 
     def test_upgrade_under_way(self):
         """The API that was read is gone: what is there now is read."""
