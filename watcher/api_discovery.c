@@ -72,7 +72,7 @@ enum api_endpoints api_discovery_version(const char *body, size_t len)
 
 static void ask(struct api_discovery *d);
 
-static void found(struct api_discovery *d, enum api_endpoints e)
+static void found(struct api_discovery *d, enum api_endpoints e, bool sure)
 {
 	static const char *const names[] = {
 	    "discovery.k8s.io/v1 EndpointSlices",
@@ -81,10 +81,11 @@ static void found(struct api_discovery *d, enum api_endpoints e)
 	};
 
 	api_problem_over(&d->problem, verb, what);
-	log_info("endpoints come from %s", names[e]);
+	log_info("endpoints come from %s%s", names[e],
+	    sure ? "" : ", if the server has that: it may not be asked what it has");
 	api_buffer_clear(&d->body);
 	event_free(d->retry);
-	d->done(d->arg, e);
+	d->done(d->arg, e, sure);
 }
 
 static void on_retry(evutil_socket_t fd, short events, void *arg)
@@ -130,7 +131,10 @@ static void on_group(struct api_discovery *d, const struct api_result *res)
 
 	if (res->status == HTTP_NOT_FOUND || res->status == HTTP_FORBIDDEN) {
 		/* No such group; or no word on it, and then it is tried. */
-		found(d, res->status == HTTP_NOT_FOUND ? ENDPOINTS_CORE : ENDPOINTS_SLICE_V1);
+		if (res->status == HTTP_NOT_FOUND)
+			found(d, ENDPOINTS_CORE, true);
+		else
+			found(d, ENDPOINTS_SLICE_V1, false);
 		return;
 	}
 	if (!res->complete) {
@@ -146,7 +150,7 @@ static void on_group(struct api_discovery *d, const struct api_result *res)
 		d->asking_version = true;
 		ask(d);
 	} else {
-		found(d, (enum api_endpoints)e);
+		found(d, (enum api_endpoints)e, true);
 	}
 }
 
@@ -157,9 +161,9 @@ static void on_done(void *arg, const struct api_result *res)
 	if (!d->asking_version)
 		on_group(d, res);
 	else if (res->complete)
-		found(d, api_discovery_version(d->body.bytes, d->body.len));
+		found(d, api_discovery_version(d->body.bytes, d->body.len), true);
 	else if (res->status == HTTP_NOT_FOUND || res->status == HTTP_FORBIDDEN)
-		found(d, ENDPOINTS_SLICE_V1BETA1);
+		found(d, ENDPOINTS_SLICE_V1BETA1, true);
 	else
 		later(d, res);
 }

@@ -7,6 +7,7 @@
 #define WATCHER_API_DISCOVERY_H
 
 #include <event2/event.h>
+#include <stdbool.h>
 
 #include "watcher/api_backoff.h"
 #include "watcher/api_buffer.h"
@@ -20,8 +21,8 @@ enum api_endpoints { ENDPOINTS_SLICE_V1, ENDPOINTS_SLICE_V1BETA1, ENDPOINTS_CORE
 struct api_discovery {
 	struct api_client *client;
 	struct api_server *server;
-	/* Called once, when the server has answered. */
-	void (*done)(void *arg, enum api_endpoints found);
+	/* Called once, when the server has answered. Not SURE: it may not say. */
+	void (*done)(void *arg, enum api_endpoints found, bool sure);
 	void *arg;
 
 	struct event *retry;

@@ -18,8 +18,8 @@ void api_reflect_on(struct api_reflector *r);
 void api_reflect_later(struct api_reflector *r, unsigned at_least);
 
 /*
- * The response's STATUS may mean that the resource is not served here: then the older one is asked
- * for, or none. True if so; there is nothing left to do.
+ * The response's STATUS may mean that the resource is not served here: then another version of it
+ * is asked for, or none. True if that has been seen to.
  */
 bool api_reflect_unserved(struct api_reflector *r, long status);
 

@@ -12,6 +12,9 @@
 /* From here on a list has left enough free memory behind to give it back. */
 #define BIG_LIST 1000
 
+/* When to ask again for what is optional and forbidden. */
+#define FORBIDDEN_SECONDS 600
+
 #define HTTP_FORBIDDEN 403
 #define HTTP_NOT_FOUND 404
 
@@ -47,34 +50,57 @@ void api_reflect_later(struct api_reflector *r, unsigned at_least)
 	event_add(r->retry, &tv);
 }
 
+/* Asks for RESOURCE from now on; what was seen of another one says nothing of it. */
+static void turn_to(struct api_reflector *r, const struct api_resource *resource)
+{
+	r->resource = resource;
+	r->served = false;
+	r->version[0] = '\0';
+	r->newest_version[0] = '\0';
+}
+
+/* A role may be given later, and an apiserver that has just begun may not know it yet. */
+static void go_without(struct api_reflector *r, long status)
+{
+	if (!r->without)
+		log_info("%s: not to be had of this server (HTTP %ld); going without",
+		    r->resource->name, status);
+	r->without = true;
+	turn_to(r, r->newest);
+	if (status == HTTP_FORBIDDEN)
+		api_reflect_later(r, FORBIDDEN_SECONDS);
+}
+
 bool api_reflect_unserved(struct api_reflector *r, long status)
 {
 	const struct api_resource *was = r->resource;
 
 	if (status != HTTP_NOT_FOUND && !(was->optional && status == HTTP_FORBIDDEN))
 		return false;
-	r->version[0] = '\0';
-	r->newest_version[0] = '\0';
+	/* Of what is known to be there, a mishap: an older API would be read for ever. */
+	if (r->served && was == r->newest && !was->optional)
+		return false;
 	if (r->served && was != r->newest) {
 		/* The server is a later one by now. */
-		r->served = false;
-		r->resource = r->newest;
+		turn_to(r, r->newest);
 		api_reflect_later(r, 0);
 		return true;
 	}
 	if (was->older != NULL) {
-		log_info("%s: the server does not serve %s; asking for %s", was->name, was->path,
-		    was->older->path);
-		r->resource = was->older;
-		r->query.path = r->resource->path;
+		if (!r->without)
+			log_info("%s: the server does not serve %s; asking for %s", was->name,
+			    was->path, was->older->path);
+		turn_to(r, was->older);
 		api_reflect_on(r);
 		return true;
 	}
-	r->resource = r->newest;
-	if (was->optional)
-		log_info("%s: not to be had of this server (HTTP %ld); going without", was->name,
-		    status);
-	return was->optional;
+	if (was->optional) {
+		go_without(r, status);
+		return true;
+	}
+	if (was != r->newest)
+		turn_to(r, r->newest);
+	return false;
 }
 
 /*
@@ -100,6 +126,7 @@ bool api_reflect_synced(struct api_reflector *r, const char *version, const char
 	}
 	r->consistent = r->plain = r->whole = false;
 	r->served = true;
+	r->without = false;
 	snprintf(r->version, sizeof(r->version), "%s", version);
 	snprintf(r->newest_version, sizeof(r->newest_version), "%s", version);
 	if (r->resource->end != NULL)

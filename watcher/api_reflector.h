@@ -52,7 +52,8 @@ struct api_reflector {
 	struct event *retry;
 	struct backoff backoff;
 	struct api_problem problem;
-	bool served;	     /* this resource has been */
+	bool served;	     /* this resource has been, or the server says that it is */
+	bool without;	     /* it is optional and not to be had, which has been said */
 	uint64_t started_ms; /* the list's first page, or the watch */
 
 	char version[API_VERSION_MAX]; /* "": all is needed, else the watch goes on from here */
@@ -76,8 +77,8 @@ struct api_reflector {
 };
 
 /*
- * Begins, with resource, newest, the selectors and the pointers set and the rest zeroed; R lives as
- * long as the process. 0, or -1 without memory.
+ * Begins, with resource, newest, served, the selectors and the pointers set and the rest zeroed; R
+ * lives as long as the process. 0, or -1 without memory.
  */
 int api_reflector_start(struct api_reflector *r, struct event_base *base);
 

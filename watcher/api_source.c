@@ -154,13 +154,14 @@ static struct {
 	struct api_reflector reflectors[RESOURCE_COUNT];
 } source;
 
-static void start_reflectors(void *arg, enum api_endpoints found)
+static void start_reflectors(void *arg, enum api_endpoints found, bool sure)
 {
 	(void)arg;
 	/* What has no slices of v1 is too old; 1.18 even begins and never says that it has ended.
 	 */
 	source.server.no_watchlist = found != ENDPOINTS_SLICE_V1;
 	source.reflectors[ENDPOINTS].resource = &endpoints_by[found];
+	source.reflectors[ENDPOINTS].served = sure;
 	for (int i = 0; i < RESOURCE_COUNT; i++)
 		if (api_reflector_start(&source.reflectors[i], source.base) != 0)
 			fatal(EXIT_FAILED, "out of memory");

@@ -456,12 +456,29 @@ class Ages(Servers):
 
     def test_discovery_refused(self):
         """Without a word on what there is, the newest is tried, then older ones."""
-        for code in (403, 404):
-            self.stub.fail(code, verb="get", times=1)
-            with self.subTest(code):
+        self.stub.put(endpoints("a", (["10.1.0.1"], [], 80)))
+        for self.stub.minor, slices in ((36, {"default/a-1"}), (20, {"default/a-1"}), (16, {"default/a"})):
+            self.stub.fail(403, verb="get", times=1)
+            self.stub.watchlist = "served" if self.stub.minor == 36 else "refused"
+            with self.subTest(self.stub.minor):
                 w = self.synced_watcher()
-                self.assertIn("default/a", w.objects[SERVICES])
+                self.assertEqual(w.objects[SLICES], slices)
+                self.assertTrue(w.said("if the server has that"))
                 w.stop()
+
+    def test_404_that_passes(self):
+        """Of what the server says that it has: no reason to read an older API for ever."""
+        for verb in ("watchlist", "watch"):
+            self.stub.fail(404, resource="endpointslices", verb=verb, times=2)
+            w = self.synced_watcher()
+            if verb == "watch":
+                time.sleep(1)
+                self.stub.end_watches()
+            wait(lambda w=w: w.said("endpointslices: watch works again"), "it goes on", seconds=20)
+            self.assertEqual(self.stub.seen("endpoints"), [])
+            self.assertEqual(w.objects[SLICES], {"default/a-1"})
+            self.assertEqual(w.synced[SLICES], 1)
+            w.stop()
 
     def test_discovery_fails_for_a_while(self):
         self.stub.fail(503, retry_after=1, verb="get", times=2)
