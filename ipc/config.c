@@ -47,7 +47,7 @@ static const struct field {
 	{                                                                                          \
 		PREFIXES, AT(name), 0, offsetof(struct config, n)                                  \
 	}
-    F_NUMBER(mode, MODE_IPTABLES),
+    F_NUMBER(mode, MODE_NFTABLES),
     F_SWITCH(dry_run),
     F_SWITCH(cleanup),
     F_SWITCH(cleanup_ipvs),
@@ -239,7 +239,7 @@ const char *config_decode(struct config *c, const void *data, size_t len)
 	cursor_str(&in, version, sizeof(version));
 	if (in.error == NULL && strcmp(version, VERSION) != 0)
 		cursor_fail(&in, "from a program of another version");
-	if (in.error == NULL && c->mode != MODE_IPTABLES)
+	if (in.error == NULL && c->mode != MODE_IPTABLES && c->mode != MODE_NFTABLES)
 		cursor_fail(&in, "an unknown mode");
 	why = cursor_end(&in);
 	frame_close(&r);

@@ -7,7 +7,7 @@
 #define PERIOD_ABOVE_0 "expected a duration such as 30s, 500ms or 1h2m, more than 0"
 #define BIND_EXPECTED  "expected IP, IP:port or [IPv6]:port, or nothing to serve it nowhere"
 
-static const char *const modes[] = {"iptables", NULL};
+static const char *const modes[] = {"iptables", "nftables", NULL};
 static const char *const detections[] = {
     "ClusterCIDR", "NodeCIDR", "BridgeInterface", "InterfaceNamePrefix", NULL};
 
@@ -62,11 +62,12 @@ static const struct setting rows[] = {
 	SETTING_AT(cfg.mode),
 	.low = MODE_IPTABLES,
 	.words = modes,
-	.expected = "expected iptables, the only mode of this version",
+	.expected = "expected iptables or nftables, the modes of this version",
 	.standard = "iptables",
 	.group = GROUP_RULES,
 	.argument = "MODE",
-	.help = "iptables is the only one of this version."},
+	.help = "iptables, or nftables, which takes changes in microseconds,\n"
+		"whatever their number."},
     {.flag = "masquerade-all",
 	.field = "iptables.masqueradeAll",
 	.kind = SETTING_SWITCH,
