@@ -99,36 +99,75 @@ static void delete (struct nft_plan *p, const struct element *e)
 	p->counts->deletes++;
 }
 
-/* Does the frontend of E, among COUNT sorted elements, still lead to E's endpoint? */
-static bool still_leads(const struct element *list, size_t count, const struct element *e)
+static bool in_set(struct element *list, size_t count, const struct element *e, unsigned set)
 {
+	struct element key = *e;
+
+	key.set = (uint8_t)set;
+	key.slot = 0;
+	return elements_find(list, count, &key) != NULL;
+}
+
+static bool is_local(const struct element *e)
+{
+	return e->slot >= NFT_LOCAL_SLOT;
+}
+
+/*
+ * Does the frontend of E, among COUNT sorted elements, still lead to E's endpoint? With the policy
+ * Local it must do so for those whom E is for: outsiders or others.
+ */
+static bool still_leads(struct element *list, size_t count, const struct element *e)
+{
+	bool either = !in_set(list, count, e, NFT_LOCAL_POLICY);
+
 	for (size_t i = 0; i < count; i++)
 		if (element_draws(&list[i]) && element_same_frontend(&list[i], e) &&
-		    list[i].to_port == e->to_port && memcmp(list[i].to, e->to, sizeof(e->to)) == 0)
+		    list[i].to_port == e->to_port &&
+		    memcmp(list[i].to, e->to, sizeof(e->to)) == 0 &&
+		    (either || is_local(&list[i]) == is_local(e)))
 			return true;
 	return false;
 }
 
-/*
- * E, which stood for an endpoint, is gone from WAS: if its frontend has session affinity and leads
- * there no more, its clients are forgotten.
- */
-static void forget_clients(struct nft_plan *p, struct element *was, size_t was_count,
-    const struct element *e, const struct element *is, size_t is_count)
+/* The clients that frontend and endpoint of E have by the affinities in LIST are forgotten. */
+static void forget(struct nft_plan *p, struct element *list, size_t count, const struct element *e)
 {
-	struct element key = *e;
 	struct nft_elem out;
 
-	if (!element_draws(e) || e->set >= NFT_ALL)
-		return;
-	key.slot = 0;
 	for (unsigned i = 0; i < NFT_AFFINITIES; i++) {
-		key.set = (uint8_t)(NFT_AFFINE + i);
-		if (elements_find(was, was_count, &key) == NULL || still_leads(is, is_count, e))
+		if (!in_set(list, count, e, NFT_AFFINE + i))
 			continue;
 		element_to_wire(&out, e, "");
 		out.set = (uint8_t)(NFT_AFFINITY + i);
 		p->out->forget(p->arg, &out);
+	}
+}
+
+/* E, which stood for an endpoint, is gone from WAS. Does its frontend lead there no more? */
+static void forget_clients(struct nft_plan *p, struct element *was, size_t was_count,
+    const struct element *e, struct element *is, size_t is_count)
+{
+	if (element_draws(e) && e->set < NFT_ALL && !still_leads(is, is_count, e))
+		forget(p, was, was_count, e);
+}
+
+/*
+ * Frontend F has the policy Local now: who came to an endpoint elsewhere shall not stay with it.
+ * (Pods might, but they are not told from others by their affinity.)
+ */
+static void forget_elsewhere(
+    struct nft_plan *p, struct element *list, size_t count, const struct element *f)
+{
+	for (size_t i = 0; i < count; i++) {
+		struct element local = list[i];
+
+		if (!element_draws(&list[i]) || list[i].set >= NFT_ALL || is_local(&list[i]) ||
+		    !element_same_frontend(&list[i], f))
+			continue;
+		local.slot += NFT_LOCAL_SLOT;
+		if (!still_leads(list, count, &local))
+			forget(p, list, count, &list[i]);
 	}
 }
 
@@ -175,8 +214,11 @@ static void compare(struct nft_plan *p, struct element_list *is, struct element 
 			is->e[i++].fresh = was[k++].fresh;
 			continue;
 		}
-		if (n <= 0)
+		if (n <= 0) {
+			if (is->e[i].set == NFT_LOCAL_POLICY)
+				forget_elsewhere(p, is->e, is->count, &is->e[i]);
 			is->e[i++].fresh = true;
+		}
 		if (n < 0)
 			continue;
 		if (!was[k].fresh) { /* else it was to be put by this very transaction */
@@ -257,22 +299,24 @@ static void match(struct nft_plan *p, struct element *e, size_t count)
 		e[i].fresh = k == NULL || !element_same(k, &e[i]);
 		if (!e[i].fresh)
 			k->fresh = true;
+		else if (e[i].set == NFT_LOCAL_POLICY && p->installed[e[i].family])
+			forget_elsewhere(p, e, count, &e[i]);
 	}
 }
 
 /* What the frontend of E leads to now. */
-static const struct stored_service *owner_of(struct nft_plan *p, const struct element *e)
+static struct stored_service *owner_of(struct nft_plan *p, const struct element *e)
 {
 	return claims_owner(&p->desired.claims, e);
 }
 
 static void delete_rest(struct nft_plan *p)
 {
-	static const struct stored_service none;
+	static struct stored_service none;
 
 	for (size_t i = 0; i < p->kernel.count; i++) {
 		const struct element *e = &p->kernel.e[i];
-		const struct stored_service *v;
+		struct stored_service *v;
 
 		if (e->fresh || !p->installed[e->family])
 			continue;

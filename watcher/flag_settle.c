@@ -231,10 +231,6 @@ enum flags_result flags_settle(struct settings *s)
 	const struct setting_mode *mode = mode_of(s);
 	struct config *cfg = &s->cfg;
 	char gates[NAME_MAX_LEN];
-	/* The flags called --iptables-... are for both modes, as upstream; a file has a section
-	 * each. */
-	const struct setting_mode *mode =
-	    cfg->mode == MODE_NFTABLES && cfg->config_file[0] != '\0' ? &s->nftables : &s->iptables;
 
 	feature_gates_warn(s->feature_gates, name_of(s, "feature-gates", gates));
 	cfg->sync_period_ms = mode->sync_period_ms;

@@ -66,7 +66,7 @@ static void config_out_of_range(void **state)
 		size_t size;
 		const char *says;
 	} cases[] = {
-	    {offsetof(struct config, mode), MODE_IPTABLES + 1, 1, "a number out of range"},
+	    {offsetof(struct config, mode), MODE_NFTABLES + 1, 1, "a number out of range"},
 	    {offsetof(struct config, mode), 0, 1, "an unknown mode"},
 	    {offsetof(struct config, masquerade_bit), 32, 1, "a number out of range"},
 	    {offsetof(struct config, detect_local), DETECT_LOCAL_COUNT, 1, "a number out of range"},

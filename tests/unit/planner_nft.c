@@ -600,6 +600,21 @@ static void affinity(void **state)
 	assert_true(sync_nft(w));
 	assert_int_equal(k.forgets, 1);
 	assert_int_equal(k.forgotten.to.b[3], 3);
+	/* With the policy Local nobody outside stays with an endpoint elsewhere. */
+	x.external = "192.0.2.1";
+	put_words(w, &x);
+	put_slice(w, "a/web-1", "web", "http:8080/tcp", "10.1.0.2=rl 10.1.0.4=r");
+	assert_true(sync_nft(w));
+	assert_int_equal(k.forgets, 0);
+	x.external_local = true;
+	put_words(w, &x);
+	assert_true(sync_nft(w));
+	assert_int_equal(k.forgets, 1);
+	assert_int_equal(k.forgotten.to.b[3], 4);
+	put_slice(w, "a/web-1", "web", "http:8080/tcp", "10.1.0.2=r 10.1.0.4=rl");
+	assert_true(sync_nft(w));
+	assert_int_equal(k.forgets, 1);
+	assert_int_equal(k.forgotten.to.b[3], 2);
 	/* A number that nobody uses is another's. */
 	store_service_del(plan_store(w->plan), "a", "x");
 	for (uint32_t i = 0; i < 7; i++) {
