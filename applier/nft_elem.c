@@ -175,6 +175,7 @@ static bool take_key(struct nft_elem *e, const struct nlattr *attr)
 	return from != NULL;
 }
 
+/* Without data it is an element to be deleted: the kernel's own have it. */
 static bool take_endpoint(struct nft_elem *e, const struct nlattr *attr)
 {
 	const size_t len = ip_len(e->family);
@@ -182,7 +183,7 @@ static bool take_endpoint(struct nft_elem *e, const struct nlattr *attr)
 	uint16_t port;
 
 	if (from == NULL)
-		return false;
+		return attr == NULL;
 	memcpy(e->to.b, from, len);
 	memcpy(&port, from + len, sizeof(port));
 	e->to_port = ntohs(port);

@@ -1,71 +1,7 @@
 /* nftables mode's session with the planner: transactions into a real kernel. */
+#include "applier/nft_elem.h"
+#include "applier/nft_snapshot.h"
 #include "nft_fixture.h"
-
-/* --- elements --- */
-
-static struct ip_addr address(uint8_t family, uint8_t a, uint8_t d)
-{
-	struct ip_addr ip = {.family = family, .b = {10, a, 0, d}};
-
-	if (family == FAMILY_6)
-		ip = (struct ip_addr){FAMILY_6, {0xfd, a, [15] = d}};
-	return ip;
-}
-
-/* Some element of SET, the same for each SEED. */
-static struct nft_elem elem(uint8_t family, uint8_t set, uint8_t seed)
-{
-	const struct nft_set s = nft_set(set);
-	struct nft_elem e = {.family = family, .set = set};
-
-	if (s.fields & NFT_ADDR)
-		e.addr = address(family, 96, seed);
-	if (s.fields & NFT_PROTO)
-		e.proto = (const uint8_t[]){IPPROTO_TCP, IPPROTO_UDP, IPPROTO_SCTP}[seed % 3];
-	if (s.fields & NFT_PORT)
-		e.port = (uint16_t)(80 + seed);
-	if (s.fields & NFT_SLOT)
-		e.slot = (seed % 2 != 0 ? NFT_LOCAL_SLOT : 0) + seed % s.slots;
-	if (s.fields & NFT_NET) {
-		e.net = (struct ip_cidr){address(family, seed, 0), 16};
-		if (seed == 255) /* it goes up to the last address */
-			e.net = (struct ip_cidr){{family, {[0] = 0xff}}, 8};
-	}
-	if (s.fields & NFT_TO) {
-		e.to = address(family, 244, seed);
-		e.to_port = (uint16_t)(8000 + seed);
-	}
-	if (s.fields & NFT_NAME)
-		snprintf(e.name, sizeof(e.name), "default/web-%u:http", seed);
-	return e;
-}
-
-static void put(uint8_t family, uint8_t set, uint8_t seed)
-{
-	struct nft_elem e = elem(family, set, seed);
-
-	nft_write_put(&writer, &e);
-}
-
-static void delete (uint8_t family, uint8_t set, uint8_t seed)
-{
-	struct nft_elem e = elem(family, set, seed);
-
-	nft_write_delete(&writer, &e);
-}
-
-static void install(void)
-{
-	for (uint8_t f = 0; f < FAMILY_COUNT; f++)
-		nft_write_install(&writer, f);
-}
-
-static void installed(void)
-{
-	begin();
-	install();
-	commit(TXN_OK);
-}
 
 /* Which sets the planner can fill. */
 static bool fillable(unsigned set)
@@ -75,6 +11,7 @@ static bool fillable(unsigned set)
 
 /* --- snapshots --- */
 
+static char words[256];
 static struct nft_snapshot part;
 static struct nft_elem seen[4096];
 static size_t seen_count;
@@ -177,12 +114,397 @@ static void every_kind_of_element_comes_is_listed_and_goes(void **state)
 	assert_string_equal(output("nft list ruleset"), empty);
 }
 
+/* A prefix that ends with the last address there is, beside one that ends where another begins. */
+static void prefixes_are_read_as_they_were_put(void **state)
+{
+	(void)state;
+	installed();
+	begin();
+	for (uint8_t f = 0; f < FAMILY_COUNT; f++)
+		for (uint8_t set = NFT_SERVICE_CIDRS; set <= NFT_POD_NETWORKS; set++) {
+			put(f, set, 255);
+			put(f, set, 10);
+			put(f, set, 11);
+			put(f, set, 20);
+		}
+	commit(TXN_OK);
+	snapshot();
+	assert_int_equal(seen_count, 16);
+	for (uint8_t f = 0; f < FAMILY_COUNT; f++)
+		for (uint8_t set = NFT_SERVICE_CIDRS; set <= NFT_POD_NETWORKS; set++) {
+			struct nft_elem e = elem(f, set, 255);
+
+			assert_true(part.installed[f]);
+			assert_true(was_seen(&e));
+			e = elem(f, set, 11);
+			assert_true(was_seen(&e));
+			nft_elem_words(words, sizeof(words), &e);
+			assert_non_null(
+			    strstr(words, f == FAMILY_6 ? "net=fd0b::/16" : "net=10.11.0.0/16"));
+		}
+}
+
+/* A transaction that the kernel refuses does nothing, and says what it refused. */
+static void what_is_not_as_believed_is_stale(void **state)
+{
+	struct txn_result r;
+
+	(void)state;
+	begin();
+	put(FAMILY_4, NFT_SERVICES, 3);
+	r = commit(TXN_STALE); /* there is no table */
+	assert_int_equal(r.error, ENOENT);
+	installed();
+	begin();
+	put(FAMILY_4, NFT_SERVICES, 3);
+	commit(TXN_OK);
+	begin();
+	put(FAMILY_6, NFT_SERVICES, 4);
+	put(FAMILY_4, NFT_SERVICES, 5);
+	put(FAMILY_4, NFT_SERVICES, 3);
+	r = commit(TXN_STALE);
+	assert_int_equal(r.error, EEXIST);
+	assert_non_null(strstr(
+	    r.detail, "ip element of services: ip services address=10.96.0.3 proto=6 port=83"));
+	begin();
+	delete (FAMILY_6, NFT_ENDPOINTS + 2, 9);
+	r = commit(TXN_STALE);
+	assert_int_equal(r.error, ENOENT);
+	assert_non_null(strstr(r.detail, "ip6 deletion from endpoints-3: ip6 endpoints-3 "
+					 "address=fd60::9 proto=6 port=89 number=65536"));
+	snapshot();
+	assert_int_equal(seen_count, 1);
+	begin();
+	commit(TXN_UNCHANGED);
+	assert_non_null(strstr(audited(), "put 3 delete 0 other 0; operations "));
+}
+
+static bool hears_of_drift(void)
+{
+	struct frame_reader reader;
+	struct cursor c;
+	static uint8_t buf[FRAME_MAX];
+	unsigned type;
+	ssize_t n;
+
+	assert_null(session_kernel(session));
+	n = recv(planner_fd, buf, sizeof(buf), MSG_DONTWAIT);
+	if (n < 0)
+		return false;
+	assert_null(frame_open(&reader, buf, (size_t)n, &type, &c));
+	assert_int_equal(type, NFT_DRIFT);
+	assert_null(nft_decode_drift(&c));
+	frame_close(&reader);
+	return true;
+}
+
+static void what_others_change_in_our_tables_is_told(void **state)
+{
+	(void)state;
+	installed();
+	snapshot();
+	assert_false(hears_of_drift());
+	begin();
+	put(FAMILY_4, NFT_SERVICES, 3);
+	commit(TXN_OK);
+	assert_false(hears_of_drift()); /* that was ourselves */
+	run("nft add table ip other; nft add table ip6 kube; nft add set ip other services "
+	    "'{ type ipv4_addr; }'; nft add element ip other services '{ 10.0.0.1 }'");
+	assert_false(hears_of_drift());
+	run("nft add element ip6 kube-proxy cluster-ips '{ fd00::1 }'");
+	assert_true(hears_of_drift());
+	run("nft add element ip6 kube-proxy cluster-ips '{ fd00::2 }'");
+	assert_false(hears_of_drift()); /* not again before a snapshot */
+	snapshot();
+	assert_int_equal(seen_count, 3);
+	assert_false(hears_of_drift());
+	run("nft flush set ip kube-proxy services");
+	begin();
+	put(FAMILY_4, NFT_SERVICES, 4);
+	commit(TXN_OK);
+	assert_true(hears_of_drift());
+}
+
+/* A change between the reading of the generation and the sending: nft_send() says so. */
+static void nothing_is_done_in_another_generation(void **state)
+{
+	struct nft_batch *b = nft_backend_batch();
+	struct nft_elem e = elem(FAMILY_4, NFT_CLUSTER_IPS, 1);
+	char detail[256];
+	uint32_t now;
+
+	(void)state;
+	installed();
+	assert_int_equal(nft_begin(&now), 0);
+	nft_batch_begin(b);
+	nft_batch_elem(b, &e, false);
+	nft_batch_end(b);
+	run("nft add table ip other");
+	assert_int_equal(nft_send(b, now, detail, sizeof(detail)), -1);
+	assert_int_equal(errno, ERESTART);
+	assert_int_equal(nft_send(b, now + 1, detail, sizeof(detail)), 0);
+	assert_int_equal(nft_send(b, now + 2, detail, sizeof(detail)), -1);
+	assert_int_equal(errno, EEXIST);
+	nft_end();
+	nft_batch_clear(b);
+	assert_non_null(strstr(output("nft list set ip kube-proxy cluster-ips"), "10.96.0.1"));
+}
+
+/* Whatever is done to rules, chains, sets or elements: the table is no longer as installed. */
+static void a_table_that_is_not_as_installed_is_seen(void **state)
+{
+	static const char *const changes[] = {
+	    "nft add rule ip kube-proxy unserved drop",
+	    "nft insert rule ip kube-proxy nat-prerouting accept",
+	    "nft flush chain ip kube-proxy choose",
+	    "nft add chain ip kube-proxy more",
+	    "nft add set ip kube-proxy more '{ type ipv4_addr; }'",
+	    "nft add element ip kube-proxy pod-networks '{ 10.0.0.1-10.0.0.6 }'",
+	    "nft add element ip kube-proxy services '{ 10.0.0.1 . icmp . 1 }'",
+	    "nft add element ip kube-proxy affinity-timeouts '{ 1 . 1h }'",
+	    "nft delete table ip kube-proxy; nft add table ip kube-proxy",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(changes) / sizeof(changes[0]); i++) {
+		installed();
+		snapshot();
+		assert_true(part.installed[FAMILY_4] && part.installed[FAMILY_6]);
+		run(changes[i]);
+		snapshot();
+		if (part.installed[FAMILY_4] || !part.there[FAMILY_4] || !part.installed[FAMILY_6])
+			fail_msg("%s", changes[i]);
+	}
+	run("nft delete table ip kube-proxy");
+	snapshot();
+	assert_false(part.there[FAMILY_4] || part.installed[FAMILY_4]);
+}
+
+static void time_outs_of_affinity_come_and_go(void **state)
+{
+	static char first[1 << 16];
+	struct nft_elem e = {.family = FAMILY_4, .set = NFT_TIMEOUTS, .slot = 1, .seconds = 600};
+
+	(void)state;
+	installed();
+	strlcpy(first, output("nft list table ip kube-proxy"), sizeof(first));
+	begin();
+	nft_write_affinity(&writer, FAMILY_4, 1, 600);
+	nft_write_affinity(&writer, FAMILY_4, 2, 5);
+	commit(TXN_OK);
+	begin();
+	nft_write_affinity(&writer, FAMILY_4, 2, 86400);
+	commit(TXN_OK);
+	assert_non_null(strstr(output("nft list chain ip kube-proxy remember"), "timeout 10m"));
+	assert_non_null(strstr(output("nft list chain ip kube-proxy remember"), "timeout 1d"));
+	assert_non_null(strstr(output("nft list chain ip kube-proxy affinity"), "@affine-2 dnat"));
+	end_session();
+	start(state); /* after a restart they are read from the kernel */
+	snapshot();
+	assert_int_equal(seen_count, 2);
+	assert_true(part.installed[FAMILY_4] && was_seen(&e));
+	begin();
+	nft_write_affinity(&writer, FAMILY_4, 1, 0);
+	nft_write_affinity(&writer, FAMILY_4, 2, 0);
+	commit(TXN_OK);
+	assert_string_equal(output("nft list table ip kube-proxy"), first);
+}
+
+static void tables_are_removed(void **state)
+{
+	(void)state;
+	installed();
+	for (int i = 0; i < 2; i++) { /* the second time they are not there */
+		begin();
+		nft_write_remove(&writer, FAMILY_4);
+		nft_write_remove(&writer, FAMILY_6);
+		commit(TXN_OK);
+		assert_string_equal(output("nft list ruleset"), "");
+	}
+}
+
+/* --- what a planner must not do --- */
+
+/* The frame written last is refused, for the reason WHY; the kernel has not seen it. */
+static void refused(const char *why)
+{
+	txn_commit(&writer);
+	if (refusal == NULL || strstr(refusal, why) == NULL)
+		fail_msg("'%s', not '%s'", refusal != NULL ? refusal : "done", why);
+	assert_non_null(strstr(audited(), why));
+	assert_string_equal(output("nft list ruleset"), "");
+}
+
+static void refused_elem(const struct nft_elem *e, bool del, const char *why)
+{
+	void *state = NULL;
+
+	end_session();
+	start(&state);
+	begin();
+	nft_write_install(&writer, FAMILY_4);
+	if (del)
+		nft_write_delete(&writer, e);
+	else
+		nft_write_put(&writer, e);
+	refused(why);
+}
+
+static void elements_that_must_not_be_are_refused(void **state)
+{
+	struct nft_elem e;
+
+	(void)state;
+	begin();
+	nft_write_install(&writer, FAMILY_4);
+	e = elem(FAMILY_4, NFT_AFFINITY, 1);
+	txn_op(&writer, NFT_OP_PUT, 7);
+	frame_uint(&writer.frame, e.family);
+	frame_uint(&writer.frame, e.set);
+	frame_ip(&writer.frame, &e.addr);
+	frame_uint(&writer.frame, e.proto);
+	frame_uint(&writer.frame, e.port);
+	frame_ip(&writer.frame, &e.to);
+	frame_uint(&writer.frame, e.to_port);
+	refused("not the planner's to fill");
+	e = (struct nft_elem){.set = NFT_TIMEOUTS, .slot = 1, .seconds = 1};
+	refused_elem(&e, false, "not the planner's to fill");
+	e = elem(FAMILY_4, NFT_ENDPOINTS, 1);
+	e.to = (struct ip_addr){.b = {127, 0, 0, 1}};
+	refused_elem(&e, false, "an endpoint of the other family, or no plain unicast address");
+	e.to = address(FAMILY_6, 1, 1);
+	refused_elem(&e, false, "an endpoint of the other family");
+	e = elem(FAMILY_4, NFT_SERVICES, 1);
+	e.addr = (struct ip_addr){.b = {127, 0, 0, 1}};
+	refused_elem(&e, false, "an address of the other family");
+	e = elem(FAMILY_4, NFT_SERVICES, 1);
+	strlcpy(e.name, "default/web\" }; flush ruleset", sizeof(e.name));
+	refused_elem(&e, false, "a name that is not namespace/name");
+	e = elem(FAMILY_4, NFT_SERVICES, 1);
+	e.port = 0;
+	refused_elem(&e, true, "a port 0");
+	e = elem(FAMILY_4, NFT_ENDPOINTS + 2, 1);
+	e.slot = 3;
+	refused_elem(&e, false, "a number that is never drawn");
+}
+
+static void operations_out_of_place_are_refused(void **state)
+{
+	struct ipt_chain c = {.kind = CHAIN_SERVICES};
+	struct nft_elem e = elem(FAMILY_4, NFT_SERVICES, 1);
+
+	begin();
+	put(FAMILY_4, NFT_SERVICES, 1);
+	nft_write_install(&writer, FAMILY_4);
+	refused("a table made or removed after other operations on it");
+	end_session();
+	start(state);
+	begin();
+	nft_write_install(&writer, FAMILY_6);
+	nft_write_remove(&writer, FAMILY_6);
+	refused("a table made or removed after other operations on it");
+	end_session();
+	start(state);
+	begin();
+	nft_write_forget(&writer, &e);
+	refused("clients of a set that has none");
+	end_session();
+	start(state); /* iptables mode's operations do not exist */
+	writer.type = 0;
+	txn_begin(&writer, sink, NULL, ++generation, base);
+	txn_chain_put(&writer, &c);
+	refused("an unknown message");
+	end_session();
+	start(state);
+	frame_begin(&writer.frame, TXN_CHECK, 1);
+	frame_bool(&writer.frame, true);
+	sink(NULL, &writer.frame);
+	assert_string_equal(refusal, "an unknown message");
+}
+
+/* --- size --- */
+
+static double since(const struct timespec *then)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (double)(now.tv_sec - then->tv_sec) + (double)(now.tv_nsec - then->tv_nsec) / 1e9;
+}
+
+/* Element I of 20,000 services of three endpoints, 100,000 elements in all. */
+static struct nft_elem one_of_many(unsigned i)
+{
+	static const uint8_t sets[] = {NFT_SERVICES, NFT_MASQ_OUTSIDE, NFT_ENDPOINTS + 2,
+	    NFT_ENDPOINTS + 2, NFT_ENDPOINTS + 2};
+	unsigned service = i / 5;
+	struct nft_elem e = elem(FAMILY_4, sets[i % 5], 1);
+
+	e.addr = (struct ip_addr){.b = {10, 96, (uint8_t)(service >> 8), (uint8_t)(service | 1)}};
+	e.port = (uint16_t)(1 + service % 2);
+	e.slot = i % 5 >= 2 ? i % 5 - 2 : 0;
+	return e;
+}
+
+static void count_elem(void *arg, const struct nft_elem *e)
+{
+	(void)e;
+	++*(unsigned *)arg;
+}
+
+static void a_hundred_thousand_elements_take_a_second(void **state)
+{
+	const unsigned count = 100000;
+	struct timespec then;
+	double put_s, one_s, read_s;
+	struct nft_elem one;
+	unsigned read = 0;
+
+	(void)state;
+	clock_gettime(CLOCK_MONOTONIC, &then);
+	begin();
+	install();
+	for (unsigned i = 0; i < count; i++) {
+		struct nft_elem e = one_of_many(i);
+
+		nft_write_put(&writer, &e);
+	}
+	commit(TXN_OK);
+	put_s = since(&then);
+	one = one_of_many(2);
+	clock_gettime(CLOCK_MONOTONIC, &then);
+	begin();
+	nft_write_delete(&writer, &one);
+	nft_write_put(&writer, &one);
+	commit(TXN_OK);
+	one_s = since(&then);
+	clock_gettime(CLOCK_MONOTONIC, &then);
+	assert_int_equal(nft_dump_elems(FAMILY_4, NFT_ENDPOINTS + 2, count_elem, &read), 0);
+	read_s = since(&then);
+	assert_int_equal(read, count / 5 * 3);
+	print_message(
+	    "%u elements installed in %.0f ms, one replaced in %.0f us, %u read in %.0f ms\n",
+	    count, put_s * 1e3, one_s * 1e6, read, read_s * 1e3);
+	assert_true(put_s < 10);
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, start, end)
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test_setup_teardown(the_rules_are_the_text, start, end),
-	    cmocka_unit_test_setup_teardown(
-		every_kind_of_element_comes_is_listed_and_goes, start, end),
+	    TEST(the_rules_are_the_text),
+	    TEST(every_kind_of_element_comes_is_listed_and_goes),
+	    TEST(prefixes_are_read_as_they_were_put),
+	    TEST(what_is_not_as_believed_is_stale),
+	    TEST(what_others_change_in_our_tables_is_told),
+	    TEST(nothing_is_done_in_another_generation),
+	    TEST(a_table_that_is_not_as_installed_is_seen),
+	    TEST(time_outs_of_affinity_come_and_go),
+	    TEST(tables_are_removed),
+	    TEST(elements_that_must_not_be_are_refused),
+	    TEST(operations_out_of_place_are_refused),
+	    TEST(a_hundred_thousand_elements_take_a_second),
 	};
 
 	open_policy("cni0", false);

@@ -67,11 +67,16 @@ static inline int start(void **state)
 	return 0;
 }
 
+static inline void end_session(void)
+{
+	close(planner_fd);
+	close(session_fd);
+}
+
 static inline int end(void **state)
 {
 	(void)state;
-	close(planner_fd);
-	close(session_fd);
+	end_session();
 	return system("nft flush ruleset") == 0 ? 0 : -1;
 }
 
@@ -131,6 +136,70 @@ static inline struct txn_result commit(enum txn_code code)
 	if (code == TXN_OK || code == TXN_UNCHANGED)
 		base = generation;
 	return r;
+}
+
+static inline struct ip_addr address(uint8_t family, uint8_t a, uint8_t d)
+{
+	struct ip_addr ip = {.family = family, .b = {10, a, 0, d}};
+
+	if (family == FAMILY_6)
+		ip = (struct ip_addr){FAMILY_6, {0xfd, a, [15] = d}};
+	return ip;
+}
+
+/* Some element of SET, the same for each SEED. */
+static inline struct nft_elem elem(uint8_t family, uint8_t set, uint8_t seed)
+{
+	const struct nft_set s = nft_set(set);
+	struct nft_elem e = {.family = family, .set = set};
+
+	if (s.fields & NFT_ADDR)
+		e.addr = address(family, 96, seed);
+	if (s.fields & NFT_PROTO)
+		e.proto = (const uint8_t[]){IPPROTO_TCP, IPPROTO_UDP, IPPROTO_SCTP}[seed % 3];
+	if (s.fields & NFT_PORT)
+		e.port = (uint16_t)(80 + seed);
+	if (s.fields & NFT_SLOT)
+		e.slot = (seed % 2 != 0 ? NFT_LOCAL_SLOT : 0) + seed % s.slots;
+	if (s.fields & NFT_NET) {
+		e.net = (struct ip_cidr){address(family, seed, 0), 16};
+		if (seed == 255) /* it goes up to the last address */
+			e.net = (struct ip_cidr){{family, {[0] = 0xff}}, 8};
+	}
+	if (s.fields & NFT_TO) {
+		e.to = address(family, 244, seed);
+		e.to_port = (uint16_t)(8000 + seed);
+	}
+	if (s.fields & NFT_NAME)
+		snprintf(e.name, sizeof(e.name), "default/web-%u:http", seed);
+	return e;
+}
+
+static inline void put(uint8_t family, uint8_t set, uint8_t seed)
+{
+	struct nft_elem e = elem(family, set, seed);
+
+	nft_write_put(&writer, &e);
+}
+
+static inline void delete (uint8_t family, uint8_t set, uint8_t seed)
+{
+	struct nft_elem e = elem(family, set, seed);
+
+	nft_write_delete(&writer, &e);
+}
+
+static inline void install(void)
+{
+	for (uint8_t f = 0; f < FAMILY_COUNT; f++)
+		nft_write_install(&writer, f);
+}
+
+static inline void installed(void)
+{
+	begin();
+	install();
+	commit(TXN_OK);
 }
 
 /* What COMMAND prints; it must succeed. */
