@@ -8,6 +8,7 @@ import time
 import unittest
 
 import apiserver
+import test_api
 from apiserver import Stub
 from harness import Node, inside, service, slice_of
 from liar import Liar, head, response
@@ -234,6 +235,65 @@ class Liars(unittest.TestCase):
         self.assertEqual(n.save(4), rules)
         self.liar.heal()
         self.recovered()
+
+
+def drip(first, pause):
+    yield first
+    while True:
+        time.sleep(pause)
+        yield b" "
+
+
+class SlowDrips(unittest.TestCase):
+    """
+    A byte now and then keeps a connection alive, and a list unfinished for ever. It is given up
+    after a good minute, during which the other tests run.
+    """
+
+    DRIPS = {"body": lambda q: drip(head() + LIST, 5),
+             "headers": lambda q: drip(b"HTTP/1.1 200 OK\r\nX-A: ", 5)}
+
+    @classmethod
+    def begin(cls):
+        cls.cases = {}
+        for name, what in cls.DRIPS.items():
+            case = test_api.Base("setUp")
+            case.setUp()
+            case.stub.close()
+            case.stub = Stub(tls=False, watchlist="refused")
+            case.addCleanup(case.stub.close)
+            case.stub.put(apiserver.service("a", "10.96.0.1"))
+            case.liar = Liar(case.stub)
+            case.addCleanup(case.liar.close)
+            # Once: by the time the other is noticed, this one is tried again.
+            case.liar.lie(lambda q, case=case, what=what: what(q) if case.liar.lies == 1 else None)
+            case.w = case.watcher(**case.liar.access)
+            cls.cases[name] = case
+
+    @classmethod
+    def end(cls):
+        for case in cls.cases.values():
+            case.doCleanups()
+
+    def check(self, name, expected):
+        case = self.cases[name]
+        test_api.wait(lambda: case.w.said(expected), "it is given up", seconds=80)
+        test_api.wait(lambda: "default/a" in case.w.objects[test_api.SERVICES], "it goes on",
+                      seconds=40)
+
+    def test_body(self):
+        self.check("body", "the list comes more slowly than 1 KiB a second (GET https://")
+
+    def test_headers(self):
+        self.check("headers", "the server said nothing for 65 s")
+
+
+def setUpModule():
+    SlowDrips.begin()
+
+
+def tearDownModule():
+    SlowDrips.end()
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ below HTTP too.
         stub.kubeconfig(path, **liar.access)
         liar.lie(b"HTTP/1.1 200 OK\\r\\n...")    # to lists of services, instead of an answer; or an
                                             # iterable of bytes, or a function of the query
+                                            # (which may return None: the truth)
         liar.lie(..., verb="watch")         # to watches
         liar.lies                           # how many were told
         liar.heal()
