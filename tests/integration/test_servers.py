@@ -522,8 +522,8 @@ class ServiceCIDRs(Servers):
         self.assertFalse(w.said("cannot"))
 
 
-class Http2(Servers):
-    """As a real apiserver speaks, which ALPN tells: every request on one connection."""
+class Fronted(Servers):
+    """HTTP/2 as well, by nghttpx, on self.port."""
 
     def setUp(self):
         super().setUp()
@@ -559,6 +559,10 @@ class Http2(Servers):
     def served(self):
         with open(self.log, encoding="ascii") as f:
             return [line.split() for line in f if "GET" in line]
+
+
+class Http2(Fronted):
+    """As a real apiserver speaks, which ALPN tells: every request on one connection."""
 
     def test_all_on_one_connection(self):
         w = self.watcher(server=f"https://127.0.0.1:{self.port}")
@@ -624,14 +628,16 @@ class Amplified(Servers):
             self.assertLess(memory(w), 60)
 
 
-class Sizes(Servers):
+class Sizes(Fronted):
     def test_50000_services_of_5_endpoints(self):
+        """However they come, the watcher holds one object at a time."""
         self.stub.generate(50000, 5)
         report = []
-        for how in ("served", "refused"):
+        front = f"https://127.0.0.1:{self.port}"
+        for how, access in (("served", {}), ("refused", {}), ("served", {"server": front})):
             self.stub.watchlist = how
             began = time.monotonic()
-            w = self.watcher()
+            w = self.watcher(**access)
             wait(lambda w=w: min(w.synced.values()) > 0, "synced", seconds=240)
             took = time.monotonic() - began
             self.assertEqual(len(w.objects[SLICES]), 50001)
@@ -639,7 +645,9 @@ class Sizes(Servers):
                 t = f.read().rpartition(")")[2].split()
             cpu = (int(t[11]) + int(t[12])) / os.sysconf("SC_CLK_TCK")
             peak = memory(w)
-            report.append(f"{how}: {took:.1f} s, CPU {cpu:.2f} s, peak RSS {peak:.1f} MB")
+            what = {"served": "streamed", "refused": "in a list"}[how]
+            what += ", HTTP/2" if access else ""
+            report.append(f"{what}: {took:.1f} s, CPU {cpu:.2f} s, peak RSS {peak:.1f} MB")
             if "asan" not in WATCHER:
                 self.assertLess(peak, 40)
             w.stop()

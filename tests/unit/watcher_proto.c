@@ -435,12 +435,13 @@ static void items_that_are_none(void **state)
 	add_field(&meta, 2, "77", -1);
 	add_field(&list, 2, "\x0a\x05", 2);		/* shorter than it says */
 	add_field(&list, 2, "\x0a\x03\x0a\x01\xff", 5); /* a name that is not UTF-8 */
+	add_field(&list, 2, "\x0b\x0b\x0b\x0b", 4);	/* groups within groups */
 	add_field(&list, 2, "\x0a\x03\x0a\x01z", 5);
 	add_field(&list, 1, meta.b, (int)meta.len);
 	envelop(&text, "ServiceList", &list);
 	assert_null(list_says(&l, &text, 7));
 	assert_int_equal(l.items, 1);
-	assert_int_equal(l.bad_items, 2);
+	assert_int_equal(l.bad_items, 3);
 	assert_string_equal(l.resource_version, "77");
 	api_list_clear(&l);
 }
