@@ -251,6 +251,20 @@ static void client_free(struct api_client *c)
 	curl_global_cleanup();
 }
 
+void api_client_on_renewal(struct api_client *c, void (*renewed)(void *arg), void *arg)
+{
+	c->renewed = renewed;
+	c->renewed_arg = arg;
+}
+
+static void on_credentials(void *arg)
+{
+	struct api_client *c = arg;
+
+	if (c->renewed != NULL)
+		c->renewed(c->renewed_arg);
+}
+
 struct api_client *api_client_new(
     struct event_base *base, const struct config *cfg, const struct api_access *access)
 {
@@ -266,7 +280,7 @@ struct api_client *api_client_new(
 	c->timer = evtimer_new(base, on_timer, c);
 	c->nudge = evtimer_new(base, on_nudge, c);
 	c->multi = curl_multi_init();
-	c->credentials = credentials_new(base, access, NULL, NULL);
+	c->credentials = credentials_new(base, access, on_credentials, c);
 	c->bucket = (struct api_bucket){.qps_milli = cfg->api_qps_milli, .burst = cfg->api_burst};
 	if (c->timer == NULL || c->nudge == NULL || c->multi == NULL || c->credentials == NULL ||
 	    api_request_prepare(c, api_format_accept(cfg->api_content_type)) != 0) {

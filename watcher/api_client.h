@@ -47,6 +47,12 @@ struct api_handler {
 struct api_client *api_client_new(
     struct event_base *base, const struct config *cfg, const struct api_access *access);
 
+/*
+ * RENEWED is called with ARG when credentials were replaced by others: what the server refused may
+ * be tried again at once.
+ */
+void api_client_on_renewal(struct api_client *c, void (*renewed)(void *arg), void *arg);
+
 struct api_ask {
 	const char *path;  /* with its query */
 	unsigned deadline; /* seconds after which it ends; 0: none */

@@ -85,6 +85,7 @@ static void found(struct api_discovery *d, enum api_endpoints e, bool sure)
 	    sure ? "" : ", if the server has that: it may not be asked what it has");
 	api_buffer_clear(&d->body);
 	event_free(d->retry);
+	d->retry = NULL;
 	d->done(d->arg, e, sure);
 }
 
@@ -188,4 +189,15 @@ int api_discovery_start(struct api_discovery *d, struct event_base *base)
 		return -1;
 	ask(d);
 	return 0;
+}
+
+void api_discovery_renewed(struct api_discovery *d)
+{
+	static const struct timeval now = {0, 0};
+
+	if (d->retry == NULL || !event_pending(d->retry, EV_TIMEOUT, NULL) ||
+	    !api_problem_refused(&d->problem, d->server))
+		return;
+	backoff_reset(&d->backoff);
+	event_add(d->retry, &now);
 }

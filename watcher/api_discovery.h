@@ -35,6 +35,8 @@ struct api_discovery {
 
 /* Asks until there is an answer. D lives as long. 0, or -1 without memory. */
 int api_discovery_start(struct api_discovery *d, struct event_base *base);
+/* As api_reflector_renewed(). */
+void api_discovery_renewed(struct api_discovery *d);
 
 /*
  * What a server has whose /apis/discovery.k8s.io is BODY in FORMAT; -1 if that is none. Whether it

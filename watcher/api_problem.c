@@ -5,14 +5,16 @@
 
 #include "common/log.h"
 
-#define OK_STATUS 200
+#define OK_STATUS	  200
+#define HTTP_UNAUTHORIZED 401
 
 static const struct {
 	long status;
 	const char *hint;
 } hints[] = {
-    {401, "the apiserver does not accept the token or client certificate: renew it in the "
-	  "kubeconfig"},
+    {HTTP_UNAUTHORIZED,
+	"the apiserver does not accept the token or client certificate: renew it in the "
+	"kubeconfig"},
     {403, "bind the user to the ClusterRole system:node-proxier, or one that may do this"},
     {404, "the server does not serve it: is the path in the server's URL right?"},
 };
@@ -56,6 +58,11 @@ void api_problem_over(struct api_problem *p, const char *verb, const char *name)
 		return;
 	log_info("%s: %s works again", name, verb);
 	p->text[0] = '\0';
+}
+
+bool api_problem_refused(const struct api_problem *p, const struct api_server *s)
+{
+	return s->down_since != 0 || (p->text[0] != '\0' && p->status == HTTP_UNAUTHORIZED);
 }
 
 void api_server_answers(struct api_server *s)

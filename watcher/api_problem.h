@@ -29,6 +29,8 @@ void api_problem_report(struct api_problem *p, struct api_server *s, const char 
     const char *name, const struct api_result *res);
 /* VERB works; that says nothing of a problem with another one. */
 void api_problem_over(struct api_problem *p, const char *verb, const char *name);
+/* May it be that the server does not take our credentials, or we not its own? */
+bool api_problem_refused(const struct api_problem *p, const struct api_server *s);
 /* A response has come. */
 void api_server_answers(struct api_server *s);
 

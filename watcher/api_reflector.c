@@ -147,3 +147,14 @@ int api_reflector_start(struct api_reflector *r, struct event_base *base)
 	api_reflect_on(r);
 	return 0;
 }
+
+void api_reflector_renewed(struct api_reflector *r)
+{
+	static const struct timeval now = {0, 0};
+
+	if (r->retry == NULL || !event_pending(r->retry, EV_TIMEOUT, NULL) ||
+	    !api_problem_refused(&r->problem, r->server))
+		return;
+	backoff_reset(&r->backoff);
+	event_add(r->retry, &now);
+}

@@ -82,4 +82,7 @@ struct api_reflector {
  */
 int api_reflector_start(struct api_reflector *r, struct event_base *base);
 
+/* There are new credentials: what waits because the old ones did not work waits no longer. */
+void api_reflector_renewed(struct api_reflector *r);
+
 #endif

@@ -16,6 +16,8 @@ struct api_client {
 	struct event_base *base;
 	const struct api_access *access;
 	struct credentials *credentials;
+	void (*renewed)(void *arg); /* NULL: nobody cares */
+	void *renewed_arg;
 	CURLM *multi;
 	struct event *timer; /* libcurl's one timer */
 	struct event *nudge; /* a socket was closed: let libcurl take the next address */

@@ -154,6 +154,14 @@ static struct {
 	struct api_reflector reflectors[RESOURCE_COUNT];
 } source;
 
+static void on_renewal(void *arg)
+{
+	(void)arg;
+	api_discovery_renewed(&source.discovery);
+	for (int i = 0; i < RESOURCE_COUNT; i++)
+		api_reflector_renewed(&source.reflectors[i]);
+}
+
 static void start_reflectors(void *arg, enum api_endpoints found, bool sure)
 {
 	(void)arg;
@@ -188,6 +196,7 @@ int api_source_start(struct event_base *base, const struct config *cfg,
 	client = api_client_new(base, cfg, access);
 	if (client == NULL)
 		return -1;
+	api_client_on_renewal(client, on_renewal, NULL);
 	source.base = base;
 	source.server.url = access->server;
 	snprintf(

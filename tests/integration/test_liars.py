@@ -10,7 +10,7 @@ import unittest
 import apiserver
 import test_api
 from apiserver import Stub
-from harness import Node, inside, service, slice_of
+from harness import BUILD, Node, inside, service, slice_of
 from liar import Liar, head, response
 
 MIB = 1 << 20
@@ -82,7 +82,8 @@ class Liars(unittest.TestCase):
         self.assertEqual(n.save(4) + n.save(6), rules, "nothing programmed is touched")
         self.assertEqual(n.audited(), audited, "nor written anew")
         self.assertEqual(n.ask(n.client, "10.96.0.10", 80).split(" ")[0], "pod1")
-        self.assertLess(peak, bound, "MiB at most")
+        if "asan" not in BUILD:
+            self.assertLess(peak, bound, "MiB at most")
         self.assertLess(len(said()), 4000, "the log stays readable:\n" + said()[:4000])
         self.assertNotIn("s3cr3t", n.logged())
         self.liar.heal()

@@ -152,6 +152,16 @@ class Renewal(test_api.Base):
         self.copy("k", self.stub.client_key)
         self.wait_synced(w)
 
+    def test_what_was_refused_is_tried_at_once(self):
+        """The new token ends the back-off, which is at eight seconds or more by then."""
+        self.stub.tokens = {"new"}
+        w = self.watcher(token_file=self.write("token", "old"))
+        wait(lambda: len(w.said("next try")) >= 4, "it is refused", seconds=30)
+        began = time.monotonic()
+        self.write("token", "new")
+        wait(lambda: w.synced[SERVICES], "synced", seconds=2)
+        self.assertLess(time.monotonic() - began, 1)
+
     def test_expired_certificate_is_told(self):
         """The one thing here that depends on the date."""
         subprocess.run(
