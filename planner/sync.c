@@ -17,6 +17,7 @@
  * times a second for a broken one, and a burst of changes is one transaction the sooner.
  */
 #define SYNC_PERIOD_MIN_MS 10
+#define NFT_PERIOD_MIN_MS  2 /* a transaction takes less than one */
 
 /* Each so many sync periods the content of the tables is compared, which costs by their size. */
 #define DEEP_CHECK_EVERY 20
@@ -345,13 +346,14 @@ static void send_to_applier(void *arg, const struct frame *f)
 
 void sync_start(struct planner *p, struct event_base *base)
 {
+	const uint64_t shortest =
+	    p->cfg.mode == MODE_NFTABLES ? NFT_PERIOD_MIN_MS : SYNC_PERIOD_MIN_MS;
+
 	p->backoff_ms = BACKOFF_MIN_MS;
 	apply_init(&p->apply, send_to_applier, p);
 	conntrack_init(&p->conntrack, plan_udp(p->plan), send_to_applier, p);
 	pace_init(&p->pace,
-	    p->cfg.min_sync_period_ms > SYNC_PERIOD_MIN_MS ? p->cfg.min_sync_period_ms
-							   : SYNC_PERIOD_MIN_MS,
-	    now_ms());
+	    p->cfg.min_sync_period_ms > shortest ? p->cfg.min_sync_period_ms : shortest, now_ms());
 	p->sync_timer = evtimer_new(base, on_sync, p);
 	p->retry_timer = evtimer_new(base, on_retry, p);
 	p->check_timer = evtimer_new(base, on_check, p);
