@@ -99,6 +99,24 @@ static bool offered(unsigned f)
 	return true;
 }
 
+bool ipt_backend_used(void)
+{
+	static const char *const lists[] = {
+	    "/proc/net/ip_tables_names", "/proc/net/ip6_tables_names"};
+	char name;
+
+	for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {
+		int fd = open(lists[i], O_RDONLY | O_CLOEXEC);
+		bool used = fd < 0 ? errno != ENOENT : read(fd, &name, 1) == 1;
+
+		if (fd >= 0)
+			close(fd);
+		if (used) /* or not to be read by us */
+			return true;
+	}
+	return false;
+}
+
 void ipt_backend_open(struct policy *p)
 {
 	p->lock_fd = fd_move_up(open(LOCK_FILE, O_RDONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600));

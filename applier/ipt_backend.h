@@ -30,6 +30,8 @@ extern const char *const ipt_table_names[IPT_TABLE_COUNT];
  * With privilege, before the lock-down: opens the lock file and the sockets, lets the kernel set up
  * its tables, and fills P's families and lock_fd. fatal() if no family is offered.
  */
+/* Has the network namespace any legacy tables, as far as that can be told? */
+bool ipt_backend_used(void);
 void ipt_backend_open(struct policy *p);
 
 /*

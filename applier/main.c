@@ -92,7 +92,7 @@ static int all_end(const pid_t pids[USER_COUNT])
 		while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
 			if ((status = report_child(pid, status, pids)) != EXIT_FAILED)
 				code = status;
-	} while (poll(&p, 1, 200) > 0 && read(p.fd, &info, sizeof(info)) > 0);
+	} while (code != EXIT_OK && poll(&p, 1, 200) > 0 && read(p.fd, &info, sizeof(info)) > 0);
 	if (!cleanup)
 		log_error("every rule stays; ending with status %d", code);
 	return code;
@@ -176,6 +176,30 @@ static void require_preparation(const char *missing_capabilities, int missing_us
 		    missing_users);
 }
 
+/*
+ * Rules of iptables mode must not stay beside those of nftables mode: a copy of this process takes
+ * them away, as --cleanup does. True in the copy, for which main() goes on with the CFG of that.
+ */
+static bool clean_up_first(struct config *cfg, int *config_fd)
+{
+	pid_t pid;
+	int status;
+
+	if (cfg->mode != MODE_NFTABLES || cfg->init_only || !ipt_backend_used())
+		return false;
+	pid = fork();
+	if (pid == 0) {
+		unsetenv("NOTIFY_SOCKET");
+		close(*config_fd);
+		*config_fd = setup_cleanup(cfg);
+	} else if (pid < 0 || waitpid(pid, &status, 0) != pid || status != 0) {
+		log_warn(
+		    "rules that iptables mode left may still be there, beside nftables mode's; "
+		    "kube-proxy --cleanup says why");
+	}
+	return pid == 0;
+}
+
 int main(int argc, char **argv)
 {
 	static struct config cfg;
@@ -185,6 +209,7 @@ int main(int argc, char **argv)
 	struct session *session;
 	struct policy *policy;
 	int missing_users, config_fd;
+	bool copy;
 
 	open_standard_fds();
 	log_init("kube-proxy");
@@ -197,6 +222,7 @@ int main(int argc, char **argv)
 	if (cfg.dry_run)
 		return dry_run(&cfg, config_fd, unready);
 	require_preparation(missing_capabilities, missing_users);
+	copy = clean_up_first(&cfg, &config_fd);
 	policy = policy_new(&cfg, APPLIER_FD_AUDIT);
 	if (cfg.mode == MODE_NFTABLES)
 		nft_backend_open(policy);
@@ -208,7 +234,8 @@ int main(int argc, char **argv)
 		sysctl_apply(&cfg);
 	if (cfg.init_only)
 		return EXIT_OK;
-	nft_probe(cfg.mode == MODE_NFTABLES);
+	if (!copy)
+		nft_probe(cfg.mode == MODE_NFTABLES);
 	setup_audit(&cfg);
 	setup_notify();
 	conntrack_open();

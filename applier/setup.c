@@ -70,6 +70,16 @@ int setup_config(struct config *cfg, int argc, char **argv, const struct user *w
 	return seal(buf, (size_t)n);
 }
 
+int setup_cleanup(struct config *cfg)
+{
+	static struct frame f;
+
+	cfg->cleanup = true;
+	cfg->mode = MODE_IPTABLES;
+	config_encode(&f, cfg);
+	return seal(f.buf, f.len);
+}
+
 static pid_t start(const char *program, const struct user *user, bool keep_stdout, int config_fd,
     int c0, int c1, int c2)
 {

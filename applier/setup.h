@@ -15,6 +15,9 @@
  */
 int setup_config(struct config *cfg, int argc, char **argv, const struct user *watcher);
 
+/* Makes of CFG one that takes iptables mode's rules away. Returns a sealed memfd that holds it. */
+int setup_cleanup(struct config *cfg);
+
 /*
  * Starts watcher, planner and listener with their channels; with CFG->dry_run only the first two,
  * with cleanup only the planner. PIDS gets them in the order of USER_*. Returns the applier's end

@@ -289,6 +289,7 @@ static uint32_t compact_endpoints(
 			continue;
 		memcpy(to[n].addr, e->addr.b, sizeof(to[n].addr));
 		to[n].flags = (uint8_t)(e->flags | (is_local(e, node_name) ? EP_LOCAL : 0));
+		to[n].anywhere = e->node[0] == '\0';
 		to[n].zones = add_zones(s, e, to, n);
 		n++;
 	}

@@ -38,6 +38,7 @@ static void append(struct chosen_endpoints *out, const struct stored_slice *s,
 	c = &out->e[out->count++];
 	c->addr.family = s->family;
 	memcpy(c->addr.b, e->addr, sizeof(c->addr.b));
+	c->anywhere = e->anywhere;
 	c->port = port;
 	c->flags = flags_of(s, e, zone);
 	c->lists = 0;

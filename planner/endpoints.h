@@ -20,6 +20,7 @@ struct chosen_endpoint {
 	uint16_t port;
 	uint8_t flags; /* of its entry, and whether zone hints are there and name our zone */
 	uint8_t lists; /* bit per enum endpoint_list */
+	bool anywhere; /* its node is not known */
 	char text[ENDPOINT_STRLEN];
 };
 

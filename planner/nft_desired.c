@@ -233,14 +233,17 @@ static void number(const struct visit *w, const struct element *prev, size_t cou
 	    local_first ? &inside : &outside, local_first ? 0 : NFT_LOCAL_SLOT);
 }
 
-/* Endpoints on this node may reach themselves: several services may have the same. */
+/*
+ * Endpoints on this node, or nobody knows where, may reach themselves: several services may have
+ * the same.
+ */
 static void hairpins(const struct visit *w)
 {
 	const struct chosen_endpoints *c = &w->d->chosen;
 	struct element e = {.family = w->base.family};
 
 	for (size_t i = 0; i < c->count; i++) {
-		if (!(c->e[i].flags & EP_LOCAL))
+		if (!(c->e[i].flags & EP_LOCAL) && !c->e[i].anywhere)
 			continue;
 		put_addr(&e, &c->e[i].addr);
 		e.proto = CLAIM_HAIRPIN;

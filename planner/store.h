@@ -56,7 +56,8 @@ struct stored_endpoint {
 	uint8_t addr[16];
 	uint32_t zones; /* where its zone hints stand in the strings: "a\0b\0\0"; 0: none */
 	uint8_t flags;	/* enum endpoint_flag, EP_LOCAL */
-	uint8_t pad[3];
+	bool anywhere;	/* its node is not known */
+	uint8_t pad[2];
 };
 
 struct stored_slice {

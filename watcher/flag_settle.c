@@ -232,6 +232,9 @@ enum flags_result flags_settle(struct settings *s)
 	struct config *cfg = &s->cfg;
 	char gates[NAME_MAX_LEN];
 
+	if (cfg->cleanup)
+		cfg->mode =
+		    MODE_IPTABLES; /* whose planner does it; nftables mode's is a table to delete */
 	feature_gates_warn(s->feature_gates, name_of(s, "feature-gates", gates));
 	cfg->sync_period_ms = mode->sync_period_ms;
 	cfg->min_sync_period_ms = mode->min_sync_period_ms;

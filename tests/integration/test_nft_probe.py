@@ -62,16 +62,6 @@ class NftProbe(unittest.TestCase):
                 self.assertIn("--cleanup", said[0])
                 self.assertIn("KUBE-SERVICES", self.inside(tool + "-nft-save"))  # it is not ours
 
-    def test_nftables_mode(self):
-        self.inside("nft", "add table ip kube-proxy; add table ip6 kube-proxy; "
-                    "add chain ip kube-proxy services")
-        said = self.warnings()
-        self.assertEqual(len(said), 2, said)
-        for family, line in zip(("ip", "ip6"), said):
-            self.assertIn("left table %s kube-proxy." % family, line)
-            self.inside("sh", "-c", line[line.index("nft delete"):])  # the advice is good
-        self.assertEqual(self.warnings(), [])
-
     def test_a_running_proxy_says_it_too_and_works(self):
         self.inside("iptables-nft-restore", input=SERVICES)
         n = self.n
