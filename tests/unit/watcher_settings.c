@@ -432,7 +432,7 @@ static void of_the_mode(void **state)
 	for (size_t i = 0; i < sizeof(modes) / sizeof(modes[0]); i++) {
 		settings_init(&s);
 		s.cfg.mode = modes[i].mode;
-		s.cfg.cleanup = true; /* needs no apiserver */
+		s.cfg.init_only = true; /* needs no apiserver */
 		strcpy(s.cfg.config_file, modes[i].file);
 		s.iptables = (struct setting_mode){20000, 2000, 3, true};
 		s.nftables = (struct setting_mode){50000, 5000, 5, false};
