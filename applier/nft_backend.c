@@ -127,7 +127,7 @@ static void drain(struct answer *a)
 static int request(uint16_t type, uint16_t flags, uint8_t family, const char *table,
     const char *set, struct answer *a)
 {
-	_Alignas(struct nlmsghdr) uint8_t buf[256];
+	_Alignas(struct nlmsghdr) uint8_t buf[256] = {0};
 	struct nlmsghdr *h = mnl_nlmsg_put_header(buf);
 	struct nfgenmsg *g = mnl_nlmsg_put_extra_header(h, sizeof(*g));
 

@@ -21,18 +21,14 @@ enum nft_message {
 	NFT_DRIFT,	   /* []: another program has changed one of our tables */
 };
 
+/* INSTALL replaces the table that is there: only as the first operation of its family. */
 enum nft_op {
-	/*
-	 * [op, family]: the table with its constant rules and empty sets, in the place of the one
-	 * that is there: only as the first operation of its family
-	 */
-	NFT_OP_INSTALL = 1,
-	NFT_OP_PUT,	 /* [op, family, set, field, ...]: an element that is not there yet */
-	NFT_OP_DELETE,	 /* [op, family, set, key field, ...] */
+	NFT_OP_INSTALL = 1, /* [op, family]: a table with the constant rules and empty sets */
+	NFT_OP_PUT,	    /* [op, family, set, field, ...]: an element that is not there yet */
+	NFT_OP_DELETE,	    /* [op, family, set, key field, ...]: an element */
 	NFT_OP_AFFINITY, /* [op, family, number, seconds]: the time-out of an affinity; 0: none */
-	/* [op, family, set, ip, proto, port, endpoint ip, port]: its clients are forgotten */
-	NFT_OP_FORGET,
-	NFT_OP_REMOVE, /* [op, family]: the table goes */
+	NFT_OP_FORGET,	 /* [op, family, set, ip, proto, port, endpoint ip, port]: its clients */
+	NFT_OP_REMOVE,	 /* [op, family]: the table goes */
 };
 
 /* --- planner's side: W's type is NFT_OPS --- */

@@ -4,6 +4,7 @@
 
 #include "ipc/config.h"
 #include "ipc/flows.h"
+#include "ipc/nft_ops.h"
 #include "ipc/objects.h"
 #include "ipc/status.h"
 #include "ipc/txn.h"
@@ -121,6 +122,57 @@ static void decode_flows(unsigned type, struct cursor *c)
 	}
 }
 
+static const char *see_family(void *arg, uint8_t family)
+{
+	(void)arg;
+	if (family >= FAMILY_COUNT)
+		abort();
+	return NULL;
+}
+static const char *see_affinity(void *arg, uint8_t family, unsigned number, uint32_t seconds)
+{
+	if (number >= NFT_AFFINITIES || seconds > 86400)
+		abort();
+	return see_family(arg, family);
+}
+/* What the check lets pass goes to an address that packets may be sent to. */
+static const char *see_put(void *arg, const struct nft_elem *e)
+{
+	const char *why = nft_elem_check(e, false);
+
+	if (e->set >= NFT_SET_COUNT)
+		abort();
+	if (why == NULL && (nft_set_dynamic(e->set) || e->set == NFT_TIMEOUTS ||
+			       ((nft_set(e->set).fields & NFT_TO) && !ip_is_endpoint(&e->to))))
+		abort();
+	return why != NULL ? why : see_family(arg, e->family);
+}
+static const char *see_key(void *arg, const struct nft_elem *e)
+{
+	const char *why = nft_elem_check(e, true);
+
+	return why != NULL ? why : see_family(arg, e->family);
+}
+static const struct nft_visitor nft_visitor = {
+    see_family, see_put, see_key, see_affinity, see_key, see_family};
+
+static void decode_nft(unsigned type, struct cursor *c)
+{
+	static struct nft_snapshot a, b;
+	static struct frame f;
+	struct frame_reader r;
+
+	if (type == NFT_OPS)
+		nft_decode_ops(c, &nft_visitor, NULL);
+	if (type != NFT_SNAPSHOT || nft_decode_snapshot(c, &a) != NULL)
+		return;
+	nft_encode_snapshot(&f, &a);
+	if (frame_open(&r, f.buf, f.len, &type, c) != NULL || nft_decode_snapshot(c, &b) != NULL ||
+	    a.count != b.count)
+		abort();
+	frame_close(&r);
+}
+
 /* What the decoder takes, the encoder says again, and it is taken as the same. */
 static void decode_config(const uint8_t *data, size_t size)
 {
@@ -155,6 +207,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		decode_txn(type, &c);
 	else if (data[0] % 5 == 3)
 		decode_flows(type, &c);
+	else if (type >= NFT_OPS)
+		decode_nft(type, &c);
 	else
 		status_decode(type, &c, &status);
 	frame_close(&r);

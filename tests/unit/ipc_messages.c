@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "ipc/config.h"
+#include "ipc/nft_ops.h"
 #include "ipc/objects.h"
 #include "ipc/status.h"
 #include "ipc/txn.h"
@@ -565,6 +566,153 @@ static void answers_round_trip(void **state)
 	assert_string_equal(r.detail, s.detail);
 }
 
+/* --- nftables mode --- */
+
+/* An element of SET with every field its set has. */
+static struct nft_elem full_elem(uint8_t family, uint8_t set)
+{
+	const struct nft_set t = nft_set(set);
+	const struct ip_addr addr = {family, {10, 1, 2, 3, family == FAMILY_6 ? 4 : 0}};
+	struct nft_elem e = {.family = family, .set = set};
+
+	e.addr = t.fields & NFT_ADDR ? addr : e.addr;
+	e.proto = t.fields & NFT_PROTO ? 132 : 0;
+	e.port = t.fields & NFT_PORT ? 65535 : 0;
+	e.slot = t.fields & NFT_SLOT ? NFT_LOCAL_SLOT + 1 : 0;
+	e.seconds = t.fields & NFT_SECONDS ? 86400 : 0;
+	e.to = t.fields & NFT_TO ? addr : e.to;
+	e.to_port = t.fields & NFT_TO ? 8080 : 0;
+	if (t.fields & NFT_NET)
+		e.net = (struct ip_cidr){{family, {10}}, 8};
+	if (t.fields & NFT_NAME)
+		snprintf(e.name, sizeof(e.name), "default/web-%u", set);
+	return e;
+}
+
+static void same_elem(const struct nft_elem *a, const struct nft_elem *b)
+{
+	assert_memory_equal(a, b, offsetof(struct nft_elem, name));
+	assert_string_equal(a->name, b->name);
+}
+
+struct nft_seen {
+	unsigned next; /* family * NFT_SET_COUNT + set */
+	unsigned installs, affinities, removals;
+	bool whole; /* not just keys */
+};
+
+static const char *see_nft_elem(void *arg, const struct nft_elem *e)
+{
+	struct nft_seen *s = arg;
+	struct nft_elem want =
+	    full_elem((uint8_t)(s->next / NFT_SET_COUNT), (uint8_t)(s->next % NFT_SET_COUNT));
+
+	if (!s->whole && !nft_set_dynamic(e->set)) {
+		want.to = (struct ip_addr){0};
+		want.to_port = 0;
+		want.name[0] = '\0';
+	}
+	same_elem(e, &want);
+	s->next++;
+	return NULL;
+}
+
+static const char *see_install(void *arg, uint8_t family)
+{
+	((struct nft_seen *)arg)->installs |= 1u << family;
+	return NULL;
+}
+
+static const char *see_affinity(void *arg, uint8_t family, unsigned number, uint32_t seconds)
+{
+	assert_true(family == FAMILY_6 && number == 7 && seconds == 86400);
+	((struct nft_seen *)arg)->affinities++;
+	return NULL;
+}
+
+static const char *see_remove(void *arg, uint8_t family)
+{
+	((struct nft_seen *)arg)->removals |= 1u << family;
+	return NULL;
+}
+
+static const struct nft_visitor nft_visitor = {
+    see_install, see_nft_elem, see_nft_elem, see_affinity, see_nft_elem, see_remove};
+static struct nft_seen nft_seen;
+
+static void nft_sink(void *arg, const struct frame *frame)
+{
+	struct frame_reader r;
+	struct cursor c;
+	unsigned type;
+
+	(void)arg;
+	assert_null(frame_open(&r, frame->buf, frame->len, &type, &c));
+	if (type == NFT_OPS)
+		assert_null(nft_decode_ops(&c, &nft_visitor, &nft_seen));
+	frame_close(&r);
+}
+
+/* The kernel's own sets have no PUT; FORGET names theirs. */
+static void nft_operations_round_trip(void **state)
+{
+	static struct txn_writer w = {.type = NFT_OPS};
+
+	(void)state;
+	for (int whole = 0; whole < 2; whole++) {
+		nft_seen = (struct nft_seen){.whole = whole};
+		txn_begin(&w, nft_sink, NULL, 1, 0);
+		nft_write_install(&w, FAMILY_4);
+		nft_write_install(&w, FAMILY_6);
+		for (unsigned i = 0; i < FAMILY_COUNT * NFT_SET_COUNT; i++) {
+			struct nft_elem e =
+			    full_elem((uint8_t)(i / NFT_SET_COUNT), (uint8_t)(i % NFT_SET_COUNT));
+
+			if (nft_set_dynamic(e.set))
+				nft_write_forget(&w, &e);
+			else if (whole)
+				nft_write_put(&w, &e);
+			else
+				nft_write_delete(&w, &e);
+		}
+		nft_write_affinity(&w, FAMILY_6, 7, 86400);
+		nft_write_remove(&w, FAMILY_6);
+		txn_commit(&w);
+		assert_int_equal(nft_seen.next, FAMILY_COUNT * NFT_SET_COUNT);
+		assert_true(nft_seen.installs == 3 && nft_seen.affinities == 1);
+		assert_int_equal(nft_seen.removals, 2);
+		assert_int_equal(w.ops, FAMILY_COUNT * NFT_SET_COUNT + 4);
+	}
+}
+
+static void nft_answers_round_trip(void **state)
+{
+	static struct nft_snapshot a, b;
+	struct frame_reader r;
+	struct cursor c;
+
+	(void)state;
+	a = (struct nft_snapshot){.families = {true, true},
+	    .installed = {false, true},
+	    .there = {true, true},
+	    .last = true};
+	for (unsigned set = 0; set < NFT_SET_COUNT; set++)
+		if (!nft_set_dynamic(set))
+			a.elems[a.count++] = full_elem(FAMILY_6, (uint8_t)set);
+	nft_encode_snapshot(&f, &a);
+	c = open_it(&r, NFT_SNAPSHOT);
+	assert_null(nft_decode_snapshot(&c, &b));
+	frame_close(&r);
+	assert_memory_equal(&a, &b, offsetof(struct nft_snapshot, count));
+	assert_true(a.count == b.count && b.last);
+	for (uint32_t i = 0; i < a.count; i++)
+		same_elem(&a.elems[i], &b.elems[i]);
+	nft_encode_drift(&f);
+	c = open_it(&r, NFT_DRIFT);
+	assert_null(nft_decode_drift(&c));
+	frame_close(&r);
+}
+
 static void status_round_trip(void **state)
 {
 	struct frame_reader r;
@@ -602,6 +750,8 @@ int main(void)
 	    cmocka_unit_test(every_template),
 	    cmocka_unit_test(refuses_malformed_operations),
 	    cmocka_unit_test(answers_round_trip),
+	    cmocka_unit_test(nft_operations_round_trip),
+	    cmocka_unit_test(nft_answers_round_trip),
 	    cmocka_unit_test(status_round_trip),
 	};
 
