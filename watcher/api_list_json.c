@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-#include "common/log.h"
+#include "watcher/complain.h"
 
 enum state {
 	BEFORE,	     /* the list's { */
@@ -97,8 +97,9 @@ static const char *item_done(struct api_list *l)
 	json_t *item = parse(l, &error);
 
 	if (item == NULL) {
-		log_warn("an object of the list, the %zu bytes before byte %zu, is no JSON: %s; "
-			 "left out",
+		complain_warn(
+		    "an object of the list, the %zu bytes before byte %zu, is no JSON: %s; "
+		    "left out",
 		    l->value.len, l->offset, error.text);
 		l->bad_items++;
 		return NULL;

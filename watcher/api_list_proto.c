@@ -6,9 +6,9 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "common/log.h"
 #include "watcher/api_envelope.h"
 #include "watcher/api_list.h"
+#include "watcher/complain.h"
 #include "watcher/kube.pb-c.h"
 #include "watcher/proto_json.h"
 
@@ -61,7 +61,7 @@ static const char *item_done(struct api_list *l)
 	const char *why = proto_to_json(&item, l->type, l->value.bytes, l->value.len);
 
 	if (why != NULL) {
-		log_warn("an object of the list, the %zu bytes before byte %zu: %s; left out",
+		complain_warn("an object of the list, the %zu bytes before byte %zu: %s; left out",
 		    l->value.len, l->offset, why);
 		l->bad_items++;
 		return NULL;

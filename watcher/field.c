@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "common/log.h"
+#include "watcher/complain.h"
 
 static void subject(const struct fields *f, char *buf, size_t size)
 {
@@ -21,7 +21,7 @@ void field_bad(struct fields *f, const char *fmt, ...)
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
 	subject(f, who, sizeof(who));
-	log_error("%s: %s", who, text);
+	complain_error("%s: %s", who, text);
 	f->bad = true;
 }
 
@@ -34,7 +34,7 @@ void field_warn(const struct fields *f, const char *fmt, ...)
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
 	subject(f, who, sizeof(who));
-	log_warn("%s: %s", who, text);
+	complain_warn("%s: %s", who, text);
 }
 
 static const json_t *member(const json_t *object, const char *key)

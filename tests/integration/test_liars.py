@@ -155,6 +155,17 @@ class Liars(unittest.TestCase):
         self.check("events of unknown type; ignored", verb="watch",
                    what=lambda q: chunked(*[event * 100] * 1000))
 
+    def test_endless_bad_objects(self):
+        """Each is left out and said so, but not each of a million."""
+        n, logged = self.n, len(self.n.logged())
+        event = (b'{"type":"ADDED","object":{"kind":"Service","metadata":{"name":"a","namespace":'
+                 b'"b","resourceVersion":"%d"},"spec":{"clusterIP":5}}}\n' % self.api.version)
+        self.liar.lie(lambda q: chunked(*[event * 100] * 1000), verb="watch")
+        n.wait("some", lambda: "not logged" in n.logged()[logged:], 20)
+        time.sleep(2)
+        self.assertLess(n.logged()[logged:].count("Service b/a"), 501)
+        self.liar.heal()
+
     def test_version_goes_back(self):
         event = b'{"type":"ADDED","object":{"kind":"Service","metadata":{"name":"a",'
         event += b'"namespace":"b","resourceVersion":"%d"},"spec":{"clusterIP":"None"}}}\n'
