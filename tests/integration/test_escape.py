@@ -99,6 +99,7 @@ REFUSED = {
     "flows_pass_in_pass": "FLOWS_REQUEST: flows asked for before the end of those asked for last",
     "flows_unknown_family": "FLOWS_REQUEST: a number out of range",
     "flows_in_transaction": "FLOWS_REQUEST: not within a transaction",
+    "nftables_operation": "frame: an unknown message",
     "flows_after_the_end": "FLOWS_DELETE: flows that were not shown",
 }
 

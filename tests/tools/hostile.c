@@ -11,6 +11,7 @@
 
 #include "ipc/fds.h"
 #include "ipc/flows.h"
+#include "ipc/nft_ops.h"
 #include "ipc/txn.h"
 
 static struct txn_writer writer;
@@ -727,6 +728,15 @@ static void flows_after_the_end(void)
 	delete_flows(0, 0, 0);
 }
 
+/* Elements exist in the other mode only. */
+static void nftables_operation(void)
+{
+	begin();
+	frame_begin(&frame, NFT_OPS, 1);
+	frame_array(&frame, 0);
+	send_frame();
+}
+
 #define SCENARIO(name)                                                                             \
 	{                                                                                          \
 #name, name                                                                        \
@@ -806,6 +816,7 @@ static const struct {
     SCENARIO(flows_unknown_family),
     SCENARIO(flows_in_transaction),
     SCENARIO(flows_after_the_end),
+    SCENARIO(nftables_operation),
 };
 
 /* Reads the scenario's name from the file beside this program. */
