@@ -142,5 +142,5 @@ void slots_elements(struct element_list *out, const struct slots *s,
 	 */
 	for (uint32_t i = 0; i < s->drawn; i++)
 		add(out, &e->e[s->at[i < s->count ? i : i - s->drawn / 2]], frontend,
-		    s->set - NFT_DRAW + NFT_ALL, base + i);
+		    (unsigned)s->set - NFT_DRAW + NFT_ALL, base + i);
 }
