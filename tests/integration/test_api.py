@@ -657,7 +657,7 @@ class Credentials(Base):
             w = Watcher(plain.kubeconfig(self.path("kubeconfig"), token="sesame"))
             self.addCleanup(w.__exit__)
             wait(lambda: w.node == NODE, "synced")
-            self.assertTrue(w.said("the token is not sent"))
+            wait(lambda: w.said("the token is not sent"), "the warning")
             self.assertNotIn("Authorization", plain.requests[0]["headers"])
 
     def test_wrong_authority(self):
@@ -668,7 +668,8 @@ class Credentials(Base):
         self.assertEqual(self.stub.requests, [])
 
     def test_wrong_authority_that_nobody_checks(self):
-        self.synced_watcher(certificate_authority=None, insecure_skip_tls_verify=True)
+        w = self.synced_watcher(certificate_authority=None, insecure_skip_tls_verify=True)
+        wait(lambda: len(w.said("whoever answers there is believed")) == 1, "the warning")
 
     def test_wrong_name(self):
         w = self.watcher(tls_server_name="kubernetes.elsewhere")

@@ -32,13 +32,13 @@ class ProxyUrl(test_api.Base):
         p = self.proxy()
         w = self.check(p, proxy_url=p.url)
         self.assertTrue(p.heard[0].startswith(f"CONNECT 127.0.0.1:{self.stub.port} "))
-        self.assertEqual(len(w.said(f"by the proxy {p.url}")), 1)
+        wait(lambda: len(w.said(f"by the proxy {p.url}")) == 1, "it is said")
 
     def test_http_with_password(self):
         p = self.proxy()
         p.password = "me:s3cr3t"
         w = self.check(p, proxy_url=p.url.replace("://", "://me:s3cr3t@"))
-        self.assertEqual(len(w.said(f"by the proxy {p.url}")), 1)
+        wait(lambda: len(w.said(f"by the proxy {p.url}")) == 1, "it is said")
 
     def test_http_with_wrong_password(self):
         p = self.proxy()
