@@ -12,7 +12,9 @@
 #include "common/siphash.h"
 #include "ipc/nft_ops.h"
 
-#define TRIES 10 /* against writers that are faster */
+#define TRIES 10    /* against writers that are faster */
+#define LARGE 65536 /* bytes of a transaction of whose every element the kernel shall not tell us  \
+		     */
 
 struct apply {
 	const struct policy *policy;
@@ -122,7 +124,7 @@ static void summarize(const struct policy *p, const struct transaction *txn, uin
 static int commit(struct apply *a, uint32_t *generation, char *detail, size_t size)
 {
 	for (int i = 0; i < TRIES; i++) {
-		if (nft_begin(generation) != 0)
+		if (nft_begin(generation, a->batch->len > LARGE) != 0)
 			return errno;
 		if (nft_send(a->batch, *generation, detail, size) == 0)
 			return 0;

@@ -27,6 +27,7 @@ static struct {
 	uint32_t seq;	     /* of the last request that is no batch */
 	uint32_t generation; /* of the kernel's rules, as far as is known */
 	bool drift;
+	bool deaf; /* notifications have been stopped */
 	_Alignas(struct nlmsghdr) uint8_t buf[NFT_MESSAGE_MAX];
 } nft;
 
@@ -47,7 +48,7 @@ static void notice(const struct nlmsghdr *h)
 {
 	const struct nlattr *first;
 
-	if (h->nlmsg_type >> 8 != NFNL_SUBSYS_NFTABLES || h->nlmsg_pid == nft.port ||
+	if (h->nlmsg_type >> 8 != NFNL_SUBSYS_NFTABLES ||
 	    mnl_nlmsg_get_payload_len(h) < sizeof(struct nfgenmsg))
 		return;
 	if ((h->nlmsg_type & 0xff) == NFT_MSG_NEWGEN) {
@@ -57,7 +58,8 @@ static void notice(const struct nlmsghdr *h)
 		return;
 	}
 	first = attr_of(h, NFTA_TABLE_NAME);
-	if (first != NULL && strcmp(mnl_attr_get_str(first), NFT_TABLE) == 0)
+	if (h->nlmsg_pid != nft.port && first != NULL &&
+	    strcmp(mnl_attr_get_str(first), NFT_TABLE) == 0)
 		nft.drift = true;
 }
 
@@ -204,20 +206,26 @@ static int check_generation(uint32_t *generation)
 	return 0;
 }
 
-int nft_begin(uint32_t *generation)
+int nft_begin(uint32_t *generation, bool large)
 {
 	struct answer none = {.mask = UINT32_MAX};
 
-	membership(NETLINK_DROP_MEMBERSHIP);
+	if (large)
+		membership(NETLINK_DROP_MEMBERSHIP);
+	nft.deaf |= large;
 	drain(&none);
-	return check_generation(generation);
+	/* who hears everything need not compare; and the kernel counts before it tells */
+	return nft.deaf ? check_generation(generation) : get_generation(generation);
 }
 
 void nft_end(void)
 {
 	uint32_t generation = 0;
 
+	if (!nft.deaf)
+		return;
 	membership(NETLINK_ADD_MEMBERSHIP);
+	nft.deaf = false;
 	if (check_generation(&generation) != 0)
 		nft.drift = true;
 }

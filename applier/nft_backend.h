@@ -22,11 +22,12 @@ void nft_backend_open(struct policy *p);
 struct nft_batch *nft_backend_batch(void);
 
 /*
- * Between these two no other transaction can be missed: nft_begin() stops the notifications, which
- * would tell of our own changes too, and returns the generation that a transaction must be made
- * for; nft_end() starts them again, and notices what came between. -1 with errno.
+ * Around a transaction. nft_begin() returns the generation that it must be made for. The kernel
+ * tells of our own changes too, one by one: for a LARGE transaction that is stopped until
+ * nft_end(), which takes anything that others did meanwhile for a change of our tables. -1 with
+ * errno.
  */
-int nft_begin(uint32_t *generation);
+int nft_begin(uint32_t *generation, bool large);
 void nft_end(void);
 /*
  * Sends B, which nft_batch_end() has ended, for GENERATION. 0 if it is done. -1 with errno and, in

@@ -86,7 +86,8 @@ static int forget_in(const struct nft_forget *f, uint8_t family, uint8_t set)
 		char detail[256];
 
 		nft_batch_begin(b);
-		if (nft_dump_elems(family, set, visit, &s) != 0 || nft_begin(&generation) != 0)
+		if (nft_dump_elems(family, set, visit, &s) != 0 ||
+		    nft_begin(&generation, true) != 0)
 			return errno;
 		if (s.found == 0)
 			return 0;

@@ -2,6 +2,7 @@
 #include "applier/nft_elem.h"
 #include "applier/nft_snapshot.h"
 #include "nft_fixture.h"
+#include <sys/wait.h>
 
 /* Which sets the planner can fill. */
 static bool fillable(unsigned set)
@@ -225,6 +226,38 @@ static void what_others_change_in_our_tables_is_told(void **state)
 	assert_true(hears_of_drift());
 }
 
+/* Another program that writes its own tables all the time is in nobody's way. */
+static void what_others_change_elsewhere_is_not_told(void **state)
+{
+	pid_t other;
+	int status;
+
+	(void)state;
+	installed();
+	snapshot();
+	other = fork();
+	assert_true(other >= 0);
+	if (other == 0) {
+		execl("/bin/sh", "sh", "-c",
+		    "for i in $(seq 60); do nft add table ip other; nft delete table ip other; "
+		    "done",
+		    NULL);
+		_exit(1);
+	}
+	while (waitpid(other, &status, WNOHANG) == 0) {
+		begin();
+		put(FAMILY_4, NFT_SERVICES, 3);
+		commit(TXN_OK);
+		begin();
+		delete (FAMILY_4, NFT_SERVICES, 3);
+		commit(TXN_OK);
+		assert_false(hears_of_drift());
+		usleep(3000); /* the quota of a second */
+	}
+	assert_int_equal(status, 0);
+	assert_true(generation > 20);
+}
+
 /* A change between the reading of the generation and the sending: nft_send() says so. */
 static void nothing_is_done_in_another_generation(void **state)
 {
@@ -235,7 +268,7 @@ static void nothing_is_done_in_another_generation(void **state)
 
 	(void)state;
 	installed();
-	assert_int_equal(nft_begin(&now), 0);
+	assert_int_equal(nft_begin(&now, true), 0);
 	nft_batch_begin(b);
 	nft_batch_elem(b, &e, false);
 	nft_batch_end(b);
@@ -498,6 +531,7 @@ int main(void)
 	    TEST(prefixes_are_read_as_they_were_put),
 	    TEST(what_is_not_as_believed_is_stale),
 	    TEST(what_others_change_in_our_tables_is_told),
+	    TEST(what_others_change_elsewhere_is_not_told),
 	    TEST(nothing_is_done_in_another_generation),
 	    TEST(a_table_that_is_not_as_installed_is_seen),
 	    TEST(time_outs_of_affinity_come_and_go),
