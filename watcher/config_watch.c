@@ -12,6 +12,7 @@
 #include "watcher/config_file.h"
 #include "watcher/flag_settle.h"
 #include "watcher/manifest.h"
+#include "watcher/watched.h"
 
 #define SETTLE_MS 100 /* editors and mounts change things in several steps */
 #define WATCH_EVENTS                                                                               \
@@ -85,36 +86,17 @@ static void look(evutil_socket_t fd, short what, void *arg)
 	free(text);
 }
 
-/* Can EV mean that the file changed? Its directory may be a busy one. */
 static bool matters(const struct inotify_event *ev)
 {
-	const char *path = w.cfg->config_file;
-	struct stat st;
-
-	/* The directory itself; the links by which mounts of ConfigMaps are swapped; the file. */
-	if (ev->len == 0 || strncmp(ev->name, "..", 2) == 0 ||
-	    strcmp(ev->name, strrchr(path, '/') + 1) == 0)
-		return true;
-	return lstat(path, &st) == 0 && S_ISLNK(st.st_mode);
+	return watched_matters(ev, w.cfg->config_file);
 }
 
 static void on_inotify(evutil_socket_t fd, short what, void *arg)
 {
 	static const struct timeval settle = {0, SETTLE_MS * 1000};
-	_Alignas(struct inotify_event) char buf[4096];
-	bool any = false;
-	ssize_t n;
 
 	(void)what, (void)arg;
-	while ((n = read(fd, buf, sizeof(buf))) > 0) {
-		const struct inotify_event *ev;
-
-		for (char *p = buf; p < buf + n; p += sizeof(*ev) + ev->len) {
-			ev = (const struct inotify_event *)(const void *)p;
-			any |= matters(ev);
-		}
-	}
-	if (any && !event_pending(w.timer, EV_TIMEOUT, NULL))
+	if (watched_changed(fd, matters) && !event_pending(w.timer, EV_TIMEOUT, NULL))
 		event_add(w.timer, &settle);
 }
 

@@ -15,6 +15,7 @@
 #include "watcher/file.h"
 #include "watcher/manifest_file.h"
 #include "watcher/source.h"
+#include "watcher/watched.h"
 
 #define MANIFEST_SIZE_MAX (64u * 1024 * 1024) /* parsing takes forty times as much memory */
 #define SETTLE_MS	  50 /* editors and mounts change things in several steps */
@@ -338,38 +339,20 @@ static void reload(evutil_socket_t fd, short what, void *arg)
 		send_all();
 }
 
-/* Can EV mean that a manifest changed? Its directory may be a busy one. */
 static bool matters(const struct inotify_event *ev)
 {
 	const char *path = source.cfg->manifest_path;
-	const char *base = strrchr(path, '/') + 1;
-	struct stat st;
 
-	/* The directory itself; the links by which mounts of ConfigMaps are swapped. */
-	if (ev->len == 0 || strncmp(ev->name, "..", 2) == 0 || strcmp(ev->name, base) == 0)
-		return true;
-	if (has_suffix(ev->name) && is_directory(path))
-		return true;
-	return lstat(path, &st) == 0 && S_ISLNK(st.st_mode);
+	return watched_matters(ev, path) ||
+	       (ev->len > 0 && has_suffix(ev->name) && is_directory(path));
 }
 
 static void on_inotify(evutil_socket_t fd, short what, void *arg)
 {
 	static const struct timeval settle = {0, SETTLE_MS * 1000};
-	_Alignas(struct inotify_event) char buf[16384];
-	bool any = false;
-	ssize_t n;
 
 	(void)what, (void)arg;
-	while ((n = read(fd, buf, sizeof(buf))) > 0) {
-		const struct inotify_event *ev;
-
-		for (char *p = buf; p < buf + n; p += sizeof(*ev) + ev->len) {
-			ev = (const struct inotify_event *)(const void *)p;
-			any |= matters(ev);
-		}
-	}
-	if (any && !event_pending(source.timer, EV_TIMEOUT, NULL))
+	if (watched_changed(fd, matters) && !event_pending(source.timer, EV_TIMEOUT, NULL))
 		event_add(source.timer, &settle);
 }
 
