@@ -12,9 +12,9 @@
 #include "common/siphash.h"
 #include "ipc/nft_ops.h"
 
-#define TRIES 10    /* against writers that are faster */
-#define LARGE 65536 /* bytes of a transaction of whose every element the kernel shall not tell us  \
-		     */
+#define TRIES 10 /* against writers that are faster */
+/* Bytes of a transaction from where on the kernel shall not tell us of its every element. */
+#define LARGE 65536
 
 struct apply {
 	const struct policy *policy;
