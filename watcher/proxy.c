@@ -62,15 +62,20 @@ static const char *settle(CURLU *u)
 	return why;
 }
 
-/* Is there a % in the host of URL? libcurl would decode it, to what need not be a host's name. */
-static bool host_escaped(const char *url)
+/*
+ * What is wrong with the host of URL; NULL: nothing. libcurl would decode a %, to what need not be
+ * a host's name, and look for a missing host in the path.
+ */
+static const char *check_host(const char *url)
 {
 	const char *host = strstr(url, "://") + 3, *end = host + strcspn(host, "/?#");
 
 	for (const char *p = host; p < end; p++)
 		if (*p == '@')
 			host = p + 1;
-	return memchr(host, '%', (size_t)(end - host)) != NULL;
+	if (host == end)
+		return "it has no host";
+	return memchr(host, '%', (size_t)(end - host)) != NULL ? "its host has a %" : NULL;
 }
 
 char *proxy_url(const char *text, const char **why)
@@ -87,10 +92,9 @@ char *proxy_url(const char *text, const char **why)
 			*why = "it has a blank or control character";
 			goto out;
 		}
-	if (host_escaped(whole)) {
-		*why = "its host has a %";
+	*why = check_host(whole);
+	if (*why != NULL)
 		goto out;
-	}
 	if (curl_url_set(u, CURLUPART_URL, whole, CURLU_NON_SUPPORT_SCHEME) != CURLUE_OK) {
 		*why = "it is not of the form http://[USER:PASSWORD@]HOST:PORT";
 		goto out;

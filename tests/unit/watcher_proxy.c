@@ -30,6 +30,7 @@ static void urls(void **state)
 	check_url("http://u:a%40b@p:3128", "http://u:a%40b@p:3128/");
 	check_url("http://lo%ca28", NULL); /* libcurl would decode it */
 	check_url("%318", NULL);
+	check_url("/p", NULL);
 	check_url("p:3128", "http://p:3128/");
 	check_url("p", "http://p:80/");
 	check_url("10.0.0.1:8080", "http://10.0.0.1:8080/");
