@@ -157,11 +157,17 @@ static void on_retry(evutil_socket_t fd, short what, void *arg)
 	ask_snapshot(arg);
 }
 
+/* Has something failed, which will be tried again in a while? */
+static bool retrying(const struct planner *p)
+{
+	return event_pending(p->retry_timer, EV_TIMEOUT, NULL);
+}
+
 /* Is everything programmed, and nothing under way? */
 static bool quiet(const struct planner *p)
 {
 	return p->synced && !p->apply.in_flight && !p->snapshot_asked && !p->check_asked &&
-	       !plan_waiting(p->plan) && !event_pending(p->retry_timer, EV_TIMEOUT, NULL);
+	       !plan_waiting(p->plan) && !retrying(p);
 }
 
 /* x_tables tells nobody of a change: what others did to our chains is seen only by looking. */
@@ -289,14 +295,17 @@ static const char *on_nft_snapshot(struct planner *p, struct cursor *c)
 	return why;
 }
 
-/* nf_tables tells of changes at once. While a transaction is under way its result will tell. */
+/*
+ * nf_tables tells of changes at once. While a transaction is under way its result will tell, and a
+ * retry asks for a snapshot anyway: one is enough.
+ */
 static const char *on_nft_drift(struct planner *p, struct cursor *c)
 {
 	const char *why = nft_decode_drift(c);
 
 	if (why == NULL && p->apply.in_flight)
 		p->drifted = true;
-	else if (why == NULL && !p->snapshot_asked)
+	else if (why == NULL && !p->snapshot_asked && !retrying(p))
 		repair(p);
 	return why;
 }

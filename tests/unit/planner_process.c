@@ -25,9 +25,9 @@ struct process {
 	struct frame f;
 };
 
-static int config_fd(bool cleanup)
+static int config_fd(enum proxy_mode mode, bool cleanup)
 {
-	struct config cfg = {.mode = MODE_IPTABLES,
+	struct config cfg = {.mode = (uint8_t)mode,
 	    .cleanup = cleanup,
 	    .masquerade_bit = 14,
 	    .sync_period_ms = 30000,
@@ -42,13 +42,13 @@ static int config_fd(bool cleanup)
 	return fd;
 }
 
-static int start_with(void **state, bool cleanup)
+static int start_with(void **state, enum proxy_mode mode, bool cleanup)
 {
 	static const int at[PEERS] = {PLANNER_FD_WATCHER, PLANNER_FD_APPLIER, PLANNER_FD_LISTENER};
 	struct process *p = calloc(1, sizeof(*p));
 	char path[PATH_MAX], *slash;
 	ssize_t n = readlink("/proc/self/exe", path, sizeof(path) - 64);
-	int pair[PEERS][2], config = config_fd(cleanup);
+	int pair[PEERS][2], config = config_fd(mode, cleanup);
 
 	assert_true(p != NULL && n > 0);
 	path[n] = '\0';
@@ -90,12 +90,17 @@ static int start_with(void **state, bool cleanup)
 
 static int start(void **state)
 {
-	return start_with(state, false);
+	return start_with(state, MODE_IPTABLES, false);
 }
 
 static int start_cleanup(void **state)
 {
-	return start_with(state, true);
+	return start_with(state, MODE_IPTABLES, true);
+}
+
+static int start_nftables(void **state)
+{
+	return start_with(state, MODE_NFTABLES, false);
 }
 
 static int stop(void **state)
@@ -291,6 +296,61 @@ static void test_conversation(void **state)
 	assert_int_equal(exit_status(p), 0);
 }
 
+static void tell_nft_snapshot(struct process *p)
+{
+	static struct nft_snapshot s = {
+	    .families = {true, true}, .installed = {true, true}, .last = true};
+
+	expect(p, APPLIER, TXN_SNAPSHOT_REQUEST, NULL, NULL);
+	nft_encode_snapshot(&p->f, &s);
+	tell(p, APPLIER);
+}
+
+static void expect_nft_txn(struct process *p, uint64_t generation)
+{
+	uint64_t g = 0;
+
+	expect(p, APPLIER, TXN_BEGIN, &g, NULL);
+	assert_int_equal(g, generation);
+	expect(p, APPLIER, NFT_OPS, NULL, NULL);
+	expect(p, APPLIER, TXN_COMMIT, &g, NULL);
+	assert_int_equal(g, generation);
+}
+
+/* Who made a transaction fail is told of as well: one snapshot is for both. */
+static void test_drift_and_failure(void **state)
+{
+	struct process *p = *state;
+
+	if (p == NULL)
+		skip();
+	tell_lists(p);
+	objects_encode_node_del(&p->f);
+	tell(p, WATCHER);
+	tell_nft_snapshot(p);
+	expect_nft_txn(p, 1);
+	tell_result(p, 1, TXN_STALE);
+	nft_encode_drift(&p->f);
+	tell(p, APPLIER);
+	assert_false(comes(p, APPLIER, 50));
+	tell_nft_snapshot(p);
+	expect_nft_txn(p, 2);
+	/* While one is under way the repair waits for its end. */
+	nft_encode_drift(&p->f);
+	tell(p, APPLIER);
+	assert_false(comes(p, APPLIER, 50));
+	tell_result(p, 2, TXN_OK);
+	tell_nft_snapshot(p);
+	expect_nft_txn(p, 3);
+	tell_result(p, 3, TXN_OK);
+	/* At any other time it is at once. */
+	assert_false(comes(p, APPLIER, 200));
+	nft_encode_drift(&p->f);
+	tell(p, APPLIER);
+	tell_nft_snapshot(p);
+	expect_nft_txn(p, 4);
+}
+
 static void test_walls(void **state)
 {
 	struct process *p = *state;
@@ -433,6 +493,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup_teardown(test_conversation, start, stop),
+	    cmocka_unit_test_setup_teardown(test_drift_and_failure, start_nftables, stop),
 	    cmocka_unit_test_setup_teardown(test_walls, start, stop),
 	    cmocka_unit_test_setup_teardown(test_violation, start, stop),
 	    cmocka_unit_test_setup_teardown(test_unasked_result, start, stop),
