@@ -37,3 +37,28 @@ class Affinity(Nftables, cases.Affinity):
             first = self.choices(s.address(frontend, 4, "tcp"))
             self.assertEqual(set(first), {"pod1", "pod2"})
             self.assertEqual(self.choices(s.address(frontend, 4, "tcp")), first)
+
+
+class DryRun(Nftables, cases.DryRun):
+    def test_the_plan_is_what_gets_programmed(self):
+        """nft takes it, and makes of it what the proxy made."""
+        self.run_with(self.everything())
+        want = self.elements()
+        plan = self.plan()
+        self.n.stop()
+        sets = set(re.findall(r"^add element (\S+ kube-proxy \S+) {", plan, re.M))
+        self.assertGreater(len(sets), 20)
+        for name in sets:
+            kind = "map" if re.search(" (endpoints|draw|all)-", name) else "set"
+            self.nft("flush " + kind + " " + name)
+        self.assertNotEqual(self.elements(), want)
+        self.nft("-f", "-", input=plan)
+        self.assertEqual(self.elements(), want)
+
+    def elements(self):
+        """The lines, whatever the order that a set's elements are listed in."""
+        return sorted(line.replace("elements = {", "").strip(" \t,}")
+                      for f in (4, 6) for line in self.state(f).splitlines())
+
+    def nft(self, *command, **kw):
+        return sh("ip", "netns", "exec", self.n.node, "nft", *command, **kw)

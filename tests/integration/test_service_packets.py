@@ -501,7 +501,7 @@ class HealthPort(Case):
 
 
 class DryRun(Case):
-    def test_the_plan_is_what_gets_programmed(self):
+    def everything(self):
         objects = []
         for k, (local, spec) in enumerate(itertools.product((True, False), (
                 {"externalTrafficPolicy": "Local", "healthCheckNodePort": 32200},
@@ -510,12 +510,17 @@ class DryRun(Case):
                 {"loadBalancerSourceRanges": ["10.0.0.0/8", "fd00::/8"]})), 1):
             one = READY if local else None
             objects += Service(k, **spec).objects(self.endpoints(one, READY))
-        objects += Service(20).objects([])
-        self.run_with(objects)
-        plan = subprocess.run(
-            [os.path.join(BUILD, "kube-proxy"), "--dry-run", "--hostname-override=node-a",
-             "--manifest-path", self.path, *self.flags], text=True, check=True,
-            stdin=subprocess.DEVNULL, capture_output=True).stdout
+        return objects + Service(20).objects([])
+
+    def plan(self):
+        return subprocess.run(
+            ["ip", "netns", "exec", self.n.node, os.path.join(BUILD, "kube-proxy"), "--dry-run",
+             "--hostname-override=node-a", "--manifest-path", self.path, *self.flags], text=True,
+            check=True, stdin=subprocess.DEVNULL, capture_output=True, timeout=30).stdout
+
+    def test_the_plan_is_what_gets_programmed(self):
+        self.run_with(self.everything())
+        plan = self.plan()
         for family, part in zip((4, 6), plan.split("# IPv6")):
             for table in ("nat", "filter"):
                 rules = part.split("*%s\n" % table)[1].split("COMMIT")[0]
