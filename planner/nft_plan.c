@@ -86,7 +86,7 @@ static void put(struct nft_plan *p, const struct stored_service *v, const struct
 		names_service_port(
 		    name, v->namespace, v->name, v->spec->strings + v->spec->ports[e->index].name);
 	element_to_wire(&out, e, name);
-	p->out->put(p->arg, &out);
+	p->clients.out->put(p->clients.arg, &out);
 	p->counts->puts++;
 }
 
@@ -95,80 +95,8 @@ static void delete (struct nft_plan *p, const struct element *e)
 	struct nft_elem out;
 
 	element_to_wire(&out, e, "");
-	p->out->remove_elem(p->arg, &out);
+	p->clients.out->remove_elem(p->clients.arg, &out);
 	p->counts->deletes++;
-}
-
-static bool in_set(struct element *list, size_t count, const struct element *e, unsigned set)
-{
-	struct element key = *e;
-
-	key.set = (uint8_t)set;
-	key.slot = 0;
-	return elements_find(list, count, &key) != NULL;
-}
-
-static bool is_local(const struct element *e)
-{
-	return e->slot >= NFT_LOCAL_SLOT;
-}
-
-/*
- * Does the frontend of E, among COUNT sorted elements, still lead to E's endpoint? With the policy
- * Local it must do so for those whom E is for: outsiders or others.
- */
-static bool still_leads(struct element *list, size_t count, const struct element *e)
-{
-	bool either = !in_set(list, count, e, NFT_LOCAL_POLICY);
-
-	for (size_t i = 0; i < count; i++)
-		if (element_draws(&list[i]) && element_same_frontend(&list[i], e) &&
-		    list[i].to_port == e->to_port &&
-		    memcmp(list[i].to, e->to, sizeof(e->to)) == 0 &&
-		    (either || is_local(&list[i]) == is_local(e)))
-			return true;
-	return false;
-}
-
-/* The clients that frontend and endpoint of E have by the affinities in LIST are forgotten. */
-static void forget(struct nft_plan *p, struct element *list, size_t count, const struct element *e)
-{
-	struct nft_elem out;
-
-	for (unsigned i = 0; i < NFT_AFFINITIES; i++) {
-		if (!in_set(list, count, e, NFT_AFFINE + i))
-			continue;
-		element_to_wire(&out, e, "");
-		out.set = (uint8_t)(NFT_AFFINITY + i);
-		p->out->forget(p->arg, &out);
-	}
-}
-
-/* E, which stood for an endpoint, is gone from WAS. Does its frontend lead there no more? */
-static void forget_clients(struct nft_plan *p, struct element *was, size_t was_count,
-    const struct element *e, struct element *is, size_t is_count)
-{
-	if (element_draws(e) && e->set < NFT_ALL && !still_leads(is, is_count, e))
-		forget(p, was, was_count, e);
-}
-
-/*
- * Frontend F has the policy Local now: who came to an endpoint elsewhere shall not stay with it.
- * (Pods might, but they are not told from others by their affinity.)
- */
-static void forget_elsewhere(
-    struct nft_plan *p, struct element *list, size_t count, const struct element *f)
-{
-	for (size_t i = 0; i < count; i++) {
-		struct element local = list[i];
-
-		if (!element_draws(&list[i]) || list[i].set >= NFT_ALL || is_local(&list[i]) ||
-		    !element_same_frontend(&list[i], f))
-			continue;
-		local.slot += NFT_LOCAL_SLOT;
-		if (!still_leads(list, count, &local))
-			forget(p, list, count, &list[i]);
-	}
 }
 
 /* --- differences --- */
@@ -216,14 +144,14 @@ static void compare(struct nft_plan *p, struct element_list *is, struct element 
 		}
 		if (n <= 0) {
 			if (is->e[i].set == NFT_LOCAL_POLICY)
-				forget_elsewhere(p, is->e, is->count, &is->e[i]);
+				nft_clients_elsewhere(&p->clients, is->e, is->count, &is->e[i]);
 			is->e[i++].fresh = true;
 		}
 		if (n < 0)
 			continue;
 		if (!was[k].fresh) { /* else it was to be put by this very transaction */
 			delete (p, &was[k]);
-			forget_clients(p, was, count, &was[k], is->e, is->count);
+			nft_clients_gone(&p->clients, was, count, &was[k], is->e, is->count);
 		}
 		k++;
 	}
@@ -300,7 +228,7 @@ static void match(struct nft_plan *p, struct element *e, size_t count)
 		if (!e[i].fresh)
 			k->fresh = true;
 		else if (e[i].set == NFT_LOCAL_POLICY && p->installed[e[i].family])
-			forget_elsewhere(p, e, count, &e[i]);
+			nft_clients_elsewhere(&p->clients, e, count, &e[i]);
 	}
 }
 
@@ -324,7 +252,8 @@ static void delete_rest(struct nft_plan *p)
 		v = owner_of(p, e);
 		if (v == NULL)
 			v = &none;
-		forget_clients(p, p->kernel.e, p->kernel.count, e, v->elems, v->elem_count);
+		nft_clients_gone(
+		    &p->clients, p->kernel.e, p->kernel.count, e, v->elems, v->elem_count);
 	}
 }
 
@@ -347,7 +276,7 @@ static void diff_everything(struct nft_plan *p)
 		continue;
 	for (unsigned f = 0; f < FAMILY_COUNT; f++)
 		if (p->desired.families[f] && !p->installed[f])
-			p->out->install(p->arg, (uint8_t)f);
+			p->clients.out->install(p->clients.arg, (uint8_t)f);
 	RB_FOREACH (v, service_tree, &p->store->services) {
 		desire(p, v, p->kernel.e, p->kernel.count);
 		own(v, &p->desired.list);
@@ -409,7 +338,7 @@ static void put_timeouts(struct nft_plan *p, bool full)
 
 			if (p->desired.families[f] &&
 			    (anew ? want != 0 : want != p->kernel_timeouts[i]))
-				p->out->affinity(p->arg, (uint8_t)f, i, want);
+				p->clients.out->affinity(p->clients.arg, (uint8_t)f, i, want);
 		}
 		p->kernel_timeouts[i] = want;
 	}
@@ -420,8 +349,7 @@ void nft_plan_sync(
 {
 	bool node = full || p->node_changed;
 
-	p->out = out;
-	p->arg = arg;
+	p->clients = (struct nft_clients){out, arg};
 	p->counts = n;
 	if (full)
 		diff_everything(p);

@@ -6,6 +6,7 @@
 #define PLANNER_NFT_PLAN_H
 
 #include "ipc/nft_ops.h"
+#include "planner/nft_clients.h"
 #include "planner/nft_desired.h"
 #include "planner/udp.h"
 
@@ -29,8 +30,7 @@ struct nft_plan {
 	/* of the transaction being planned */
 	struct stored_service **seen; /* services looked at */
 	size_t seen_count, seen_room;
-	const struct nft_visitor *out;
-	void *arg;
+	struct nft_clients clients; /* and where all operations go */
 	struct plan_counts *counts;
 };
 

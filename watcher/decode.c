@@ -64,20 +64,13 @@ static void decode_cluster_ips(struct fields *f, const json_t *spec, struct serv
 static bool decode_port(struct fields *f, const json_t *json, size_t i, struct service_port *p)
 {
 	char path[PATH_LEN];
-	const char *name;
 
 	snprintf(path, sizeof(path), "spec.ports[%zu]", i);
 	if (!json_is_object(json)) {
 		field_bad(f, "%s: must be an object", path);
 		return false;
 	}
-	name = field_string(f, json, path, "name");
-	if (name[0] != '\0' && !is_dns_label(name))
-		field_bad(
-		    f, "%s.name: \"%.80s\" is no DNS label; this port is left out", path, name);
-	else
-		memcpy(p->name, name, strlen(name) + 1);
-	p->proto = decode_protocol(f, field_string(f, json, path, "protocol"), path);
+	decode_port_kind(f, json, path, p->name, &p->proto);
 	p->port = (uint16_t)field_number(f, json, path, "port", 1, UINT16_MAX, 0);
 	p->node_port = (uint16_t)field_number(f, json, path, "nodePort", 0, UINT16_MAX, 0);
 	if (!f->bad && p->port == 0)

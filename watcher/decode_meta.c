@@ -43,7 +43,8 @@ const char *meta_label(const json_t *object, const char *key)
 	return json_string_value(json_object_get(labels, key));
 }
 
-uint8_t decode_protocol(struct fields *f, const char *text, const char *path)
+/* IANA number of a protocol's name, "" being TCP; 0 after logging at PATH.protocol. */
+static uint8_t decode_protocol(struct fields *f, const char *text, const char *path)
 {
 	static const struct {
 		const char *name;
@@ -69,4 +70,17 @@ bool decode_address(const struct fields *f, struct ip_addr *a, const char *text,
 		return false;
 	}
 	return true;
+}
+
+void decode_port_kind(struct fields *f, const json_t *json, const char *path,
+    char name[NAME_MAX_LABEL], uint8_t *proto)
+{
+	const char *text = field_string(f, json, path, "name");
+
+	if (text[0] != '\0' && !is_dns_label(text))
+		field_bad(
+		    f, "%s.name: \"%.80s\" is no DNS label; this port is left out", path, text);
+	else
+		memcpy(name, text, strlen(text) + 1);
+	*proto = decode_protocol(f, field_string(f, json, path, "protocol"), path);
 }

@@ -21,8 +21,12 @@ bool meta_open(struct fields *f, const char *kind, const json_t *object, char *n
 /* The label KEY, or NULL. */
 const char *meta_label(const json_t *object, const char *key);
 
-/* IANA number of a protocol's name, "" being TCP; 0 after logging at PATH[i].protocol. */
-uint8_t decode_protocol(struct fields *f, const char *text, const char *path);
+/*
+ * Fills NAME, "" if it has none, and PROTO, an IANA number, TCP if it has none, of the port JSON at
+ * PATH of any object. What is bad is logged and marks F bad.
+ */
+void decode_port_kind(struct fields *f, const json_t *json, const char *path,
+    char name[NAME_MAX_LABEL], uint8_t *proto);
 
 /*
  * The ports of an EndpointSlice or of an Endpoints' subset: the list "ports" of OBJECT, which is at

@@ -10,8 +10,6 @@
 static bool decode_port(
     struct fields *f, const json_t *json, const char *path, struct slice_port *p)
 {
-	const char *name;
-
 	if (!json_is_object(json)) {
 		field_bad(f, "%s: must be an object", path);
 		return false;
@@ -20,13 +18,7 @@ static bool decode_port(
 	p->port = (uint16_t)field_number(f, json, path, "port", 1, UINT16_MAX, 0);
 	if (p->port == 0)
 		return false;
-	name = field_string(f, json, path, "name");
-	if (name[0] != '\0' && !is_dns_label(name))
-		field_bad(
-		    f, "%s.name: \"%.80s\" is no DNS label; this port is left out", path, name);
-	else
-		memcpy(p->name, name, strlen(name) + 1);
-	p->proto = decode_protocol(f, field_string(f, json, path, "protocol"), path);
+	decode_port_kind(f, json, path, p->name, &p->proto);
 	return !f->bad;
 }
 
