@@ -1,63 +1,99 @@
 /*
- * A small HTTP server for probes: GET and HEAD, one request a connection, everything bounded.
+ * A small HTTP/1.1 server for probes, scrapers and people: GET and HEAD, keep-alive, answers at
+ * once or later, everything bounded.
  *
  * Not libevent's evhttp, whose 2.1 limits neither the number of connections nor the time that a
  * request as a whole may take: a stranger who sends a byte now and then holds a descriptor for
- * ever. Here a connection lives for HTTP_DEADLINE_SECONDS at most, and when all
- * HTTP_CONNECTIONS_MAX are taken the oldest one makes room, so that a probe is answered under such
- * an attack as well.
+ * ever. Here each stage of a connection has its time, and when all of a pool's connections are
+ * taken the one that did nothing for longest makes room, so that a probe is answered under such an
+ * attack as well.
  */
 #ifndef LISTENER_HTTP_H
 #define LISTENER_HTTP_H
 
+#include <event2/buffer.h>
 #include <event2/event.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "common/ip.h"
+#include "listener/http_parse.h"
 
-#define HTTP_HEADER_MAX		8192  /* bytes of request line and headers */
-#define HTTP_DISCARD_MAX	65536 /* bytes read and dropped after the answer */
-#define HTTP_DEADLINE_SECONDS	5
-#define HTTP_CONNECTIONS_MAX	128
+#define HTTP_DISCARD_MAX	65536 /* bytes read and dropped after the last answer */
+#define HTTP_REQUEST_SECONDS	5     /* for a request to come whole, and for the end */
+#define HTTP_IDLE_SECONDS	60    /* between two requests of a connection */
+#define HTTP_DEFER_SECONDS	30    /* for an answer that was put off */
+#define HTTP_WRITE_SECONDS	30    /* for a client to take an answer */
 #define HTTP_BIND_RETRY_SECONDS 5
-#define HTTP_PATH_MAX		256 /* with its NUL; no path we serve is longer */
-#define HTTP_BODY_MAX		512
+#define HTTP_HEADERS_MAX	256
 
-struct http_request {
-	bool head;		  /* HEAD: the answer's headers only */
-	char path[HTTP_PATH_MAX]; /* without the query */
-};
-
-enum { HTTP_INCOMPLETE = 0 };
-
-/*
- * Parses the LEN bytes that a client has sent so far. HTTP_INCOMPLETE if more are needed; 200 and
- * *R filled if it is a request to answer; else the status to refuse it with (400, 405, 414, 431,
- * 505).
- */
-int http_parse(const char *data, size_t len, struct http_request *r);
+/* --- handlers --- */
 
 struct http_reply {
-	int status; /* 200, 404, 503 */
-	const char *content_type;
-	char body[HTTP_BODY_MAX];
+	int status;			/* 200 if nobody says otherwise */
+	const char *content_type;	/* a literal; text/plain if nobody says otherwise */
+	char headers[HTTP_HEADERS_MAX]; /* further lines, each with its \r\n, of trusted text */
+	struct evbuffer *body; /* the server's, empty; if it stays so, the status in words */
+	struct http_conn *conn;
+	bool deferred; /* set by http_defer() */
 };
 
-/* Answers PATH into *REPLY, which is zeroed before. */
-typedef void (*http_handler)(void *arg, const char *path, struct http_reply *reply);
+/* Answers R into *REPLY. ARG is what came with the routes. */
+typedef void (*http_handler)(void *arg, const struct http_request *r, struct http_reply *reply);
 
-struct http_server;
+struct http_route {
+	const char *path; /* whole; or with a '*' at its end all that begin so */
+	http_handler handler;
+	unsigned needs; /* bits of http_server_options.has; one missing: 404 */
+};
 
 /*
- * Serves ADDR:PORT on BASE. The unspecified address of either family means every address of both,
- * as Go's listener has it. If it cannot be bound that is logged and tried again every
- * HTTP_BIND_RETRY_SECONDS; with MUST_BIND it is fatal(). NULL only without memory.
+ * For a handler that cannot answer at once: what it has put into REPLY is forgotten. The answer
+ * follows by http_finish(). If CANCELLED is called first (the client is gone, the connection had to
+ * make room, or the time is over and the client was told 503) PENDING is gone and must not be used
+ * any more; CANCELLED may be NULL for those who look it up by other means. NULL without memory: the
+ * client is told 503.
  */
-struct http_server *http_server_new(struct event_base *base, const struct ip_addr *addr,
-    uint16_t port, bool must_bind, http_handler handler, void *arg);
-/* Closes everything. NULL is allowed. */
+typedef void (*http_cancelled)(void *arg);
+struct http_pending *http_defer(struct http_reply *reply, http_cancelled cancelled, void *arg);
+/* Sends what was put off and frees PENDING. Takes the content of BODY (NULL: the status in words),
+ * which itself stays the caller's. */
+void http_finish(
+    struct http_pending *pending, int status, const char *content_type, struct evbuffer *body);
+
+/* --- servers --- */
+
+/* Connections that servers share: no more than MAX at a time. NULL only without memory. */
+struct http_pool *http_pool_new(struct event_base *base, unsigned max);
+/* After its servers. NULL is allowed. */
+void http_pool_free(struct http_pool *pool);
+
+struct http_server_options {
+	const char *name; /* for log lines: "health server" */
+	const char *hint; /* what to change if the port is taken; "" */
+	struct ip_addr addr;
+	uint16_t port;
+	bool must_bind;
+	unsigned has; /* what routes may need */
+};
+
+/*
+ * Serves ADDR:PORT with the connections of POOL. The unspecified address of either family means
+ * every address of both, as Go's listener has it. If it cannot be bound that is logged and tried
+ * again every HTTP_BIND_RETRY_SECONDS; with MUST_BIND it is fatal(). Name and hint must outlive the
+ * server. NULL only without memory.
+ */
+struct http_server *http_server_new(
+    struct http_pool *pool, const struct http_server_options *options);
+/*
+ * COUNT routes more, which must outlive the server, and their handlers' ARG. The first that fits a
+ * path has it. -1 if there are HTTP_TABLES_MAX tables already.
+ */
+#define HTTP_TABLES_MAX 8
+int http_server_add(
+    struct http_server *s, const struct http_route *routes, size_t count, void *arg);
+/* Closes everything, and cancels what was put off. NULL is allowed. */
 void http_server_free(struct http_server *s);
 
 #endif

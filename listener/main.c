@@ -22,8 +22,12 @@
 #include "listener/health.h"
 #include "listener/http.h"
 
+/* Connections at a time, of each server its own: a flood on one leaves the others alone. */
+#define HEALTH_CONNECTIONS_MAX	128
+#define METRICS_CONNECTIONS_MAX 128
+
 /* Connections, the descriptors of ipc/fds.h, libevent's own, and some air. */
-#define FDS_MAX (HTTP_CONNECTIONS_MAX + 64)
+#define FDS_MAX (HEALTH_CONNECTIONS_MAX + METRICS_CONNECTIONS_MAX + 64)
 
 #define TCP_SOCKET (SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC)
 
@@ -86,22 +90,90 @@ static const char *on_status(void *arg, unsigned type, struct cursor *c)
 	return NULL;
 }
 
-static void on_request(void *arg, const char *path, struct http_reply *reply)
+static void answer_health(struct listener *l, bool with_node, struct http_reply *reply)
 {
-	struct listener *l = arg;
-	bool healthz = strcmp(path, "/healthz") == 0;
 	struct health_time now;
+	char body[HEALTH_BODY_MAX];
 	bool good;
 
-	if (!healthz && strcmp(path, "/livez") != 0) {
-		reply->status = 404;
-		return;
-	}
 	time_now(&now);
-	good = healthz ? health_is_ready(&l->health, &now) : health_is_live(&l->health, &now);
+	good = with_node ? health_is_ready(&l->health, &now) : health_is_live(&l->health, &now);
 	reply->status = good ? 200 : 503;
 	reply->content_type = "application/json";
-	health_body(&l->health, &now, healthz, reply->body, sizeof(reply->body));
+	health_body(&l->health, &now, with_node, body, sizeof(body));
+	evbuffer_add(reply->body, body, strlen(body));
+}
+
+static void answer_healthz(void *arg, const struct http_request *r, struct http_reply *reply)
+{
+	(void)r;
+	answer_health(arg, true, reply);
+}
+
+static void answer_livez(void *arg, const struct http_request *r, struct http_reply *reply)
+{
+	(void)r;
+	answer_health(arg, false, reply);
+}
+
+/* As upstream's metrics server has it: it says that it is there. */
+static void answer_ok(void *arg, const struct http_request *r, struct http_reply *reply)
+{
+	(void)arg;
+	(void)r;
+	evbuffer_add(reply->body, "ok", 2);
+}
+
+static const struct http_route health_routes[] = {
+    {"/healthz", answer_healthz, 0},
+    {"/livez", answer_livez, 0},
+};
+
+static const struct http_route metrics_routes[] = {
+    {"/healthz", answer_ok, 0},
+};
+
+static struct http_server *serve(
+    struct event_base *base, unsigned connections, const struct http_server_options *options)
+{
+	struct http_pool *pool = http_pool_new(base, connections);
+	struct http_server *s = pool != NULL ? http_server_new(pool, options) : NULL;
+
+	if (s == NULL)
+		fatal(EXIT_FAILED, "%s: out of memory", options->name);
+	return s;
+}
+
+static void serve_health(struct listener *l, struct event_base *base, const struct config *cfg)
+{
+	const struct http_server_options options = {
+	    .name = "health server",
+	    .hint = " (--healthz-bind-address, --healthz-port 0 for none)",
+	    .addr = cfg->healthz_addr,
+	    .port = cfg->healthz_port,
+	    .must_bind = cfg->bind_address_hard_fail,
+	};
+
+	if (options.port != 0)
+		http_server_add(serve(base, HEALTH_CONNECTIONS_MAX, &options), health_routes,
+		    sizeof(health_routes) / sizeof(health_routes[0]), l);
+}
+
+static void serve_metrics(struct listener *l, struct event_base *base, const struct config *cfg)
+{
+	const struct http_server_options options = {
+	    .name = "metrics server",
+	    .hint = " (--metrics-bind-address, --metrics-port 0 for none)",
+	    .addr = cfg->metrics_addr,
+	    .port = cfg->metrics_port,
+	    .must_bind = cfg->bind_address_hard_fail,
+	};
+	struct http_server *s;
+
+	if (options.port == 0)
+		return;
+	s = serve(base, METRICS_CONNECTIONS_MAX, &options);
+	http_server_add(s, metrics_routes, sizeof(metrics_routes) / sizeof(metrics_routes[0]), l);
 }
 
 static void lock_down(void)
@@ -132,9 +204,8 @@ int main(void)
 		fatal(EXIT_FAILED, "libevent has no event base");
 	channel_new(base, LISTENER_FD_PLANNER, "the planner", on_status, &l);
 	lock_down();
-	if (cfg.healthz_port != 0 && http_server_new(base, &cfg.healthz_addr, cfg.healthz_port,
-					 cfg.bind_address_hard_fail, on_request, &l) == NULL)
-		fatal(EXIT_FAILED, "health server: out of memory");
+	serve_health(&l, base, &cfg);
+	serve_metrics(&l, base, &cfg);
 	event_base_dispatch(base);
 	fatal(EXIT_FAILED, "the event loop ended");
 }

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "listener/http.h"
+#include "listener/http_parse.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -23,6 +23,17 @@ static int parse(const uint8_t *data, size_t len, struct http_request *r)
 	return status;
 }
 
+/* What handlers look for. */
+static void ask(const struct http_request *r)
+{
+	char value[16];
+
+	http_query(r, "a", value, sizeof(value));
+	if (strnlen(value, sizeof(value)) == sizeof(value) || strlen(r->query) >= HTTP_QUERY_MAX ||
+	    strlen(r->accept) >= HTTP_ACCEPT_MAX || http_accepts(r, "text/plain") > 1000)
+		abort();
+}
+
 static void check(int status, const struct http_request *r)
 {
 	static const int statuses[] = {HTTP_INCOMPLETE, 200, 400, 405, 414, 431, 505};
@@ -34,6 +45,9 @@ static void check(int status, const struct http_request *r)
 		abort();
 	if (status == 200 && (r->path[0] != '/' || strpbrk(r->path, "? \r\n") != NULL))
 		abort();
+	if (status != 200 && r->keep_alive)
+		abort();
+	ask(r);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

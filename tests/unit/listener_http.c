@@ -8,6 +8,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <event2/buffer.h>
 #include <event2/event.h>
 #include <poll.h>
 #include <signal.h>
@@ -104,19 +105,206 @@ static void test_parse_bounds(void **state)
 	assert_int_equal(http_parse(text, 1000, &r), 414);
 }
 
+static const struct {
+	const char *header;
+	bool keep_alive;
+	int status;
+	const char *accept;
+} headers[] = {
+    {"Host: a", true, 200, ""},
+    {"Connection: close", false, 200, ""},
+    {"connection:  te , CLOSE ", false, 200, ""},
+    {"Connection: keep-alive", true, 200, ""},
+    {"Connection: closed", true, 200, ""},
+    {"Content-Length: 0", true, 200, ""},
+    {"Content-Length: 5", false, 200, ""},
+    {"Content-Length: 0, 5", false, 200, ""},
+    {"Transfer-Encoding: chunked", false, 200, ""},
+    {"Accept: text/plain", true, 200, "text/plain"},
+    {"Accept: a/b\r\nX: y\r\naccept:\tc/d;q=0.1", true, 200, "a/b,c/d;q=0.1"},
+    {"X", false, 400, ""},
+    {": x", false, 400, ""},
+    {"X : x", false, 400, ""},
+    {"X: a\r\n b", false, 400, ""},
+    {"X: a\nContent-Length: 5", false, 400, ""},
+    {"X: a\rb", false, 400, ""},
+};
+
+static void test_headers(void **state)
+{
+	struct http_request r;
+	char text[512];
+	int len;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(headers) / sizeof(headers[0]); i++) {
+		int status;
+
+		len = snprintf(
+		    text, sizeof(text), "GET / HTTP/1.1\r\n%s\r\n\r\nGET ", headers[i].header);
+		status = http_parse(text, (size_t)len, &r);
+		if (status != headers[i].status || r.keep_alive != headers[i].keep_alive ||
+		    (status == 200 && strcmp(r.accept, headers[i].accept) != 0))
+			fail_msg("\"%s\": status %d, keep_alive %d, accept \"%s\"",
+			    headers[i].header, status, r.keep_alive, r.accept);
+		assert_int_equal(r.len, len - 4);
+	}
+	/* HTTP/1.0 keeps alive only if asked to. */
+	assert_int_equal(http_parse("GET / HTTP/1.0\r\n\r\n", 18, &r), 200);
+	assert_true(r.old);
+	assert_false(r.keep_alive);
+	len = snprintf(text, sizeof(text), "GET / HTTP/1.0\r\nConnection: Keep-Alive\r\n\r\n");
+	assert_int_equal(http_parse(text, (size_t)len, &r), 200);
+	assert_true(r.keep_alive);
+	/* The empty line that old clients send behind a body; one, not more. */
+	assert_int_equal(http_parse("\r\nGET /x HTTP/1.1\r\n\r\n", 21, &r), 200);
+	assert_string_equal(r.path, "/x");
+	assert_int_equal(r.len, 21);
+	assert_int_equal(http_parse("\r\n\r\nGET /x HTTP/1.1\r\n\r\n", 23, &r), 400);
+	/* As clients of proxies ask. */
+	len = snprintf(text, sizeof(text), "GET http://a:1/x?y HTTP/1.1\r\n\r\n");
+	assert_int_equal(http_parse(text, (size_t)len, &r), 200);
+	assert_string_equal(r.path, "/x");
+	assert_string_equal(r.query, "y");
+	len = snprintf(text, sizeof(text), "GET http://a HTTP/1.1\r\n\r\n");
+	assert_int_equal(http_parse(text, (size_t)len, &r), 200);
+	assert_string_equal(r.path, "/");
+}
+
+static void test_query(void **state)
+{
+	static const char text[] =
+	    "GET /x?a=1&b=%2fc+%4A&a=2&c&d=&e=%0&f=%00&g=%zz&h=1=2&? HTTP/1.1"
+	    "\r\n\r\n";
+	struct http_request r;
+	char buf[8];
+
+	(void)state;
+	assert_int_equal(http_parse(text, strlen(text), &r), 200);
+	assert_int_equal(http_query(&r, "a", buf, sizeof(buf)), 1);
+	assert_string_equal(buf, "1");
+	assert_int_equal(http_query(&r, "b", buf, sizeof(buf)), 1);
+	assert_string_equal(buf, "/c J");
+	assert_int_equal(http_query(&r, "b", buf, 5), 1);
+	assert_int_equal(http_query(&r, "b", buf, 4), -1);
+	assert_string_equal(buf, "");
+	assert_int_equal(http_query(&r, "c", buf, sizeof(buf)), 1);
+	assert_string_equal(buf, "");
+	assert_int_equal(http_query(&r, "d", buf, sizeof(buf)), 1);
+	assert_int_equal(http_query(&r, "e", buf, sizeof(buf)), -1);
+	assert_int_equal(http_query(&r, "f", buf, sizeof(buf)), -1);
+	assert_int_equal(http_query(&r, "g", buf, sizeof(buf)), -1);
+	assert_int_equal(http_query(&r, "h", buf, sizeof(buf)), 1);
+	assert_string_equal(buf, "1=2");
+	assert_int_equal(http_query(&r, "i", buf, sizeof(buf)), 0);
+	assert_int_equal(http_query(&r, "", buf, sizeof(buf)), 0);
+	r.query[0] = '\0';
+	assert_int_equal(http_query(&r, "a", buf, sizeof(buf)), 0);
+}
+
+static void test_accept(void **state)
+{
+	static const struct {
+		const char *accept;
+		unsigned plain, metrics;
+	} cases[] = {
+	    {"", 1000, 1000},
+	    {"*/*", 1000, 1000},
+	    {"text/plain", 1000, 0},
+	    {"text/*;q=0.5, application/openmetrics-text; version=1.0.0;q=0.75", 500, 750},
+	    {"*/*;q=0.1,text/*;q=0.2,TEXT/PLAIN;q=0.3", 300, 100},
+	    {"text/plain;q=0,*/*", 0, 1000},
+	    {"text/plain;version=1.0.0;q=0.4,text/plain;version=0.0.4;q=0.3", 400, 0},
+	    {"text/plain;q=0.1234", 123, 0},
+	    {"text/plain;q=0.", 0, 0},
+	    {"text/plainer, text, */plain, ;q=1,,", 0, 0},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct http_request r = {0};
+
+		strlcpy(r.accept, cases[i].accept, sizeof(r.accept));
+		assert_int_equal(http_accepts(&r, "text/plain"), cases[i].plain);
+		assert_int_equal(
+		    http_accepts(&r, "application/openmetrics-text"), cases[i].metrics);
+	}
+}
+
 /* --- the server, in a process of its own --- */
 
-static void answer(void *arg, const char *path, struct http_reply *reply)
+static void answer_503(void *arg, const struct http_request *r, struct http_reply *reply)
 {
 	(void)arg;
-	if (strcmp(path, "/healthz") != 0) {
-		reply->status = 404;
-		return;
-	}
 	reply->status = 503;
 	reply->content_type = "application/json";
-	strlcpy(reply->body, "{\"a\": 1}", sizeof(reply->body));
+	strlcpy(reply->headers, "X-Of-Us: 1\r\n", sizeof(reply->headers));
+	evbuffer_add_printf(reply->body, "{\"a\": 1%s}", r->query);
 }
+
+static struct http_pending *later;
+static struct event *soon;
+static unsigned cancelled;
+
+static void on_soon(evutil_socket_t fd, short what, void *arg)
+{
+	struct evbuffer *body = evbuffer_new();
+
+	(void)fd;
+	(void)what;
+	(void)arg;
+	evbuffer_add(body, "at last", 7);
+	http_finish(later, 200, "text/plain", body);
+	later = NULL;
+	evbuffer_free(body);
+}
+
+static void on_cancelled(void *arg)
+{
+	assert_ptr_equal(arg, &cancelled);
+	later = NULL;
+	cancelled++;
+}
+
+/* "/later/never" is not answered at all. */
+static void answer_later(void *arg, const struct http_request *r, struct http_reply *reply)
+{
+	const struct timeval pause = {0, 50000};
+
+	(void)arg;
+	later = http_defer(reply, on_cancelled, &cancelled);
+	if (strcmp(r->path, "/later/soon") == 0)
+		event_add(soon, &pause);
+	if (strcmp(r->path, "/later/now") == 0)
+		on_soon(-1, 0, NULL);
+}
+
+static void answer_cancelled(void *arg, const struct http_request *r, struct http_reply *reply)
+{
+	(void)arg;
+	(void)r;
+	evbuffer_add_printf(reply->body, "%u", cancelled);
+}
+
+static void answer_large(void *arg, const struct http_request *r, struct http_reply *reply)
+{
+	static char block[4096];
+
+	(void)arg;
+	(void)r;
+	for (int i = 0; i < 1024; i++)
+		evbuffer_add(reply->body, block, sizeof(block));
+}
+
+#define NEEDED 2
+static const struct http_route routes[] = {
+    {"/healthz", answer_503, 0},
+    {"/later/*", answer_later, 0},
+    {"/cancelled", answer_cancelled, 0},
+    {"/switched/on", answer_cancelled, NEEDED},
+    {"/switched/off", answer_cancelled, NEEDED | 4},
+    {"/large", answer_large, 0},
+};
 
 static void on_term(evutil_socket_t fd, short what, void *base)
 {
@@ -125,6 +313,8 @@ static void on_term(evutil_socket_t fd, short what, void *base)
 	event_base_loopbreak(base);
 }
 
+#define CONNECTIONS_MAX 128
+
 static int holder = -1;
 
 /* Runs the server until SIGTERM, then frees everything, which the leak checkers look at. */
@@ -132,6 +322,9 @@ static _Noreturn void serve(const struct ip_addr *addr, uint16_t port)
 {
 	struct event_base *base = event_base_new();
 	struct event *term = evsignal_new(base, SIGTERM, on_term, base);
+	const struct http_server_options options = {
+	    .name = "test server", .hint = "", .addr = *addr, .port = port, .has = NEEDED | 1};
+	struct http_pool *pool = http_pool_new(base, CONNECTIONS_MAX);
 	struct http_server *s;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -139,11 +332,14 @@ static _Noreturn void serve(const struct ip_addr *addr, uint16_t port)
 	if (holder >= 0)
 		close(holder);
 	event_add(term, NULL);
-	s = http_server_new(base, addr, port, false, answer, NULL);
-	if (s == NULL)
+	s = http_server_new(pool, &options);
+	soon = event_new(base, -1, 0, on_soon, NULL);
+	if (s == NULL || http_server_add(s, routes, sizeof(routes) / sizeof(routes[0]), NULL) != 0)
 		_exit(1);
 	event_base_dispatch(base);
 	http_server_free(s);
+	http_pool_free(pool);
+	event_free(soon);
 	event_free(term);
 	event_base_free(base);
 	exit(0);
@@ -262,6 +458,16 @@ static void ask(const struct server *s, const char *request, char *buf, size_t s
 	read_all(fd, buf, size);
 }
 
+/* Takes the Date header out, which must be there and look like one. */
+static void without_date(char *got)
+{
+	char *date = strstr(got, "Date: "), *end = strstr(date != NULL ? date : got, "\r\n");
+
+	assert_non_null(date);
+	assert_int_equal(end - date, strlen("Date: Sun, 06 Nov 1994 08:49:37 GMT"));
+	memmove(date, end + 2, strlen(end + 2) + 1);
+}
+
 static void test_answers(void **state)
 {
 	struct server s;
@@ -269,19 +475,117 @@ static void test_answers(void **state)
 
 	(void)state;
 	start_free(&s, "127.0.0.1");
-	ask(&s, "GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n", got, sizeof(got));
+	ask(&s, "GET /healthz HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", got, sizeof(got));
+	without_date(got);
 	assert_string_equal(got, "HTTP/1.1 503 Service Unavailable\r\n"
 				 "Content-Type: application/json\r\n"
 				 "X-Content-Type-Options: nosniff\r\n"
+				 "X-Of-Us: 1\r\n"
 				 "Content-Length: 8\r\nConnection: close\r\n\r\n{\"a\": 1}");
-	ask(&s, "HEAD /healthz HTTP/1.1\r\nHost: a\r\n\r\n", got, sizeof(got));
-	assert_non_null(strstr(got, "Content-Length: 8\r\n"));
+	ask(&s, "HEAD /healthz?23 HTTP/1.0\r\n\r\n", got, sizeof(got));
+	assert_ptr_equal(strstr(got, "HTTP/1.0 503 Service Unavailable\r\n"), got);
+	assert_non_null(strstr(got, "Content-Length: 10\r\n"));
 	assert_string_equal(strstr(got, "\r\n\r\n"), "\r\n\r\n");
-	ask(&s, "GET /etc/passwd HTTP/1.1\r\nHost: a\r\n\r\n", got, sizeof(got));
-	assert_ptr_equal(strstr(got, "HTTP/1.1 404 Not Found\r\n"), got);
+	ask(&s, "GET /etc/passwd HTTP/1.0\r\n\r\n", got, sizeof(got));
+	assert_ptr_equal(strstr(got, "HTTP/1.0 404 Not Found\r\n"), got);
+	ask(&s, "HEAD /etc/passwd HTTP/1.0\r\n\r\n", got, sizeof(got));
+	assert_non_null(strstr(got, "Content-Length: 10\r\n"));
+	assert_string_equal(strstr(got, "\r\n\r\n"), "\r\n\r\n");
+	ask(&s, "GET /switched/on HTTP/1.0\r\n\r\n", got, sizeof(got));
+	assert_ptr_equal(strstr(got, "HTTP/1.0 200 OK\r\n"), got);
+	ask(&s, "GET /switched/off HTTP/1.0\r\n\r\n", got, sizeof(got));
+	assert_ptr_equal(strstr(got, "HTTP/1.0 404 "), got);
 	ask(&s, "TRACE / HTTP/1.1\r\nHost: a\r\n\r\n", got, sizeof(got));
 	assert_ptr_equal(strstr(got, "HTTP/1.1 405 Method Not Allowed\r\n"), got);
 	assert_non_null(strstr(got, "\r\nAllow: GET, HEAD\r\n"));
+	stop(&s);
+}
+
+static size_t count_of(const char *text, const char *what)
+{
+	size_t n = 0;
+
+	for (const char *at = strstr(text, what); at != NULL; at = strstr(at + 1, what))
+		n++;
+	return n;
+}
+
+/* Many requests in one packet, then the client hangs up its side: every one is answered, in order.
+ */
+static void test_pipeline(void **state)
+{
+	static const char one[] = "GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n";
+	static char request[200 * sizeof(one)], got[200 * 400];
+	struct server s;
+	int fd;
+
+	(void)state;
+	for (size_t i = 0; i < 200; i++)
+		strlcat(request, one, sizeof(request));
+	start_free(&s, "127.0.0.1");
+	fd = dial("127.0.0.1", s.port, 3000);
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, request, strlen(request)), strlen(request));
+	assert_int_equal(shutdown(fd, SHUT_WR), 0);
+	read_all(fd, got, sizeof(got));
+	assert_int_equal(count_of(got, "HTTP/1.1 503 "), 200);
+	assert_int_equal(count_of(got, "{\"a\": 1}"), 200);
+	assert_int_equal(count_of(got, "Connection:"), 0);
+	/* One that is put off holds up those behind it. */
+	ask(&s,
+	    "GET /later/soon HTTP/1.1\r\n\r\nGET /healthz HTTP/1.1\r\nConnection: close\r\n\r\n"
+	    "GET /later/soon HTTP/1.1\r\n\r\n",
+	    got, sizeof(got));
+	assert_non_null(strstr(got, "at lastHTTP/1.1 503 "));
+	assert_int_equal(count_of(got, "HTTP/1.1 "), 2);
+	stop(&s);
+}
+
+static void test_deferred(void **state)
+{
+	const struct linger reset = {1, 0};
+	struct server s;
+	char got[4096];
+	int fd;
+
+	(void)state;
+	start_free(&s, "127.0.0.1");
+	ask(&s, "GET /later/soon HTTP/1.0\r\n\r\n", got, sizeof(got));
+	assert_string_equal(strstr(got, "\r\n\r\n"), "\r\n\r\nat last");
+	ask(&s, "HEAD /later/now HTTP/1.0\r\n\r\n", got, sizeof(got));
+	assert_non_null(strstr(got, "Content-Length: 7\r\n"));
+	assert_string_equal(strstr(got, "\r\n\r\n"), "\r\n\r\n");
+	ask(&s, "GET /cancelled HTTP/1.0\r\n\r\n", got, sizeof(got));
+	assert_string_equal(strstr(got, "\r\n\r\n"), "\r\n\r\n0");
+	/* The client breaks off. */
+	fd = dial("127.0.0.1", s.port, 3000);
+	assert_int_equal(write(fd, "GET /later/never HTTP/1.0\r\n\r\n", 29), 29);
+	usleep(100000);
+	setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
+	close(fd);
+	for (int i = 0; i < 100; i++) {
+		ask(&s, "GET /cancelled HTTP/1.0\r\n\r\n", got, sizeof(got));
+		if (strcmp(strstr(got, "\r\n\r\n"), "\r\n\r\n1") == 0)
+			break;
+	}
+	assert_string_equal(strstr(got, "\r\n\r\n"), "\r\n\r\n1");
+	/* One waits still when the server ends, which its handler is told as well. */
+	fd = dial("127.0.0.1", s.port, 3000);
+	assert_int_equal(write(fd, "GET /later/never HTTP/1.0\r\n\r\n", 29), 29);
+	ask(&s, "GET /cancelled HTTP/1.0\r\n\r\n", got, sizeof(got));
+	stop(&s);
+	close(fd);
+}
+
+static void test_large_answer(void **state)
+{
+	static char got[5 << 20];
+	struct server s;
+
+	(void)state;
+	start_free(&s, "127.0.0.1");
+	ask(&s, "GET /large HTTP/1.0\r\n\r\n", got, sizeof(got));
+	assert_non_null(strstr(got, "Content-Length: 4194304\r\n"));
 	stop(&s);
 }
 
@@ -315,28 +619,28 @@ static bool closed_within(int fd, int ms)
 
 static void test_idle_connections(void **state)
 {
-	int idle[HTTP_CONNECTIONS_MAX];
+	int idle[CONNECTIONS_MAX];
 	struct server s;
 	char got[4096];
 
 	(void)state;
 	start_free(&s, "127.0.0.1");
-	for (size_t i = 0; i < HTTP_CONNECTIONS_MAX; i++) {
+	for (size_t i = 0; i < CONNECTIONS_MAX; i++) {
 		idle[i] = dial("127.0.0.1", s.port, 3000);
 		assert_true(idle[i] >= 0);
 		assert_int_equal(write(idle[i], "G", 1), 1);
 	}
-	ask(&s, "GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n", got, sizeof(got));
-	assert_ptr_equal(strstr(got, "HTTP/1.1 503 "), got);
+	ask(&s, "GET /healthz HTTP/1.0\r\n\r\n", got, sizeof(got));
+	assert_ptr_equal(strstr(got, "HTTP/1.0 503 "), got);
 	assert_true(closed_within(idle[0], 1000)); /* it made room */
 	assert_false(closed_within(idle[2], 10));
 	/* The others end at their deadline, though they say something now and then. */
-	for (int i = 0; i < HTTP_DEADLINE_SECONDS - 1; i++) {
+	for (int i = 0; i < HTTP_REQUEST_SECONDS - 1; i++) {
 		assert_false(closed_within(idle[2], 900));
 		assert_int_equal(write(idle[2], "E", 1), 1);
 	}
 	assert_true(closed_within(idle[2], 3000));
-	for (size_t i = 0; i < HTTP_CONNECTIONS_MAX; i++)
+	for (size_t i = 0; i < CONNECTIONS_MAX; i++)
 		close(idle[i]);
 	stop(&s);
 }
@@ -358,8 +662,8 @@ static void test_port_taken(void **state)
 	fd = dial("127.0.0.1", s.port, (HTTP_BIND_RETRY_SECONDS + 3) * 1000);
 	assert_true(fd >= 0);
 	close(fd);
-	ask(&s, "GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n", got, sizeof(got));
-	assert_ptr_equal(strstr(got, "HTTP/1.1 503 "), got);
+	ask(&s, "GET /healthz HTTP/1.0\r\n\r\n", got, sizeof(got));
+	assert_ptr_equal(strstr(got, "HTTP/1.0 503 "), got);
 	stop(&s);
 }
 
@@ -398,7 +702,13 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_parse),
 	    cmocka_unit_test(test_parse_bounds),
+	    cmocka_unit_test(test_headers),
+	    cmocka_unit_test(test_query),
+	    cmocka_unit_test(test_accept),
 	    cmocka_unit_test(test_answers),
+	    cmocka_unit_test(test_pipeline),
+	    cmocka_unit_test(test_deferred),
+	    cmocka_unit_test(test_large_answer),
 	    cmocka_unit_test(test_refused_body),
 	    cmocka_unit_test(test_idle_connections),
 	    cmocka_unit_test(test_port_taken),
