@@ -131,8 +131,6 @@ static int serve(struct session *session, const pid_t pids[USER_COUNT], bool nft
 		}
 		if (fds[0].revents != 0)
 			return take_signal(pids);
-		if (fds[2].revents != 0)
-			why = session_kernel(session);
 		if (fds[1].revents != 0)
 			n = read(APPLIER_FD_PLANNER, buf, sizeof(buf));
 		if (n <= 0) {
@@ -142,6 +140,9 @@ static int serve(struct session *session, const pid_t pids[USER_COUNT], bool nft
 		}
 		if (why == NULL && fds[1].revents != 0)
 			why = session_frame(session, buf, (size_t)n);
+		/* After a frame as well: others' doings may have been read along with answers. */
+		if (why == NULL && nftables)
+			why = session_kernel(session);
 		if (why != NULL) {
 			log_error(
 			    "the planner broke the rules: %s; every rule stays, all end", why);

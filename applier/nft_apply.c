@@ -12,7 +12,7 @@
 #include "common/siphash.h"
 #include "ipc/nft_ops.h"
 
-#define TRIES 10 /* against writers that are faster */
+#define TRIES 3 /* against writers that are faster */
 /* Bytes of a transaction from where on the kernel shall not tell us of its every element. */
 #define LARGE 65536
 
@@ -101,7 +101,7 @@ static void failed(const struct apply *a, const struct transaction *txn, struct 
 	/* It is not as the planner believes: somebody else has put or deleted something. */
 	bool stale = error == ENOENT || error == EEXIST || error == EBUSY;
 
-	r->code = stale ? TXN_STALE : error == ERESTART ? TXN_BUSY : TXN_KERNEL;
+	r->code = stale ? TXN_STALE : TXN_KERNEL;
 	r->error = error;
 	snprintf(r->detail, sizeof(r->detail), "nf_tables: %s%s%s", strerror(error),
 	    what[0] == '\0' ? "" : ": ", what);
@@ -120,13 +120,18 @@ static void summarize(const struct policy *p, const struct transaction *txn, uin
 	    (unsigned long long)siphash_final(&s), generation, generation + (r->code == TXN_OK));
 }
 
-/* Sends the batch, again if other programs commit something at the same time. */
+/*
+ * Sends the batch, again if other programs commit something at the same time. The kernel copies a
+ * large one before it looks at the generation: some writer may always be faster, so that the last
+ * try is for any. Nothing is lost by that: each operation fails by itself where our tables are not
+ * as the planner believes, and what others did to them is told as a drift.
+ */
 static int commit(struct apply *a, uint32_t *generation, char *detail, size_t size)
 {
-	for (int i = 0; i < TRIES; i++) {
+	for (int left = TRIES; left > 0; left--) {
 		if (nft_begin(generation, a->batch->len > LARGE) != 0)
 			return errno;
-		if (nft_send(a->batch, *generation, detail, size) == 0)
+		if (nft_send(a->batch, left > 1 ? *generation : 0, detail, size) == 0)
 			return 0;
 		if (errno != ERESTART && errno != EINTR && errno != ENOBUFS)
 			return errno;

@@ -127,7 +127,7 @@ static void drain(struct answer *a)
 /* --- requests --- */
 
 static int request(uint16_t type, uint16_t flags, uint8_t family, const char *table,
-    const char *set, struct answer *a)
+    const char *name, struct answer *a)
 {
 	_Alignas(struct nlmsghdr) uint8_t buf[256] = {0};
 	struct nlmsghdr *h = mnl_nlmsg_put_header(buf);
@@ -139,8 +139,9 @@ static int request(uint16_t type, uint16_t flags, uint8_t family, const char *ta
 	g->nfgen_family = family;
 	if (table != NULL)
 		mnl_attr_put_strz(h, NFTA_TABLE_NAME, table);
-	if (set != NULL)
-		mnl_attr_put_strz(h, NFTA_SET_ELEM_LIST_SET, set);
+	if (name != NULL)
+		mnl_attr_put_strz(
+		    h, type == NFT_MSG_GETCHAIN ? NFTA_CHAIN_NAME : NFTA_SET_NAME, name);
 	a->seq = h->nlmsg_seq;
 	a->mask = UINT32_MAX;
 	if (write(APPLIER_FD_NFT, h, h->nlmsg_len) < 0)
@@ -152,20 +153,26 @@ static int request(uint16_t type, uint16_t flags, uint8_t family, const char *ta
 	return a->error == 0 ? 0 : -1;
 }
 
-int nft_dump(uint16_t type, uint8_t family, const char *set,
+/*
+ * NLM_F_DUMP_INTR says that something in nf_tables was changed meanwhile, whosever it is: with
+ * another program that writes all the time no long dump would ever be good. What it means for ours
+ * the notifications tell.
+ */
+int nft_dump(
+    uint8_t family, const char *set, void (*visit)(void *arg, const struct nlmsghdr *h), void *arg)
+{
+	struct answer a = {.visit = visit, .arg = arg};
+
+	return request(NFT_MSG_GETSETELEM, NLM_F_DUMP, nft_nfproto[family], NFT_TABLE, set, &a);
+}
+
+/* An answer of one message has no end of its own: the acknowledgement is it. */
+int nft_get(uint16_t type, uint8_t family, const char *name,
     void (*visit)(void *arg, const struct nlmsghdr *h), void *arg)
 {
 	struct answer a = {.visit = visit, .arg = arg};
 
-	return request(type, NLM_F_DUMP, nft_nfproto[family], NFT_TABLE, set, &a);
-}
-
-/* An answer of one message has no end of its own: the acknowledgement is it. */
-int nft_get_table(uint8_t family, void (*visit)(void *arg, const struct nlmsghdr *h), void *arg)
-{
-	struct answer a = {.visit = visit, .arg = arg};
-
-	return request(NFT_MSG_GETTABLE, NLM_F_ACK, nft_nfproto[family], NFT_TABLE, NULL, &a);
+	return request(type, NLM_F_ACK, nft_nfproto[family], NFT_TABLE, name, &a);
 }
 
 static void take_generation(void *arg, const struct nlmsghdr *h)
@@ -247,7 +254,7 @@ int nft_send(struct nft_batch *b, uint32_t generation, char *detail, size_t size
 	 * more). */
 	drain(&a);
 	if (a.error == 0) {
-		nft.generation = generation + 1;
+		nft.generation = (generation != 0 ? generation : nft.generation) + 1;
 		return 0;
 	}
 	nft_describe(b, a.error_seq, a.error_at, detail, size);
@@ -298,7 +305,7 @@ static bool offered(const struct policy *p, uint8_t family)
 	nft_batch_begin(&nft.batch);
 	nft_rules_install(&nft.batch, family, &p->params, p->nft_comment[family]);
 	nft_rules_affinity(&nft.batch, family, (nft_timeouts){1});
-	if (nft_send(&nft.batch, nft.generation, detail, sizeof(detail)) == 0)
+	if (nft_send(&nft.batch, 0, detail, sizeof(detail)) == 0)
 		return true;
 	error = errno;
 	log_warn("%s: nf_tables does not take the rules: %s%s%s; this family is left alone",

@@ -257,23 +257,18 @@ void nft_rules_affinity(struct nft_batch *b, uint8_t family, const nft_timeouts 
 
 /* --- what can be told of a table --- */
 
-int nft_rules_uses(
-    const char *name, const struct ipt_params *params, unsigned affinities, unsigned *count)
+const char *nft_rules_chain(
+    unsigned chain, const struct ipt_params *params, unsigned affinities, uint32_t *uses)
 {
-	unsigned chain = 0, n;
-
-	*count = CHAINS;
-	while (chain < CHAINS && strcmp(chains[chain].name, name) != 0)
-		chain++;
-	if (chain == CHAINS)
-		return -1;
-	n = chain == AFFINITY || chain == REMEMBER_CHAIN ? affinities : 0;
+	if (chain >= CHAINS)
+		return NULL;
+	*uses = chain == AFFINITY || chain == REMEMBER_CHAIN ? affinities : 0;
 	for (const struct row *row = rows; row < rows + ROWS; row++) {
-		n += row->chain == chain ? rules_of(row, params) : 0;
+		*uses += row->chain == chain ? rules_of(row, params) : 0;
 		for (unsigned i = 0; i < NFT_TERMS_MAX; i++)
-			n += row->terms[i] == JUMP(chain) || row->terms[i] == GOTO(chain);
+			*uses += row->terms[i] == JUMP(chain) || row->terms[i] == GOTO(chain);
 	}
-	return (int)n;
+	return chains[chain].name;
 }
 
 void nft_rules_comment(struct nft_batch *b, uint8_t family, const struct ipt_params *params,

@@ -31,10 +31,10 @@ void nft_rules_remove(struct nft_batch *b, uint8_t family);
 void nft_rules_affinity(struct nft_batch *b, uint8_t family, const nft_timeouts timeouts);
 
 /*
- * How often chain NAME is used (its rules, and jumps to it) once a table is installed with
- * AFFINITIES time-outs; -1 if it is none of ours. *COUNT: how many chains there are.
+ * The name of the table's CHAIN, counted from 0; NULL behind the last. *USES: its rules and the
+ * jumps to it, once a table is installed with AFFINITIES time-outs.
  */
-int nft_rules_uses(
-    const char *name, const struct ipt_params *params, unsigned affinities, unsigned *count);
+const char *nft_rules_chain(
+    unsigned chain, const struct ipt_params *params, unsigned affinities, uint32_t *uses);
 
 #endif

@@ -87,7 +87,7 @@ int nft_dump_elems(
 {
 	struct elems d = {.e = {.family = family, .set = set}, .visit = visit, .arg = arg};
 
-	if (nft_dump(NFT_MSG_GETSETELEM, family, nft_set(set).name, take_elems, &d) != 0)
+	if (nft_dump(family, nft_set(set).name, take_elems, &d) != 0)
 		return -1;
 	if (d.is_open)
 		close_prefix(&d, NULL);
@@ -101,9 +101,15 @@ struct table {
 	const struct policy *policy;
 	uint8_t family;
 	bool there, ours;
-	unsigned affinities; /* time-outs in force */
-	unsigned chains, chains_wanted, sets;
+	uint32_t uses; /* of what was asked for: a table's chains and sets, a chain's rules ... */
 };
+
+static void take_uses(struct table *t, const struct nlmsghdr *h, uint16_t type)
+{
+	const struct nlattr *uses = attr_of(h, type);
+
+	t->uses = uses != NULL ? ntohl(mnl_attr_get_u32(uses)) : 0;
+}
 
 static void take_table(void *arg, const struct nlmsghdr *h)
 {
@@ -114,35 +120,12 @@ static void take_table(void *arg, const struct nlmsghdr *h)
 
 	t->there = true;
 	t->ours = udata != NULL && memcmp(udata + 2, comment, len) == 0;
+	take_uses(t, h, NFTA_TABLE_USE);
 }
 
 static void take_chain(void *arg, const struct nlmsghdr *h)
 {
-	struct table *t = arg;
-	const struct nlattr *table = attr_of(h, NFTA_CHAIN_TABLE);
-	const struct nlattr *name = attr_of(h, NFTA_CHAIN_NAME), *use = attr_of(h, NFTA_CHAIN_USE);
-
-	if (table == NULL || strcmp(mnl_attr_get_str(table), NFT_TABLE) != 0)
-		return; /* this dump has those of all tables */
-	t->chains++;
-	if (name == NULL || use == NULL ||
-	    nft_rules_uses(mnl_attr_get_str(name), &t->policy->params, t->affinities,
-		&t->chains_wanted) != (int)ntohl(mnl_attr_get_u32(use)))
-		t->ours = false;
-}
-
-static void take_set(void *arg, const struct nlmsghdr *h)
-{
-	struct table *t = arg;
-	const struct nlattr *name = attr_of(h, NFTA_SET_NAME);
-	unsigned set = 0;
-
-	while (name != NULL && set < NFT_SET_COUNT &&
-	       strcmp(nft_set(set).name, mnl_attr_get_str(name)) != 0)
-		set++;
-	t->sets++;
-	if (name == NULL || set == NFT_SET_COUNT)
-		t->ours = false;
+	take_uses(arg, h, NFTA_CHAIN_USE);
 }
 
 static void take_timeout(void *arg, const struct nft_elem *e)
@@ -153,22 +136,40 @@ static void take_timeout(void *arg, const struct nft_elem *e)
 		timeouts[e->slot] = e->seconds;
 }
 
+/* Is each chain there, and used as often as it should be? And what else is in the table? */
+static bool has_chains_and_sets(struct table *t, unsigned affinities)
+{
+	const uint32_t things = t->uses;
+	uint32_t count = 0, uses;
+	const char *name;
+
+	while ((name = nft_rules_chain(count, &t->policy->params, affinities, &uses)) != NULL) {
+		if (nft_get(NFT_MSG_GETCHAIN, t->family, name, take_chain, t) != 0 ||
+		    t->uses != uses)
+			return false;
+		count++;
+	}
+	for (unsigned set = 0; set < NFT_SET_COUNT; set++)
+		if (nft_get(NFT_MSG_GETSET, t->family, nft_set(set).name, NULL, NULL) != 0)
+			return false;
+	return things == count + NFT_SET_COUNT;
+}
+
 /* 0, or -1 with errno. */
 static int check_table(struct table *t, nft_timeouts timeouts)
 {
+	unsigned affinities = 0;
+
 	memset(timeouts, 0, sizeof(nft_timeouts));
-	if (nft_get_table(t->family, take_table, t) != 0)
+	if (nft_get(NFT_MSG_GETTABLE, t->family, NULL, take_table, t) != 0)
 		return errno == ENOENT ? 0 : -1;
 	if (!t->ours)
 		return 0;
 	if (nft_dump_elems(t->family, NFT_TIMEOUTS, take_timeout, timeouts) != 0)
 		t->ours = false;
 	for (unsigned i = 0; i < NFT_AFFINITIES; i++)
-		t->affinities += timeouts[i] != 0;
-	if (nft_dump(NFT_MSG_GETCHAIN, t->family, NULL, take_chain, t) != 0 ||
-	    nft_dump(NFT_MSG_GETSET, t->family, NULL, take_set, t) != 0)
-		return -1;
-	t->ours = t->ours && t->chains == t->chains_wanted && t->sets == NFT_SET_COUNT;
+		affinities += timeouts[i] != 0;
+	t->ours = t->ours && has_chains_and_sets(t, affinities);
 	return 0;
 }
 
