@@ -18,6 +18,7 @@
 
 struct apply {
 	const struct policy *policy;
+	const struct transaction *txn;
 	struct nft_batch *batch;
 	struct nft_forget *forget;
 	nft_affinities affinities; /* as they will be */
@@ -30,7 +31,8 @@ static const char *do_install(void *arg, uint8_t family)
 {
 	struct apply *a = arg;
 
-	nft_rules_install(a->batch, family, &a->policy->params, a->policy->nft_comment[family]);
+	nft_rules_install(a->batch, family, &a->policy->params, a->policy->nft_comment[family],
+	    a->txn->elements[family]);
 	memset(a->affinities[family], 0, sizeof(a->affinities[family]));
 	return NULL;
 }
@@ -143,7 +145,8 @@ void nft_apply(const struct policy *p, const struct transaction *txn, nft_affini
     struct txn_result *r, char summary[AUDIT_TEXT_MAX])
 {
 	static struct nft_forget forget;
-	struct apply a = {.policy = p, .batch = nft_backend_batch(), .forget = &forget};
+	struct apply a = {
+	    .policy = p, .txn = txn, .batch = nft_backend_batch(), .forget = &forget};
 	uint32_t generation = 0;
 	char detail[256] = "";
 	bool empty;

@@ -303,7 +303,7 @@ static bool offered(const struct policy *p, uint8_t family)
 	int error;
 
 	nft_batch_begin(&nft.batch);
-	nft_rules_install(&nft.batch, family, &p->params, p->nft_comment[family]);
+	nft_rules_install(&nft.batch, family, &p->params, p->nft_comment[family], NULL);
 	nft_rules_affinity(&nft.batch, family, (nft_timeouts){1});
 	if (nft_send(&nft.batch, 0, detail, sizeof(detail)) == 0)
 		return true;

@@ -113,7 +113,7 @@ void nft_batch_elem(struct nft_batch *b, const struct nft_elem *e, bool delete)
 		b->elems_type = type;
 		b->elems_family = e->family;
 		b->elems_set = e->set;
-		mnl_attr_put_strz(h, NFTA_SET_ELEM_LIST_SET, nft_set(e->set).name);
+		mnl_attr_put_strz(h, NFTA_SET_ELEM_LIST_SET, nft_set(e->set)->name);
 		b->list = mnl_attr_nest_start(h, NFTA_SET_ELEM_LIST_ELEMENTS);
 	}
 	nft_elem_encode(b->elems, e, delete);
@@ -123,7 +123,7 @@ void nft_batch_flush_set(struct nft_batch *b, uint8_t family, unsigned set)
 {
 	struct nlmsghdr *h = nft_message_begin(b, NFT_MSG_DELSETELEM, 0, family);
 
-	mnl_attr_put_strz(h, NFTA_SET_ELEM_LIST_SET, nft_set(set).name);
+	mnl_attr_put_strz(h, NFTA_SET_ELEM_LIST_SET, nft_set(set)->name);
 	nft_message_end(b, h);
 }
 

@@ -29,9 +29,11 @@ static const char *check_elem(struct transaction *t, const struct nft_elem *e, b
 
 static const char *check_put(void *arg, const struct nft_elem *e)
 {
-	const char *why = check_elem(arg, e, false);
+	struct transaction *t = arg;
+	const char *why = check_elem(t, e, false);
 
-	((struct transaction *)arg)->puts++;
+	t->puts++;
+	t->elements[e->family][e->set]++;
 	return why;
 }
 

@@ -38,7 +38,7 @@ static void describe_attr(
 	if (at == 0 || at + sizeof(*attr) > h->nlmsg_len || at + attr->nla_len > h->nlmsg_len)
 		return;
 	len = mnl_attr_get_payload_len(attr);
-	while (e.set < NFT_SET_COUNT && strcmp(nft_set(e.set).name, name) != 0)
+	while (e.set < NFT_SET_COUNT && strcmp(nft_set(e.set)->name, name) != 0)
 		e.set++;
 	if ((h->nlmsg_type & 0xff) == NFT_MSG_NEWSETELEM ||
 	    (h->nlmsg_type & 0xff) == NFT_MSG_DELSETELEM) {

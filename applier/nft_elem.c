@@ -110,9 +110,9 @@ static void put_comment(struct nlmsghdr *h, const char *name)
 
 void nft_elem_encode(struct nlmsghdr *h, const struct nft_elem *elem, bool delete)
 {
-	const struct nft_set s = nft_set(elem->set);
-	const bool map = (s.fields & NFT_TO) != 0;
-	const bool interval = (s.fields & NFT_NET) != 0, concatenated = s.fields != NFT_NET;
+	const struct nft_set *s = nft_set(elem->set);
+	const bool map = (s->fields & NFT_TO) != 0;
+	const bool interval = (s->fields & NFT_NET) != 0, concatenated = s->fields != NFT_NET;
 	struct nlattr *nest = mnl_attr_nest_start(h, NFTA_LIST_ELEM);
 	struct nft_elem e = *elem;
 	uint8_t key[KEY_MAX];
@@ -126,7 +126,7 @@ void nft_elem_encode(struct nlmsghdr *h, const struct nft_elem *elem, bool delet
 		put_data(h, NFTA_SET_ELEM_KEY_END, key, put_key(key, &e));
 	if (map && !delete)
 		put_endpoint(h, &e);
-	if ((s.fields & NFT_NAME) != 0 && !delete)
+	if ((s->fields & NFT_NAME) != 0 && !delete)
 		put_comment(h, e.name);
 	mnl_attr_nest_end(h, nest);
 	if (interval && !concatenated)
@@ -212,7 +212,7 @@ static bool take_range(struct nft_elem *e, const struct nlattr *last)
 
 bool nft_elem_decode(struct nft_elem *e, const struct nlattr *elem, bool *end)
 {
-	const uint16_t fields = nft_set(e->set).fields;
+	const uint16_t fields = nft_set(e->set)->fields;
 	const struct nlattr *flags = netlink_nested(elem, NFTA_SET_ELEM_FLAGS);
 	const struct nlattr *comment = netlink_nested(elem, NFTA_SET_ELEM_USERDATA);
 
@@ -230,12 +230,12 @@ bool nft_elem_decode(struct nft_elem *e, const struct nlattr *elem, bool *end)
 
 const char *nft_elem_words(char *buf, size_t size, const struct nft_elem *e)
 {
-	const struct nft_set s = nft_set(e->set);
+	const struct nft_set *s = nft_set(e->set);
 	char ip[IP_STRLEN], cidr[CIDR_STRLEN];
-	int n = snprintf(buf, size, "%s %s", e->family == FAMILY_6 ? "ip6" : "ip", s.name);
+	int n = snprintf(buf, size, "%s %s", e->family == FAMILY_6 ? "ip6" : "ip", s->name);
 
 #define ADD(field, ...)                                                                            \
-	if ((s.fields & (field)) != 0 && n >= 0 && (size_t)n < size)                               \
+	if ((s->fields & (field)) != 0 && n >= 0 && (size_t)n < size)                               \
 	n += snprintf(buf + n, size - (size_t)n, __VA_ARGS__)
 	ADD(NFT_CLIENT, " client=%s", ip_format(&e->client, ip));
 	ADD(NFT_ADDR, " address=%s", ip_format(&e->addr, ip));

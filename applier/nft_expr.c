@@ -155,7 +155,7 @@ static uint32_t load_key(struct nft_rule *r, unsigned set, bool original, uint32
 	for (unsigned i = 0; i < count; i++) {
 		if (parts[i].field == NFT_SLOT)
 			EXPR(r, "numgen", NFTA_NG_DREG, REG(at), NFTA_NG_MODULUS,
-			    nft_set(set).slots, NFTA_NG_TYPE, NFT_NG_RANDOM, NFTA_NG_OFFSET, first);
+			    nft_set(set)->slots, NFTA_NG_TYPE, NFT_NG_RANDOM, NFTA_NG_OFFSET, first);
 		else
 			load_part(r, &parts[i], original, REG(at));
 		at += nft_registers(parts[i].len) * 4;
@@ -167,11 +167,11 @@ static uint32_t load_key(struct nft_rule *r, unsigned set, bool original, uint32
 static void put_lookup(struct nft_rule *r, unsigned set, bool invert)
 {
 	struct expr x = begin_expr(r, "lookup");
-	const struct nft_set s = nft_set(set);
+	const struct nft_set *s = nft_set(set);
 
-	mnl_attr_put_strz(r->h, NFTA_LOOKUP_SET, s.name);
+	mnl_attr_put_strz(r->h, NFTA_LOOKUP_SET, s->name);
 	put(r, NFTA_LOOKUP_SREG, REG(0));
-	if ((s.fields & NFT_TO) != 0)
+	if ((s->fields & NFT_TO) != 0)
 		put(r, NFTA_LOOKUP_DREG, REG(0));
 	if (invert)
 		put(r, NFTA_LOOKUP_FLAGS, NFT_LOOKUP_F_INV);
@@ -237,7 +237,7 @@ static void put_remember(struct nft_rule *r, unsigned map)
 	load_address(r, &to, REG(at));
 	load_port(r, REG(at + to.len));
 	x = begin_expr(r, "dynset");
-	mnl_attr_put_strz(r->h, NFTA_DYNSET_SET_NAME, nft_set(map).name);
+	mnl_attr_put_strz(r->h, NFTA_DYNSET_SET_NAME, nft_set(map)->name);
 	put(r, NFTA_DYNSET_OP, NFT_DYNSET_OP_UPDATE);
 	put(r, NFTA_DYNSET_SREG_KEY, REG(0));
 	put(r, NFTA_DYNSET_SREG_DATA, REG(at));

@@ -209,15 +209,16 @@ static void put_table(struct nft_batch *b, uint8_t family, const char *comment)
 	nft_message_end(b, h);
 }
 
-void nft_rules_install(
-    struct nft_batch *b, uint8_t family, const struct ipt_params *params, const char *comment)
+void nft_rules_install(struct nft_batch *b, uint8_t family, const struct ipt_params *params,
+    const char *comment, const uint32_t elements[NFT_SET_COUNT])
 {
 	nft_rules_remove(b, family);
 	put_table(b, family, comment);
 	for (unsigned set = 0; set < NFT_SET_COUNT; set++) {
 		struct nlmsghdr *h = nft_message_begin(b, NFT_MSG_NEWSET, NLM_F_CREATE, family);
 
-		nft_set_encode(h, set, family);
+		nft_set_encode(h, set, family,
+		    elements != NULL && elements[set] >= NFT_SIZE_FROM ? 2 * elements[set] : 0);
 		nft_message_end(b, h);
 	}
 	for (unsigned chain = 0; chain < CHAINS; chain++)
@@ -279,7 +280,7 @@ void nft_rules_comment(struct nft_batch *b, uint8_t family, const struct ipt_par
 	struct siphash s;
 
 	nft_batch_begin(b);
-	nft_rules_install(b, family, params, "");
+	nft_rules_install(b, family, params, "", NULL);
 	nft_rules_affinity(b, family, all);
 	siphash_init(&s, &key);
 	siphash_update(&s, b->buf, b->len);

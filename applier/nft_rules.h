@@ -22,9 +22,15 @@ typedef uint32_t nft_timeouts[NFT_AFFINITIES];
 void nft_rules_comment(struct nft_batch *b, uint8_t family, const struct ipt_params *params,
     char comment[NFT_COMMENT_MAX]);
 
-/* Puts into B: the table of FAMILY that says COMMENT, in the place of the one that is there. */
-void nft_rules_install(
-    struct nft_batch *b, uint8_t family, const struct ipt_params *params, const char *comment);
+/*
+ * Puts into B: the table of FAMILY that says COMMENT, in the place of the one that is there.
+ * ELEMENTS: how many each set shall have at once, NULL if none. One of NFT_SIZE_FROM and more gets
+ * room for twice as many and no more (ENFILE then): a hash table of fixed size, for one that grows
+ * step by step costs half of the time that the kernel takes to fill it.
+ */
+#define NFT_SIZE_FROM 4096
+void nft_rules_install(struct nft_batch *b, uint8_t family, const struct ipt_params *params,
+    const char *comment, const uint32_t elements[NFT_SET_COUNT]);
 /* ... that table goes, whether it was there or not. */
 void nft_rules_remove(struct nft_batch *b, uint8_t family);
 /* ... the rules for session affinity become those for TIMEOUTS. */

@@ -9,15 +9,15 @@
 
 unsigned nft_key_parts(unsigned set, uint8_t family, struct nft_part parts[NFT_PARTS_MAX])
 {
-	const struct nft_set s = nft_set(set);
+	const struct nft_set *s = nft_set(set);
 	const uint8_t ip = ip_len(family);
-	const struct nft_part all[] = {{NFT_CLIENT, ip, true}, {NFT_ADDR, ip, s.twice},
+	const struct nft_part all[] = {{NFT_CLIENT, ip, true}, {NFT_ADDR, ip, s->twice},
 	    {NFT_ADDR, ip, false}, {NFT_PROTO, 1, false}, {NFT_PORT, 2, false},
 	    {NFT_SLOT, 4, false}, {NFT_NET, ip, set != NFT_SERVICE_CIDRS}, {NFT_SECONDS, 4, false}};
 	unsigned n = 0;
 
 	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
-		if ((s.fields & all[i].field) != 0 && (i != 1 || s.twice))
+		if ((s->fields & all[i].field) != 0 && (i != 1 || s->twice))
 			parts[n++] = all[i];
 	return n;
 }
@@ -153,12 +153,12 @@ uint32_t nft_key_len(const struct nft_part *p, unsigned count)
 }
 
 static void put_description(
-    struct nlmsghdr *h, unsigned set, const struct nft_part *p, unsigned count)
+    struct nlmsghdr *h, uint32_t size, const struct nft_part *p, unsigned count)
 {
 	struct nlattr *desc = mnl_attr_nest_start(h, NFTA_SET_DESC), *fields;
 
-	if (nft_set_dynamic(set)) {
-		mnl_attr_put_u32(h, NFTA_SET_DESC_SIZE, htonl(AFFINITY_MAX));
+	if (size != 0) {
+		mnl_attr_put_u32(h, NFTA_SET_DESC_SIZE, htonl(size));
 	} else {
 		fields = mnl_attr_nest_start(h, NFTA_SET_DESC_CONCAT);
 		for (unsigned i = 0; i < count; i++) {
@@ -172,21 +172,21 @@ static void put_description(
 	mnl_attr_nest_end(h, desc);
 }
 
-void nft_set_encode(struct nlmsghdr *h, unsigned set, uint8_t family)
+void nft_set_encode(struct nlmsghdr *h, unsigned set, uint8_t family, uint32_t size)
 {
-	const struct nft_set s = nft_set(set);
+	const struct nft_set *s = nft_set(set);
 	const struct nft_part to[] = {
 	    {NFT_ADDR, ip_len(family), false}, {NFT_PORT, sizeof(uint16_t), false}};
-	const bool map = (s.fields & NFT_TO) != 0;
+	const bool map = (s->fields & NFT_TO) != 0;
 	struct nft_part parts[NFT_PARTS_MAX];
 	unsigned count = nft_key_parts(set, family, parts);
 	uint32_t flags = map ? NFT_SET_MAP : 0;
 	struct udata u = {0};
 
 	flags |= nft_set_dynamic(set) ? NFT_SET_TIMEOUT | NFT_SET_EVAL : 0;
-	if ((s.fields & NFT_NET) != 0)
+	if ((s->fields & NFT_NET) != 0)
 		flags |= NFT_SET_INTERVAL | (count > 1 ? NFT_SET_CONCAT : 0);
-	mnl_attr_put_strz(h, NFTA_SET_NAME, s.name);
+	mnl_attr_put_strz(h, NFTA_SET_NAME, s->name);
 	mnl_attr_put_u32(h, NFTA_SET_FLAGS, htonl(flags));
 	mnl_attr_put_u32(h, NFTA_SET_KEY_TYPE, htonl(concat_type(parts, count, family)));
 	mnl_attr_put_u32(h, NFTA_SET_KEY_LEN, htonl(nft_key_len(parts, count)));
@@ -197,11 +197,15 @@ void nft_set_encode(struct nlmsghdr *h, unsigned set, uint8_t family)
 		put_number(&u, 1, 0);
 	}
 	mnl_attr_put_u32(h, NFTA_SET_ID, htonl(set + 1));
-	if (nft_set_dynamic(set) || (flags & NFT_SET_CONCAT) != 0)
-		put_description(h, set, parts, count);
-	put_typeofs(&u, 3, parts, count, family, &s);
+	if (nft_set_dynamic(set))
+		size = AFFINITY_MAX;
+	else if ((flags & NFT_SET_INTERVAL) != 0)
+		size = 0;
+	if (size != 0 || (flags & NFT_SET_CONCAT) != 0)
+		put_description(h, size, parts, count);
+	put_typeofs(&u, 3, parts, count, family, s);
 	if (map) {
-		put_typeofs(&u, 4, to, 2, family, &s);
+		put_typeofs(&u, 4, to, 2, family, s);
 		put_number(&u, 6, 0); /* values are no intervals */
 	}
 	mnl_attr_put(h, NFTA_SET_USERDATA, u.len, u.b);

@@ -26,7 +26,10 @@ static inline uint32_t nft_registers(uint32_t len)
 /* Bytes of the key of these parts. */
 uint32_t nft_key_len(const struct nft_part *parts, unsigned count);
 
-/* What declares SET, after the table: attributes of NFT_MSG_NEWSET. */
-void nft_set_encode(struct nlmsghdr *h, unsigned set, uint8_t family);
+/*
+ * What declares SET, after the table: attributes of NFT_MSG_NEWSET. SIZE: elements it has room for;
+ * 0: any number.
+ */
+void nft_set_encode(struct nlmsghdr *h, unsigned set, uint8_t family, uint32_t size);
 
 #endif

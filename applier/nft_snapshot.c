@@ -62,7 +62,7 @@ static void take_elem(struct elems *d, const struct nlattr *attr)
 
 	if (!nft_elem_decode(&d->e, attr, &end))
 		d->bad = true;
-	else if (nft_set(d->e.set).fields == NFT_NET)
+	else if (nft_set(d->e.set)->fields == NFT_NET)
 		take_bound(d, end);
 	else
 		d->visit(d->arg, &d->e);
@@ -87,7 +87,7 @@ int nft_dump_elems(
 {
 	struct elems d = {.e = {.family = family, .set = set}, .visit = visit, .arg = arg};
 
-	if (nft_dump(family, nft_set(set).name, take_elems, &d) != 0)
+	if (nft_dump(family, nft_set(set)->name, take_elems, &d) != 0)
 		return -1;
 	if (d.is_open)
 		close_prefix(&d, NULL);
@@ -150,7 +150,7 @@ static bool has_chains_and_sets(struct table *t, unsigned affinities)
 		count++;
 	}
 	for (unsigned set = 0; set < NFT_SET_COUNT; set++)
-		if (nft_get(NFT_MSG_GETSET, t->family, nft_set(set).name, NULL, NULL) != 0)
+		if (nft_get(NFT_MSG_GETSET, t->family, nft_set(set)->name, NULL, NULL) != 0)
 			return false;
 	return things == count + NFT_SET_COUNT;
 }

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-static const struct nft_set sets[NFT_ENDPOINTS] = {
+static const struct nft_set fixed[NFT_AFFINE] = {
     [NFT_SERVICES] = {"services", NFT_FRONTEND | NFT_NAME, false, 0},
     [NFT_MASQ_ALWAYS] = {"masquerade-always", NFT_FRONTEND, false, 0},
     [NFT_MASQ_OUTSIDE] = {"masquerade-outside", NFT_FRONTEND, false, 0},
@@ -19,12 +19,12 @@ static const struct nft_set sets[NFT_ENDPOINTS] = {
     [NFT_TIMEOUTS] = {"affinity-timeouts", NFT_SLOT | NFT_SECONDS, false, NFT_AFFINITIES},
 };
 
-struct nft_set nft_set(unsigned id)
+static struct nft_set make(unsigned id)
 {
 	struct nft_set s = {.fields = NFT_FRONTEND | NFT_SLOT | NFT_TO | NFT_NAME};
 
 	if (id < NFT_AFFINE)
-		return sets[id];
+		return fixed[id];
 	if (id < NFT_AFFINITY) {
 		s.fields = NFT_FRONTEND;
 		snprintf(s.name, sizeof(s.name), "affine-%u", id - NFT_AFFINE);
@@ -41,6 +41,15 @@ struct nft_set nft_set(unsigned id)
 		snprintf(s.name, sizeof(s.name), "%s-%u", all ? "all" : "draw", s.slots);
 	}
 	return s;
+}
+
+const struct nft_set *nft_set(unsigned id)
+{
+	static struct nft_set sets[NFT_SET_COUNT]; /* asked for several times an element */
+
+	if (sets[id].fields == 0)
+		sets[id] = make(id);
+	return &sets[id];
 }
 
 static const char *check_addresses(const struct nft_elem *e, uint16_t fields)
@@ -75,14 +84,14 @@ static const char *check_numbers(const struct nft_elem *e, const struct nft_set 
 
 const char *nft_elem_check(const struct nft_elem *e, bool delete)
 {
-	const struct nft_set s = nft_set(e->set);
-	uint16_t fields = delete ? (uint16_t)(s.fields & ~(NFT_TO | NFT_NAME)) : s.fields;
+	const struct nft_set *s = nft_set(e->set);
+	uint16_t fields = delete ? (uint16_t)(s->fields & ~(NFT_TO | NFT_NAME)) : s->fields;
 	const char *why = nft_set_dynamic(e->set) || e->set == NFT_TIMEOUTS
 			      ? "a set that is not the planner's to fill"
 			      : check_addresses(e, fields);
 
 	if (why == NULL)
-		why = check_numbers(e, &s);
+		why = check_numbers(e, s);
 	if (why == NULL && (fields & NFT_NAME) != 0 && !svcport_name_valid(e->name))
 		why = "a name that is not namespace/name or namespace/name:port of DNS labels";
 	return why;

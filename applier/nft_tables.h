@@ -77,7 +77,7 @@ struct nft_set {
 };
 
 /* What set ID (below NFT_SET_COUNT) is. */
-struct nft_set nft_set(unsigned id);
+const struct nft_set *nft_set(unsigned id);
 /* Is SET one that the kernel fills? Nothing can be put into it. */
 static inline bool nft_set_dynamic(unsigned id)
 {

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "applier/audit.h"
+#include "applier/nft_tables.h"
 #include "applier/policy.h"
 #include "ipc/txn.h"
 
@@ -17,6 +18,7 @@ struct transaction {
 	size_t bytes;
 	uint32_t puts, deletes, hooks, rules;
 	uint32_t others;  /* nftables mode: what is about no element */
+	uint32_t elements[FAMILY_COUNT][NFT_SET_COUNT]; /* nftables mode: put into each set */
 	unsigned touched; /* bit per ipt_index() of a table; nftables mode: per family */
 	bool open;	  /* CHAIN is being put: rules may follow */
 	struct ipt_chain chain;

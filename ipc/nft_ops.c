@@ -43,7 +43,7 @@ static void get_elem(struct cursor *c, struct nft_elem *e, uint16_t mask)
 	memset(e, 0, offsetof(struct nft_elem, name) + 1);
 	e->family = (uint8_t)cursor_uint(c, FAMILY_COUNT - 1);
 	e->set = (uint8_t)cursor_uint(c, NFT_SET_COUNT - 1);
-	fields = nft_set(e->set).fields & mask;
+	fields = nft_set(e->set)->fields & mask;
 	if (fields & NFT_ADDR)
 		cursor_ip(c, &e->addr);
 	if (fields & NFT_PROTO)
@@ -69,7 +69,7 @@ static void get_elem(struct cursor *c, struct nft_elem *e, uint16_t mask)
 static void write_elem(
     struct txn_writer *w, enum nft_op op, const struct nft_elem *e, uint16_t mask)
 {
-	uint16_t fields = nft_set(e->set).fields & mask;
+	uint16_t fields = nft_set(e->set)->fields & mask;
 
 	txn_op(w, op, 2 + field_count(fields));
 	put_elem(&w->frame, e, fields);
@@ -185,7 +185,7 @@ void nft_encode_snapshot(struct frame *f, const struct nft_snapshot *s)
 	}
 	frame_array(f, s->count);
 	for (uint32_t i = 0; i < s->count; i++) {
-		uint16_t fields = nft_set(s->elems[i].set).fields;
+		uint16_t fields = nft_set(s->elems[i].set)->fields;
 
 		frame_array(f, 2 + field_count(fields));
 		put_elem(f, &s->elems[i], fields);

@@ -66,7 +66,7 @@ static bool contains(const struct element *a, const struct element *b)
 	struct ip_cidr net = {{.family = a->family}, a->bits};
 	struct ip_addr addr = {.family = b->family};
 
-	if (a->set != b->set || !(nft_set(a->set).fields & NFT_NET) || a->bits > b->bits ||
+	if (a->set != b->set || !(nft_set(a->set)->fields & NFT_NET) || a->bits > b->bits ||
 	    !element_same_frontend(a, b))
 		return false;
 	memcpy(net.addr.b, a->net, sizeof(net.addr.b));
@@ -137,7 +137,7 @@ void element_to_wire(struct nft_elem *out, const struct element *e, const char *
 
 void element_from_wire(struct element *out, const struct nft_elem *e, uint32_t name_hash)
 {
-	const uint16_t fields = nft_set(e->set).fields;
+	const uint16_t fields = nft_set(e->set)->fields;
 
 	memset(out, 0, sizeof(*out));
 	out->family = e->family;

@@ -67,7 +67,7 @@ static void into(const struct visit *w, const struct element *e, unsigned set)
 	struct element x = *e;
 
 	x.set = (uint8_t)set;
-	if (!(nft_set(set).fields & NFT_NAME))
+	if (!(nft_set(set)->fields & NFT_NAME))
 		x.name = 0;
 	elements_add(&w->d->list, &x);
 }

@@ -38,6 +38,11 @@ void nft_plan_forget(struct nft_plan *p)
 		drop_elements(v);
 }
 
+void nft_plan_reinstall(struct nft_plan *p)
+{
+	p->reinstall = true;
+}
+
 void nft_plan_clear(struct nft_plan *p)
 {
 	nft_plan_forget(p);
@@ -54,7 +59,8 @@ const char *nft_plan_snapshot(struct nft_plan *p, const struct nft_snapshot *par
 	if (p->complete)
 		return "a part of a snapshot that is complete";
 	memcpy(p->desired.families, part->families, sizeof(p->desired.families));
-	memcpy(p->installed, part->installed, sizeof(p->installed));
+	for (unsigned f = 0; f < FAMILY_COUNT; f++)
+		p->installed[f] = part->installed[f] && !p->reinstall;
 	if (p->kernel.count == 0)
 		memset(p->kernel_timeouts, 0, sizeof(p->kernel_timeouts));
 	for (uint32_t i = 0; i < part->count; i++) {
@@ -361,4 +367,5 @@ void nft_plan_sync(
 	put_services(p);
 	elements_clear(&p->kernel);
 	memset(p->installed, true, sizeof(p->installed));
+	p->reinstall = p->reinstall && !full;
 }

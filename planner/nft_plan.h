@@ -21,6 +21,7 @@ struct nft_plan {
 	/* The snapshot: what was in the kernel. */
 	bool complete; /* its last part came */
 	bool installed[FAMILY_COUNT];
+	bool reinstall; /* ... but shall not count as such */
 	struct element_list kernel;
 	uint32_t kernel_timeouts[NFT_AFFINITIES]; /* what the rules are for */
 
@@ -42,6 +43,8 @@ void nft_plan_clear(struct nft_plan *p);
 /* A part of what is in the kernel. NULL, or how it breaks the protocol. */
 const char *nft_plan_snapshot(struct nft_plan *p, const struct nft_snapshot *part);
 void nft_plan_forget(struct nft_plan *p);
+/* The tables are made anew by the next nft_plan_sync() with a snapshot. */
+void nft_plan_reinstall(struct nft_plan *p);
 
 /*
  * Gives OUT the operations that make the kernel's state the desired one: everything (FULL, with a

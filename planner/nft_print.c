@@ -42,13 +42,13 @@ static const char *print_install(void *arg, uint8_t family)
 
 static const char *print_put(void *arg, const struct nft_elem *e)
 {
-	const struct nft_set s = nft_set(e->set);
+	const struct nft_set *s = nft_set(e->set);
 	char addr[IP_STRLEN];
 
-	print_command(arg, "add", e, &s);
-	if ((s.fields & NFT_NAME) != 0 && e->name[0] != '\0')
+	print_command(arg, "add", e, s);
+	if ((s->fields & NFT_NAME) != 0 && e->name[0] != '\0')
 		fprintf(arg, " comment \"%s\"", e->name);
-	if (s.fields & NFT_TO)
+	if (s->fields & NFT_TO)
 		fprintf(arg, " : %s . %u", ip_format(&e->to, addr), e->to_port);
 	fputs(" }\n", arg);
 	return NULL;
@@ -56,9 +56,9 @@ static const char *print_put(void *arg, const struct nft_elem *e)
 
 static const char *print_remove_elem(void *arg, const struct nft_elem *e)
 {
-	const struct nft_set s = nft_set(e->set);
+	const struct nft_set *s = nft_set(e->set);
 
-	print_command(arg, "delete", e, &s);
+	print_command(arg, "delete", e, s);
 	fputs(" }\n", arg);
 	return NULL;
 }

@@ -147,6 +147,11 @@ void plan_forget(struct plan *p)
 	p->known = p->full = false;
 }
 
+void plan_nft_reinstall(struct plan *p)
+{
+	nft_plan_reinstall(&p->nft);
+}
+
 bool plan_refuse_compact(struct plan *p)
 {
 	bool was = p->ipt.desired.compact;

@@ -50,6 +50,11 @@ void plan_forget(struct plan *p);
  * other. False if that is so already. After plan_forget().
  */
 bool plan_refuse_compact(struct plan *p);
+/*
+ * A set of nftables mode is full: it got room for twice what it had when its table was made. The
+ * table is made anew, with more. After plan_forget().
+ */
+void plan_nft_reinstall(struct plan *p);
 
 /* Is there something to plan, whether or not it can be planned yet? */
 bool plan_waiting(const struct plan *p);

@@ -222,6 +222,8 @@ static void failed(struct planner *p, const struct txn_result *r)
 	if (r->code == TXN_KERNEL && r->error == ENOENT && plan_refuse_compact(p->plan))
 		log_warn("the kernel lacks the bpf match (xt_bpf) that the layout for large "
 			 "clusters takes, or another extension: using a chain per endpoint");
+	if (r->code == TXN_KERNEL && r->error == ENFILE && p->cfg.mode == MODE_NFTABLES)
+		plan_nft_reinstall(p->plan);
 	start_timer(p->retry_timer, p->backoff_ms);
 	p->backoff_ms = p->backoff_ms < BACKOFF_MAX_MS / 2 ? p->backoff_ms * 2 : BACKOFF_MAX_MS;
 }

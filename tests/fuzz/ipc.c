@@ -143,7 +143,7 @@ static const char *see_put(void *arg, const struct nft_elem *e)
 	if (e->set >= NFT_SET_COUNT)
 		abort();
 	if (why == NULL && (nft_set_dynamic(e->set) || e->set == NFT_TIMEOUTS ||
-			       ((nft_set(e->set).fields & NFT_TO) && !ip_is_endpoint(&e->to))))
+			       ((nft_set(e->set)->fields & NFT_TO) && !ip_is_endpoint(&e->to))))
 		abort();
 	return why != NULL ? why : see_family(arg, e->family);
 }

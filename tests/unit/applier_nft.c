@@ -103,7 +103,7 @@ static void every_kind_of_element_comes_is_listed_and_goes(void **state)
 				struct nft_elem e = elem(f, set, seed);
 
 				if (!was_seen(&e))
-					fail_msg("family %u: %s", f, nft_set(set).name);
+					fail_msg("family %u: %s", f, nft_set(set)->name);
 			}
 	}
 	begin();

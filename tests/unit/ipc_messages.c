@@ -571,20 +571,20 @@ static void answers_round_trip(void **state)
 /* An element of SET with every field its set has. */
 static struct nft_elem full_elem(uint8_t family, uint8_t set)
 {
-	const struct nft_set t = nft_set(set);
+	const struct nft_set *t = nft_set(set);
 	const struct ip_addr addr = {family, {10, 1, 2, 3, family == FAMILY_6 ? 4 : 0}};
 	struct nft_elem e = {.family = family, .set = set};
 
-	e.addr = t.fields & NFT_ADDR ? addr : e.addr;
-	e.proto = t.fields & NFT_PROTO ? 132 : 0;
-	e.port = t.fields & NFT_PORT ? 65535 : 0;
-	e.slot = t.fields & NFT_SLOT ? NFT_LOCAL_SLOT + 1 : 0;
-	e.seconds = t.fields & NFT_SECONDS ? 86400 : 0;
-	e.to = t.fields & NFT_TO ? addr : e.to;
-	e.to_port = t.fields & NFT_TO ? 8080 : 0;
-	if (t.fields & NFT_NET)
+	e.addr = t->fields & NFT_ADDR ? addr : e.addr;
+	e.proto = t->fields & NFT_PROTO ? 132 : 0;
+	e.port = t->fields & NFT_PORT ? 65535 : 0;
+	e.slot = t->fields & NFT_SLOT ? NFT_LOCAL_SLOT + 1 : 0;
+	e.seconds = t->fields & NFT_SECONDS ? 86400 : 0;
+	e.to = t->fields & NFT_TO ? addr : e.to;
+	e.to_port = t->fields & NFT_TO ? 8080 : 0;
+	if (t->fields & NFT_NET)
 		e.net = (struct ip_cidr){{family, {10}}, 8};
-	if (t.fields & NFT_NAME)
+	if (t->fields & NFT_NAME)
 		snprintf(e.name, sizeof(e.name), "default/web-%u", set);
 	return e;
 }

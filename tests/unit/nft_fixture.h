@@ -150,27 +150,27 @@ static inline struct ip_addr address(uint8_t family, uint8_t a, uint8_t d)
 /* Some element of SET, the same for each SEED. */
 static inline struct nft_elem elem(uint8_t family, uint8_t set, uint8_t seed)
 {
-	const struct nft_set s = nft_set(set);
+	const struct nft_set *s = nft_set(set);
 	struct nft_elem e = {.family = family, .set = set};
 
-	if (s.fields & NFT_ADDR)
+	if (s->fields & NFT_ADDR)
 		e.addr = address(family, 96, seed);
-	if (s.fields & NFT_PROTO)
+	if (s->fields & NFT_PROTO)
 		e.proto = (const uint8_t[]){IPPROTO_TCP, IPPROTO_UDP, IPPROTO_SCTP}[seed % 3];
-	if (s.fields & NFT_PORT)
+	if (s->fields & NFT_PORT)
 		e.port = (uint16_t)(80 + seed);
-	if (s.fields & NFT_SLOT)
-		e.slot = (seed % 2 != 0 ? NFT_LOCAL_SLOT : 0) + seed % s.slots;
-	if (s.fields & NFT_NET) {
+	if (s->fields & NFT_SLOT)
+		e.slot = (seed % 2 != 0 ? NFT_LOCAL_SLOT : 0) + seed % s->slots;
+	if (s->fields & NFT_NET) {
 		e.net = (struct ip_cidr){address(family, seed, 0), 16};
 		if (seed == 255) /* it goes up to the last address */
 			e.net = (struct ip_cidr){{family, {[0] = 0xff}}, 8};
 	}
-	if (s.fields & NFT_TO) {
+	if (s->fields & NFT_TO) {
 		e.to = address(family, 244, seed);
 		e.to_port = (uint16_t)(8000 + seed);
 	}
-	if (s.fields & NFT_NAME)
+	if (s->fields & NFT_NAME)
 		snprintf(e.name, sizeof(e.name), "default/web-%u:http", seed);
 	return e;
 }

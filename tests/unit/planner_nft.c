@@ -52,7 +52,7 @@ static const char *nft_kernel_put(void *arg, const struct nft_elem *e)
 	(void)arg;
 	assert_true(k.installed[e->family]);
 	if (nft_elem_check(e, false) != NULL)
-		fail_msg("%s: %s", nft_set(e->set).name, nft_elem_check(e, false));
+		fail_msg("%s: %s", nft_set(e->set)->name, nft_elem_check(e, false));
 	if (k.room > 0 && k.count < 3000) /* quadratic */
 		assert_null(find(e));
 	if (k.count == k.room) {
@@ -243,14 +243,14 @@ static const struct nft_elem *choose(const struct packet *p, uint32_t base)
 	const struct nft_elem *e = NULL;
 
 	for (unsigned set = NFT_ENDPOINTS; e == NULL && set < NFT_DRAW; set++)
-		e = draw(p, set, base + (uint32_t)rand() % nft_set(set).slots);
+		e = draw(p, set, base + (uint32_t)rand() % nft_set(set)->slots);
 	for (unsigned c = 0; e == NULL && c < NFT_DRAW_CLASSES; c++) {
 		for (unsigned i = 0; e == NULL && i < NFT_DRAWS; i++)
 			e = draw(
-			    p, NFT_DRAW + c, base + (uint32_t)rand() % nft_set(NFT_DRAW + c).slots);
+			    p, NFT_DRAW + c, base + (uint32_t)rand() % nft_set(NFT_DRAW + c)->slots);
 		if (e == NULL)
 			e = draw(
-			    p, NFT_ALL + c, base + (uint32_t)rand() % nft_set(NFT_ALL + c).slots);
+			    p, NFT_ALL + c, base + (uint32_t)rand() % nft_set(NFT_ALL + c)->slots);
 	}
 	return e;
 }
@@ -448,7 +448,7 @@ static void assert_fair(unsigned count)
 		if (e->set < NFT_ENDPOINTS)
 			continue;
 		assert_true(n < 1100);
-		m = nft_set(e->set).slots;
+		m = nft_set(e->set)->slots;
 		exact += e->set < NFT_DRAW;
 		if (e->set >= NFT_ALL)
 			all[n]++;
