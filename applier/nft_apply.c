@@ -145,8 +145,7 @@ void nft_apply(const struct policy *p, const struct transaction *txn, nft_affini
     struct txn_result *r, char summary[AUDIT_TEXT_MAX])
 {
 	static struct nft_forget forget;
-	struct apply a = {
-	    .policy = p, .txn = txn, .batch = nft_backend_batch(), .forget = &forget};
+	struct apply a = {.policy = p, .txn = txn, .batch = nft_backend_batch(), .forget = &forget};
 	uint32_t generation = 0;
 	char detail[256] = "";
 	bool empty;

@@ -235,7 +235,7 @@ const char *nft_elem_words(char *buf, size_t size, const struct nft_elem *e)
 	int n = snprintf(buf, size, "%s %s", e->family == FAMILY_6 ? "ip6" : "ip", s->name);
 
 #define ADD(field, ...)                                                                            \
-	if ((s->fields & (field)) != 0 && n >= 0 && (size_t)n < size)                               \
+	if ((s->fields & (field)) != 0 && n >= 0 && (size_t)n < size)                              \
 	n += snprintf(buf + n, size - (size_t)n, __VA_ARGS__)
 	ADD(NFT_CLIENT, " client=%s", ip_format(&e->client, ip));
 	ADD(NFT_ADDR, " address=%s", ip_format(&e->addr, ip));

@@ -155,7 +155,8 @@ static uint32_t load_key(struct nft_rule *r, unsigned set, bool original, uint32
 	for (unsigned i = 0; i < count; i++) {
 		if (parts[i].field == NFT_SLOT)
 			EXPR(r, "numgen", NFTA_NG_DREG, REG(at), NFTA_NG_MODULUS,
-			    nft_set(set)->slots, NFTA_NG_TYPE, NFT_NG_RANDOM, NFTA_NG_OFFSET, first);
+			    nft_set(set)->slots, NFTA_NG_TYPE, NFT_NG_RANDOM, NFTA_NG_OFFSET,
+			    first);
 		else
 			load_part(r, &parts[i], original, REG(at));
 		at += nft_registers(parts[i].len) * 4;

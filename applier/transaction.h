@@ -17,7 +17,7 @@ struct transaction {
 	uint8_t *frames; /* TXN_OPS as they came, each after its length (uint32_t) */
 	size_t bytes;
 	uint32_t puts, deletes, hooks, rules;
-	uint32_t others;  /* nftables mode: what is about no element */
+	uint32_t others; /* nftables mode: what is about no element */
 	uint32_t elements[FAMILY_COUNT][NFT_SET_COUNT]; /* nftables mode: put into each set */
 	unsigned touched; /* bit per ipt_index() of a table; nftables mode: per family */
 	bool open;	  /* CHAIN is being put: rules may follow */
