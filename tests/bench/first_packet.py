@@ -1,10 +1,11 @@
 """What the first packet of a connection costs: our KUBE-SERVICES beside the flat list of the same
-services, as operators know it, in one run.
+services, as operators know it, and nftables mode beside no proxy at all, in one run.
 
 SYNs go over a veth pair through PREROUTING and are dropped in mangle FORWARD, translated or not, so
 every one is the first of its connection. The kernel does all of that within the sender's system
 call: its CPU time is what is measured. Turns are taken batch by batch.
 """
+import contextlib
 import ctypes
 import os
 import random
@@ -171,23 +172,33 @@ def measure(senders, family, targets, translated):
     return [statistics.median(r) / 1000 for r in zip(*runs)]
 
 
+def programmed(node, path, *flags):
+    node.start("--manifest-path", path, *flags, wait=False)
+    node.wait_synced(120)
+    node.stop()
+
+
+def show(title, figure, theirs_title, theirs):
+    print("  %-42s %9.1f us   %-38s %9.1f us   %5.1f x" % (
+        title, figure, theirs_title, theirs, theirs / figure), flush=True)
+
+
 def bench(count):
-    with Node(pods=0, prefix="kp-f") as theirs, Node(pods=0, prefix="kp-b") as ours:
-        senders = [Sender(ours), Sender(theirs)]
-        empty = {f: measure(senders, f, targets_of(count, f)["none"], False)[0] for f in (4, 6)}
+    with contextlib.ExitStack() as stack:
+        theirs, ours, nft = (stack.enter_context(Node(pods=0, prefix="kp-%s" % p)) for p in "fbd")
+        senders = [Sender(ours), Sender(theirs), Sender(nft)]
+        empty = {f: measure(senders, f, targets_of(count, f)["none"], False) for f in (4, 6)}
         path = ours.write("objects.json", list(objects(count)))
-        ours.start("--manifest-path", path, wait=False)
-        ours.wait_synced(120)
-        ours.stop()
+        programmed(ours, path)
+        programmed(nft, path, "--proxy-mode=nftables")
         load_flat(ours, theirs)
-        print("first packet of a connection, %d services (no rules: %.1f us IPv4, %.1f us IPv6)" %
-              (count, empty[4], empty[6]))
+        print("first packet of a connection, %d services" % count)
         for family in (4, 6):
             for title, targets in targets_of(count, family).items():
                 mid = measure(senders, family, targets, title != "none")
-                print("  %-42s %9.1f us   %-38s %9.1f us   %5.1f x" % (
-                    "IPv%d, to the %s service" % (family, title) if title != "none" else
-                    "IPv%d, to no service" % family, mid[0], "flat KUBE-SERVICES", mid[1],
-                    mid[1] / mid[0]), flush=True)
+                title = "IPv%d, to %s" % (
+                    family, "no service" if title == "none" else "the %s service" % title)
+                show(title + ", iptables mode", mid[0], "flat KUBE-SERVICES", mid[1])
+                show(title + ", nftables mode", mid[2], "no rules at all", empty[family][2])
         for s in senders:
             s.socket.close()
