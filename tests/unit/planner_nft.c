@@ -246,8 +246,8 @@ static const struct nft_elem *choose(const struct packet *p, uint32_t base)
 		e = draw(p, set, base + (uint32_t)rand() % nft_set(set)->slots);
 	for (unsigned c = 0; e == NULL && c < NFT_DRAW_CLASSES; c++) {
 		for (unsigned i = 0; e == NULL && i < NFT_DRAWS; i++)
-			e = draw(
-			    p, NFT_DRAW + c, base + (uint32_t)rand() % nft_set(NFT_DRAW + c)->slots);
+			e = draw(p, NFT_DRAW + c,
+			    base + (uint32_t)rand() % nft_set(NFT_DRAW + c)->slots);
 		if (e == NULL)
 			e = draw(
 			    p, NFT_ALL + c, base + (uint32_t)rand() % nft_set(NFT_ALL + c)->slots);
