@@ -107,6 +107,7 @@ static const struct sandbox_rule common_rules[] = {
     ALLOW(futex),
     ALLOW(clock_gettime),
     ALLOW(gettimeofday),
+    ALLOW(time), /* a system call where the kernel gives no vDSO, as User-mode Linux */
     ALLOW(getpid),
     ALLOW(gettid),
     ALLOW(getrandom),
