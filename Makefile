@@ -120,6 +120,14 @@ $(BUILD)/tests/tools/%: $(BUILD)/tests/tools/%.o $(TABLES) $(BUILD)/ipc.a $(BUIL
 	$(call say,LD,$@)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS_ipc) $(LIBS_common)
 
+# For the machine that tests/uml/run boots; never sanitized, its program is not ours.
+TOOL_BIN += $(BUILD)/tests/uml/xstate.so
+
+$(BUILD)/tests/uml/xstate.so: tests/uml/xstate.c Makefile
+	$(call say,LD,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) -std=c11 -D_GNU_SOURCE $(WARN) -O2 -fPIC -shared -o $@ $<
+
 .PHONY: check check-unit check-valgrind users test-deps
 test-deps:
 	$(Q)packaging/deps test
@@ -133,7 +141,8 @@ check: test-deps
 
 .PHONY: check-built
 check-built: all unit-binaries $(TOOL_BIN)
-	$(Q)/usr/bin/python3 tests/run --build $(BUILD) all $(ONLY)
+	$(if $(SANITIZE),$(Q)$(MAKE) --no-print-directory SANITIZE= BUILD=build all build/tests/uml/xstate.so)
+	$(Q)/usr/bin/python3 tests/run --build $(BUILD) $(if $(SANITIZE),--machine-build build) all $(ONLY)
 
 # Seconds, no root. Some of it starts the programs.
 check-unit: all unit-binaries
@@ -145,7 +154,7 @@ check-valgrind: all unit-binaries
 
 # --- lint: formatting of everything, clang-tidy over the product ---
 
-ALL_SRC := $(wildcard $(addsuffix /*.c,common ipc $(PROCS)) tests/unit/*.c tests/tools/*.c tests/fuzz/*.c packaging/*.c)
+ALL_SRC := $(wildcard $(addsuffix /*.c,common ipc $(PROCS)) tests/unit/*.c tests/tools/*.c tests/fuzz/*.c tests/uml/*.c packaging/*.c)
 ALL_HDR := $(wildcard $(addsuffix /*.h,common ipc $(PROCS)) tests/unit/*.h tests/fuzz/*.h)
 TIDY    := $(patsubst %.c,$(BUILD)/lint/%.tidy,$(filter-out tests/%,$(ALL_SRC)))
 # Gates that take minutes use every processor, unless the caller said -j.

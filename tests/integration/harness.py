@@ -71,11 +71,19 @@ def inside(netns, function, *args):
 def _socket(family, kind, proto=0):
     s = socket.socket(family, kind, proto)
     s.settimeout(3)
+    if kind == socket.SOCK_STREAM and proto == socket.IPPROTO_SCTP:  # tell of ICMP errors, as TCP
+        s.setsockopt(*((socket.IPPROTO_IPV6, 25) if family == socket.AF_INET6 else  # IPV6_RECVERR
+                       (socket.IPPROTO_IP, 11)), 1)  # IP_RECVERR
     return s
 
 
 def ns_socket(netns, family, kind, proto=0):
     return inside(netns, _socket, family, kind, proto)
+
+
+# What socket(2) is told of each protocol. SCTP sockets are for tests/uml.
+KINDS = {"tcp": (socket.SOCK_STREAM, 0), "udp": (socket.SOCK_DGRAM, 0),
+         "sctp": (socket.SOCK_STREAM, socket.IPPROTO_SCTP)}
 
 
 def family_of(addr):
@@ -86,7 +94,7 @@ class Endpoints:
     """Serves every pod's ports from one thread."""
 
     def __init__(self):
-        self.names = {}  # fd -> (socket, name, kind)
+        self.names = {}  # fd -> (socket, name)
         self.poll = select.poll()
         self.wake_r, self.wake_w = os.pipe()
         self.poll.register(self.wake_r, select.POLLIN)
@@ -98,16 +106,15 @@ class Endpoints:
         """On every address, or on one."""
         for family in [family_of(address)] if address else (socket.AF_INET, socket.AF_INET6):
             for kind in kinds:
-                stream = kind == "tcp"
-                s = ns_socket(netns, family, socket.SOCK_STREAM if stream else socket.SOCK_DGRAM)
+                s = ns_socket(netns, family, *KINDS[kind])
                 if family == socket.AF_INET6:
                     s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
                 s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 s.bind((address, port))
-                if stream:
+                if s.type == socket.SOCK_STREAM:
                     s.listen(512)
                 with self.lock:
-                    self.names[s.fileno()] = (s, name, kind)
+                    self.names[s.fileno()] = (s, name)
                 self.poll.register(s, select.POLLIN)
         os.write(self.wake_w, b"x")
 
@@ -119,9 +126,9 @@ class Endpoints:
                         return
                     continue
                 with self.lock:
-                    s, name, kind = self.names[fd]
+                    s, name = self.names[fd]
                 try:
-                    if kind == "tcp":
+                    if s.type == socket.SOCK_STREAM:
                         threading.Thread(target=self.answer, args=(s.accept(), name),
                                          daemon=True).start()
                     else:
@@ -146,7 +153,7 @@ class Endpoints:
     def close(self):
         os.write(self.wake_w, b"q")
         self.thread.join()
-        for s, _, _ in self.names.values():
+        for s, _ in self.names.values():
             s.close()
         os.close(self.wake_r)
         os.close(self.wake_w)
@@ -340,8 +347,7 @@ class Node:
 
     def ask(self, netns, addr, port, proto="tcp", timeout=2):
         """What the endpoint said: "podN PEER", or the error's name: "refused", "timeout"."""
-        kind = socket.SOCK_STREAM if proto == "tcp" else socket.SOCK_DGRAM
-        with ns_socket(netns, family_of(addr), kind) as s:
+        with ns_socket(netns, family_of(addr), *KINDS[proto]) as s:
             s.settimeout(timeout)
             try:
                 s.connect((addr, port))

@@ -11,7 +11,7 @@ import subprocess
 import time
 import unittest
 
-from harness import BUILD, Node, family_of, inside, ns_socket, service, sh, slice_of
+from harness import BUILD, KINDS, Node, family_of, inside, ns_socket, service, sh, slice_of
 
 FLAGS = ["--cluster-cidr=10.244.0.0/16,fd00:244::/32", "--iptables-min-sync-period=0s"]
 NODE = {4: "198.51.100.1", 6: "2001:db8:1::1"}
@@ -192,8 +192,7 @@ class Case(unittest.TestCase):
 
 def ask(netns, to, proto, timeout, bind=None):
     """As Node.ask(), from an address of the namespace's choice."""
-    kind = socket.SOCK_STREAM if proto == "tcp" else socket.SOCK_DGRAM
-    with ns_socket(netns, family_of(to[0]), kind) as s:
+    with ns_socket(netns, family_of(to[0]), *KINDS[proto]) as s:
         s.settimeout(timeout)
         if bind is not None:
             s.bind((bind, 0))
