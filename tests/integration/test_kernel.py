@@ -11,6 +11,8 @@ import unittest
 from harness import BUILD, TOP, Node, sh
 from test_processes import reachable
 
+ALONE = True  # some sysctls are the machine's
+
 CONNTRACK = "/proc/sys/net/netfilter/nf_conntrack_"
 
 

@@ -14,6 +14,8 @@ import unittest
 from apiserver import Stub, endpoint_slice
 from harness import Node, inside, sh
 
+ALONE = True  # it measures
+
 RATE = 1000  # changes a second
 NETLINK_NETFILTER, NFNLGRP_NFTABLES = 12, 7
 SOL_NETLINK, NETLINK_ADD_MEMBERSHIP = 270, 1

@@ -9,6 +9,8 @@ import unittest
 
 from harness import BUILD, Node, service, sh, slice_of
 
+ALONE = True  # it counts how often each writer wins
+
 SECONDS = float(os.environ.get("TWO_WRITERS_SECONDS", 15))
 SERVICES = 20
 
