@@ -121,7 +121,7 @@ static void bind_failed(struct http_server *s, const char *where)
 static void try_listen(struct http_server *s)
 {
 	char where[LISTEN_STRLEN];
-	int fd = listen_tcp(&s->options.addr, s->options.port, SOMAXCONN);
+	int fd = listen_tcp(&s->options.addr, s->options.port, s->options.one_family, SOMAXCONN);
 
 	listen_format(&s->options.addr, s->options.port, where);
 	if (fd >= 0) {
@@ -138,7 +138,10 @@ static void try_listen(struct http_server *s)
 		return;
 	}
 	event_add(s->accept, NULL);
-	log_info("%s: serving on %s", s->options.name, where);
+	if (s->options.quiet)
+		log_debug(2, "%s: serving on %s", s->options.name, where);
+	else
+		log_info("%s: serving on %s", s->options.name, where);
 }
 
 static void on_retry(evutil_socket_t fd, short what, void *arg)

@@ -75,14 +75,16 @@ struct http_server_options {
 	struct ip_addr addr;
 	uint16_t port;
 	bool must_bind;
-	unsigned has; /* what routes may need */
+	bool one_family; /* the unspecified address means those of its own family */
+	bool quiet;	 /* that it serves is not worth a line in the log */
+	unsigned has;	 /* what routes may need */
 };
 
 /*
  * Serves ADDR:PORT with the connections of POOL. The unspecified address of either family means
- * every address of both, as Go's listener has it. If it cannot be bound that is logged and tried
- * again every HTTP_BIND_RETRY_SECONDS; with MUST_BIND it is fatal(). Name and hint must outlive the
- * server. NULL only without memory.
+ * every address of both, as Go's listener has it, unless ONE_FAMILY. If it cannot be bound that is
+ * logged and tried again every HTTP_BIND_RETRY_SECONDS; with MUST_BIND it is fatal(). Name and hint
+ * must outlive the server. NULL only without memory.
  */
 struct http_server *http_server_new(
     struct http_pool *pool, const struct http_server_options *options);

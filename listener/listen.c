@@ -26,12 +26,12 @@ static int listen_on(const struct sockaddr *sa, socklen_t len, bool both_familie
 	return -1;
 }
 
-int listen_tcp(const struct ip_addr *addr, uint16_t port, int backlog)
+int listen_tcp(const struct ip_addr *addr, uint16_t port, bool one_family, int backlog)
 {
 	static const uint8_t unspecified[16];
 	struct sockaddr_in6 in6 = {.sin6_family = AF_INET6, .sin6_port = htons(port)};
 	struct sockaddr_in in4 = {.sin_family = AF_INET, .sin_port = htons(port)};
-	bool any = memcmp(addr->b, unspecified, sizeof(unspecified)) == 0;
+	bool any = !one_family && memcmp(addr->b, unspecified, sizeof(unspecified)) == 0;
 	int fd;
 
 	if (addr->family == FAMILY_6 || any) {

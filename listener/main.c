@@ -1,7 +1,7 @@
 /*
  * kube-proxy-listener: every socket that strangers can reach, and nothing else. It holds no
  * credential and no capability, reads no file and connects to nobody; from the planner it only
- * learns how the proxy is.
+ * learns how the proxy is, and where and what load balancers may ask.
  */
 #include <errno.h>
 #include <event2/event.h>
@@ -18,16 +18,19 @@
 #include "ipc/channel.h"
 #include "ipc/config.h"
 #include "ipc/fds.h"
-#include "ipc/status.h"
-#include "listener/health.h"
 #include "listener/http.h"
+#include "listener/service_health.h"
+#include "listener/status_pages.h"
 
 /* Connections at a time, of each server its own: a flood on one leaves the others alone. */
 #define HEALTH_CONNECTIONS_MAX	128
 #define METRICS_CONNECTIONS_MAX 128
+#define SERVICE_CONNECTIONS_MAX 256
 
 /* Connections, the descriptors of ipc/fds.h, libevent's own, and some air. */
-#define FDS_MAX (HEALTH_CONNECTIONS_MAX + METRICS_CONNECTIONS_MAX + 64)
+#define FDS_OTHERS (HEALTH_CONNECTIONS_MAX + METRICS_CONNECTIONS_MAX + SERVICE_CONNECTIONS_MAX + 64)
+/* ... and sockets of health check node ports, one for each of their addresses. */
+#define FDS_MAX (FDS_OTHERS + 4096)
 
 #define TCP_SOCKET (SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC)
 
@@ -54,66 +57,18 @@ static const struct sandbox_rule rules[] = {
 };
 
 struct listener {
-	struct health health;
+	struct status_pages status;
+	struct service_health *services;
 };
 
-static void time_now(struct health_time *t)
-{
-	struct timespec mono;
-
-	clock_gettime(CLOCK_MONOTONIC, &mono);
-	clock_gettime(CLOCK_REALTIME, &t->wall);
-	t->mono_ms = (uint64_t)mono.tv_sec * 1000 + (uint64_t)mono.tv_nsec / 1000000;
-}
-
-static const char *on_status(void *arg, unsigned type, struct cursor *c)
+/* What the planner says, by who listens to it. */
+static const char *on_message(void *arg, unsigned type, struct cursor *c)
 {
 	struct listener *l = arg;
-	struct health_time now;
-	struct status s;
-	const char *why = status_decode(type, c, &s);
 
-	if (why != NULL)
-		return why;
-	time_now(&now);
-	switch ((enum status_message)type) {
-	case STATUS_PENDING:
-		health_pending(&l->health, &now);
-		break;
-	case STATUS_APPLIED:
-		health_applied(&l->health, &now);
-		break;
-	case STATUS_NODE:
-		health_node(&l->health, s.eligible);
-		break;
-	}
-	return NULL;
-}
-
-static void answer_health(struct listener *l, bool with_node, struct http_reply *reply)
-{
-	struct health_time now;
-	char body[HEALTH_BODY_MAX];
-	bool good;
-
-	time_now(&now);
-	good = with_node ? health_is_ready(&l->health, &now) : health_is_live(&l->health, &now);
-	reply->status = good ? 200 : 503;
-	reply->content_type = "application/json";
-	health_body(&l->health, &now, with_node, body, sizeof(body));
-	evbuffer_add(reply->body, body, strlen(body));
-}
-
-static void answer_healthz(void *arg, const struct http_request *r, struct http_reply *reply)
-{
-	(void)r;
-	answer_health(arg, true, reply);
-}
-
-static void answer_livez(void *arg, const struct http_request *r, struct http_reply *reply)
-{
-	(void)r;
-	answer_health(arg, false, reply);
+	if (type < HEALTH_PUT)
+		return status_pages_message(&l->status, type, c);
+	return service_health_message(l->services, type, c);
 }
 
 /* As upstream's metrics server has it: it says that it is there. */
@@ -124,20 +79,23 @@ static void answer_ok(void *arg, const struct http_request *r, struct http_reply
 	evbuffer_add(reply->body, "ok", 2);
 }
 
-static const struct http_route health_routes[] = {
-    {"/healthz", answer_healthz, 0},
-    {"/livez", answer_livez, 0},
-};
-
 static const struct http_route metrics_routes[] = {
     {"/healthz", answer_ok, 0},
 };
 
+static struct http_pool *new_pool(struct event_base *base, unsigned connections)
+{
+	struct http_pool *pool = http_pool_new(base, connections);
+
+	if (pool == NULL)
+		fatal(EXIT_FAILED, "out of memory for connections");
+	return pool;
+}
+
 static struct http_server *serve(
     struct event_base *base, unsigned connections, const struct http_server_options *options)
 {
-	struct http_pool *pool = http_pool_new(base, connections);
-	struct http_server *s = pool != NULL ? http_server_new(pool, options) : NULL;
+	struct http_server *s = http_server_new(new_pool(base, connections), options);
 
 	if (s == NULL)
 		fatal(EXIT_FAILED, "%s: out of memory", options->name);
@@ -155,11 +113,24 @@ static void serve_health(struct listener *l, struct event_base *base, const stru
 	};
 
 	if (options.port != 0)
-		http_server_add(serve(base, HEALTH_CONNECTIONS_MAX, &options), health_routes,
-		    sizeof(health_routes) / sizeof(health_routes[0]), l);
+		http_server_add(serve(base, HEALTH_CONNECTIONS_MAX, &options), status_routes,
+		    status_route_count, &l->status);
 }
 
-static void serve_metrics(struct listener *l, struct event_base *base, const struct config *cfg)
+static bool is_live(const void *arg)
+{
+	return status_pages_live(arg);
+}
+
+static void serve_services(struct listener *l, struct event_base *base, unsigned sockets)
+{
+	l->services = service_health_new(
+	    new_pool(base, SERVICE_CONNECTIONS_MAX), sockets, is_live, &l->status);
+	if (l->services == NULL)
+		fatal(EXIT_FAILED, "out of memory for health check node ports");
+}
+
+static void serve_metrics(struct event_base *base, const struct config *cfg)
 {
 	const struct http_server_options options = {
 	    .name = "metrics server",
@@ -173,16 +144,34 @@ static void serve_metrics(struct listener *l, struct event_base *base, const str
 	if (options.port == 0)
 		return;
 	s = serve(base, METRICS_CONNECTIONS_MAX, &options);
-	http_server_add(s, metrics_routes, sizeof(metrics_routes) / sizeof(metrics_routes[0]), l);
+	http_server_add(
+	    s, metrics_routes, sizeof(metrics_routes) / sizeof(metrics_routes[0]), NULL);
+}
+
+/* Afterwards no more can be opened. Returns how many are left for health check node ports. */
+static unsigned limit_fds(void)
+{
+	struct rlimit fds;
+
+	if (getrlimit(RLIMIT_NOFILE, &fds) != 0)
+		fatal(EXIT_FAILED, "getrlimit(RLIMIT_NOFILE): %s", strerror(errno));
+	if (fds.rlim_max < FDS_MAX)
+		log_warn("no more than %llu descriptors, where %d may be needed: of very many "
+			 "health check node ports not all will be served (LimitNOFILE=)",
+		    (unsigned long long)fds.rlim_max, FDS_MAX);
+	else
+		fds.rlim_max = FDS_MAX;
+	fds.rlim_cur = fds.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &fds) != 0)
+		fatal(EXIT_FAILED, "setrlimit(RLIMIT_NOFILE, %llu): %s",
+		    (unsigned long long)fds.rlim_max, strerror(errno));
+	return fds.rlim_max > FDS_OTHERS ? (unsigned)fds.rlim_max - FDS_OTHERS : 0;
 }
 
 static void lock_down(void)
 {
 	static const char *const nothing[] = {NULL};
-	const struct rlimit fds = {FDS_MAX, FDS_MAX};
 
-	if (setrlimit(RLIMIT_NOFILE, &fds) != 0)
-		fatal(EXIT_FAILED, "setrlimit(RLIMIT_NOFILE, %d): %s", FDS_MAX, strerror(errno));
 	sandbox_no_new_privs();
 	sandbox_landlock(nothing, 1);
 	sandbox_seccomp(rules, sizeof(rules) / sizeof(rules[0]));
@@ -193,19 +182,22 @@ int main(void)
 	static struct config cfg;
 	struct listener l;
 	struct event_base *base;
+	unsigned sockets;
 
 	log_init("listener");
 	signal(SIGPIPE, SIG_IGN); /* write() tells */
 	signal(SIGINT, SIG_IGN);  /* a terminal's Ctrl-C is for the parent, whose end is ours */
 	config_load(&cfg, FD_CONFIG);
-	health_init(&l.health, cfg.sync_period_ms);
+	status_pages_init(&l.status, &cfg);
 	base = event_base_new();
 	if (base == NULL)
 		fatal(EXIT_FAILED, "libevent has no event base");
-	channel_new(base, LISTENER_FD_PLANNER, "the planner", on_status, &l);
+	channel_new(base, LISTENER_FD_PLANNER, "the planner", on_message, &l);
+	sockets = limit_fds();
 	lock_down();
+	serve_services(&l, base, sockets);
 	serve_health(&l, base, &cfg);
-	serve_metrics(&l, base, &cfg);
+	serve_metrics(base, &cfg);
 	event_base_dispatch(base);
 	fatal(EXIT_FAILED, "the event loop ended");
 }

@@ -13,6 +13,7 @@ struct plan {
 	bool full;	/* ... and was not compared with yet */
 	bool node_told; /* what is known of the own node, if it exists */
 	struct udp_index udp;
+	struct health_index health;
 	struct ipt_plan ipt;
 	struct nft_plan nft; /* in nftables mode */
 };
@@ -24,6 +25,8 @@ struct plan *plan_new(const struct config *cfg)
 	store_init(&p->store, cfg->node_name);
 	ipt_plan_init(&p->ipt, &p->store, &p->udp, cfg);
 	p->udp.own = &p->ipt.desired.own;
+	health_init(&p->health);
+	health_addrs_moved(&p->health);
 	nft_plan_init(&p->nft, &p->store, p->udp.own, p->ipt.desired.zone, &p->udp);
 	return p;
 }
@@ -37,6 +40,7 @@ void plan_free(struct plan *p)
 	RB_FOREACH (v, service_tree, &p->store.services)
 		udp_forget(&p->udp, v);
 	udp_clear(&p->udp);
+	health_clear(&p->health);
 	nft_plan_clear(&p->nft);
 	ipt_plan_clear(&p->ipt);
 	store_clear(&p->store);
@@ -58,6 +62,12 @@ struct store *plan_store(struct plan *p)
 struct udp_index *plan_udp(struct plan *p)
 {
 	return &p->udp;
+}
+
+void plan_tell_health(
+    struct plan *p, struct frame *f, void (*send)(void *arg, const struct frame *f), void *arg)
+{
+	health_tell(&p->health, p->udp.own, &p->udp.local, f, send, arg);
 }
 
 static bool in_nftables_mode(const struct plan *p)
@@ -84,6 +94,7 @@ void plan_node(struct plan *p, const struct node *n)
 	struct stored_service *v;
 
 	p->node_told = true;
+	health_addrs_moved(&p->health);
 	set_zone(p, n != NULL ? n->zone : "");
 	if (changed & OWN_NODE_NODEPORTS)
 		udp_node_ports_moved(&p->udp);
@@ -102,6 +113,7 @@ const char *plan_node_addrs(struct plan *p, const struct node_addrs_part *part)
 	const char *why = udp_node_addrs(&p->udp, part);
 	struct stored_service *v;
 
+	health_addrs_moved(&p->health);
 	/* In nftables mode each address that node ports answer on has elements. */
 	if (why != NULL || !part->last || !in_nftables_mode(p) || !own_node_takes_addrs(p->udp.own))
 		return why;
@@ -181,16 +193,30 @@ bool plan_ready(const struct plan *p)
 
 /* --- differences --- */
 
+/* What is common to all modes. */
+static void sync_begin(struct plan *p, struct plan_counts *n)
+{
+	struct stored_service *v;
+
+	memset(n, 0, sizeof(*n));
+	if (p->full)
+		RB_FOREACH (v, service_tree, &p->store.services)
+			health_update(&p->health, v);
+	else
+		SLIST_FOREACH (v, &p->store.touched, touched_next)
+			health_update(&p->health, v);
+}
+
 void plan_sync(struct plan *p, const struct txn_visitor *out, void *arg, struct plan_counts *n)
 {
-	memset(n, 0, sizeof(*n));
+	sync_begin(p, n);
 	ipt_plan_sync(&p->ipt, p->full, out, arg, n);
 	p->full = false;
 }
 
 void plan_nft_sync(struct plan *p, const struct nft_visitor *out, void *arg, struct plan_counts *n)
 {
-	memset(n, 0, sizeof(*n));
+	sync_begin(p, n);
 	nft_plan_sync(&p->nft, p->full, out, arg, n);
 	p->full = false;
 }

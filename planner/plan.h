@@ -13,6 +13,7 @@
 #include "ipc/config.h"
 #include "ipc/nft_ops.h"
 #include "ipc/txn.h"
+#include "planner/health.h"
 #include "planner/store.h"
 #include "planner/udp.h"
 
@@ -29,6 +30,9 @@ const struct ipt_params *plan_params(const struct plan *p);
 struct store *plan_store(struct plan *p);
 /* Which UDP flows are stale, by what was planned last; see planner/udp.h. */
 struct udp_index *plan_udp(struct plan *p);
+/* Tells the listener's side of what was planned last: see health_tell(). */
+void plan_tell_health(
+    struct plan *p, struct frame *f, void (*send)(void *arg, const struct frame *f), void *arg);
 /* The own node; NULL when it does not exist. Of it the zone counts, and planner/own_node.h. */
 void plan_node(struct plan *p, const struct node *n);
 /* What the Node has to have before anything can be planned, and has not: in words, or NULL. */

@@ -66,6 +66,13 @@ static void tell_applied(struct planner *p)
 	channel_send(p->listener, &p->frame);
 }
 
+static void send_to_listener(void *arg, const struct frame *f)
+{
+	struct planner *p = arg;
+
+	channel_send(p->listener, f);
+}
+
 /* Without what the Node has to tell there are no rules: those of before stay. */
 static void tell_missing(struct planner *p)
 {
@@ -106,6 +113,7 @@ static void finished(struct planner *p)
 	/* Told even if more waits by now: under a steady stream of changes something always does.
 	 */
 	tell_applied(p);
+	plan_tell_health(p->plan, &p->frame, send_to_listener, p);
 	conntrack_want(&p->conntrack, udp_take_stale(plan_udp(p->plan)));
 	schedule(p);
 }
@@ -341,8 +349,10 @@ const char *sync_on_watcher(void *arg, unsigned type, struct cursor *c)
 	if (why == NULL)
 		schedule(p);
 	/* An address of the node's own is no change of the rules. */
-	if (p->synced && !plan_waiting(p->plan) && !p->apply.in_flight)
+	if (p->synced && !plan_waiting(p->plan) && !p->apply.in_flight) {
 		conntrack_want(&p->conntrack, udp_take_stale(plan_udp(p->plan)));
+		plan_tell_health(p->plan, &p->frame, send_to_listener, p);
+	}
 	return why;
 }
 

@@ -4,6 +4,7 @@
 
 #include "ipc/config.h"
 #include "ipc/flows.h"
+#include "ipc/health.h"
 #include "ipc/nft_ops.h"
 #include "ipc/objects.h"
 #include "ipc/status.h"
@@ -173,6 +174,19 @@ static void decode_nft(unsigned type, struct cursor *c)
 	frame_close(&r);
 }
 
+static void decode_health(unsigned type, struct cursor *c)
+{
+	struct health_service s;
+	struct health_addrs addrs;
+
+	if (type == HEALTH_PUT && health_decode_put(c, &s) == NULL && s.port == 0)
+		abort();
+	if (type == HEALTH_DEL)
+		health_decode_del(c, &s);
+	if (type == HEALTH_ADDRS)
+		health_decode_addrs(c, &addrs);
+}
+
 /* What the decoder takes, the encoder says again, and it is taken as the same. */
 static void decode_config(const uint8_t *data, size_t size)
 {
@@ -209,6 +223,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		decode_flows(type, &c);
 	else if (type >= NFT_OPS)
 		decode_nft(type, &c);
+	else if (type >= HEALTH_PUT)
+		decode_health(type, &c);
 	else
 		status_decode(type, &c, &status);
 	frame_close(&r);

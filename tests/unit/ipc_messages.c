@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "ipc/config.h"
+#include "ipc/health.h"
 #include "ipc/nft_ops.h"
 #include "ipc/objects.h"
 #include "ipc/status.h"
@@ -713,6 +714,60 @@ static void nft_answers_round_trip(void **state)
 	frame_close(&r);
 }
 
+static void health_round_trip(void **state)
+{
+	const struct health_service a = {"default", "web", 32000, 3}, nameless = {"", "web", 1, 1},
+				    portless = {"a", "b", 0, 1};
+	static struct health_addrs ips, ips_back, none;
+	struct health_service b;
+	struct frame_reader r;
+	struct cursor c;
+	unsigned type;
+
+	(void)state;
+	health_encode_put(&f, &a);
+	assert_null(frame_open(&r, f.buf, f.len, &type, &c));
+	assert_int_equal(type, HEALTH_PUT);
+	assert_null(health_decode_put(&c, &b));
+	assert_memory_equal(&a, &b, sizeof(a));
+	frame_close(&r);
+	health_encode_put(&f, &nameless);
+	assert_null(frame_open(&r, f.buf, f.len, &type, &c));
+	assert_non_null(health_decode_put(&c, &b));
+	frame_close(&r);
+	health_encode_put(&f, &portless);
+	assert_null(frame_open(&r, f.buf, f.len, &type, &c));
+	assert_non_null(health_decode_put(&c, &b));
+	frame_close(&r);
+	health_encode_del(&f, "default", "web");
+	assert_null(frame_open(&r, f.buf, f.len, &type, &c));
+	assert_int_equal(type, HEALTH_DEL);
+	assert_null(health_decode_del(&c, &b));
+	assert_string_equal(b.namespace, "default");
+	assert_string_equal(b.name, "web");
+	assert_int_equal(b.port, 0);
+	frame_close(&r);
+	for (; ips.count < HEALTH_ADDRS_MAX; ips.count++)
+		ips.addrs[ips.count] = (struct ip_addr){ips.count % 2, {10, (uint8_t)ips.count}};
+	for (const struct health_addrs *i = &ips; i != NULL; i = i == &ips ? &none : NULL) {
+		health_encode_addrs(&f, i);
+		assert_null(frame_open(&r, f.buf, f.len, &type, &c));
+		assert_int_equal(type, HEALTH_ADDRS);
+		assert_null(health_decode_addrs(&c, &ips_back));
+		assert_int_equal(ips_back.count, i->count);
+		assert_memory_equal(ips_back.addrs, i->addrs, i->count * sizeof(i->addrs[0]));
+		frame_close(&r);
+	}
+	/* One more than there may be. */
+	frame_begin(&f, HEALTH_ADDRS, 1);
+	frame_array(&f, HEALTH_ADDRS_MAX + 1);
+	for (unsigned i = 0; i <= HEALTH_ADDRS_MAX; i++)
+		frame_ip(&f, &ips.addrs[0]);
+	assert_null(frame_open(&r, f.buf, f.len, &type, &c));
+	assert_non_null(health_decode_addrs(&c, &ips_back));
+	frame_close(&r);
+}
+
 static void status_round_trip(void **state)
 {
 	struct frame_reader r;
@@ -752,6 +807,7 @@ int main(void)
 	    cmocka_unit_test(answers_round_trip),
 	    cmocka_unit_test(nft_operations_round_trip),
 	    cmocka_unit_test(nft_answers_round_trip),
+	    cmocka_unit_test(health_round_trip),
 	    cmocka_unit_test(status_round_trip),
 	};
 
