@@ -117,7 +117,7 @@ bool ipt_backend_used(void)
 	return false;
 }
 
-void ipt_backend_open(struct policy *p)
+void ipt_backend_open(struct policy *p, bool needed)
 {
 	p->lock_fd = fd_move_up(open(LOCK_FILE, O_RDONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600));
 	if (p->lock_fd < 0)
@@ -125,7 +125,7 @@ void ipt_backend_open(struct policy *p)
 		    strerror(errno));
 	for (unsigned f = 0; f < FAMILY_COUNT; f++)
 		p->families[f] = offered(f);
-	if (!p->families[FAMILY_4] && !p->families[FAMILY_6])
+	if (needed && !p->families[FAMILY_4] && !p->families[FAMILY_6])
 		fatal(EXIT_CONFIG,
 		    "the kernel offers no legacy iptables tables; load ip_tables and "
 		    "iptable_nat (modprobe), or their ip6 counterparts");

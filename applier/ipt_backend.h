@@ -26,13 +26,14 @@ struct ipt_family {
 extern const struct ipt_family ipt_families[FAMILY_COUNT];
 extern const char *const ipt_table_names[IPT_TABLE_COUNT];
 
-/*
- * With privilege, before the lock-down: opens the lock file and the sockets, lets the kernel set up
- * its tables, and fills P's families and lock_fd. fatal() if no family is offered.
- */
 /* Has the network namespace any legacy tables, as far as that can be told? */
 bool ipt_backend_used(void);
-void ipt_backend_open(struct policy *p);
+/*
+ * With privilege, before the lock-down: opens the lock file and the sockets, lets the kernel set up
+ * its tables, and fills P's families and lock_fd. fatal() if no family is offered, and one is
+ * NEEDED: where there is none, there is nothing to clean up.
+ */
+void ipt_backend_open(struct policy *p, bool needed);
 
 /*
  * Takes /run/xtables.lock, which every iptables-legacy program takes, waiting some seconds.

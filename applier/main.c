@@ -228,7 +228,7 @@ int main(int argc, char **argv)
 	if (cfg.mode == MODE_NFTABLES)
 		nft_backend_open(policy);
 	else
-		ipt_backend_open(policy);
+		ipt_backend_open(policy, !cfg.cleanup);
 	policy_freeze(policy);
 	cleanup = cfg.cleanup;
 	if (!cleanup)

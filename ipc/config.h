@@ -22,7 +22,8 @@
 #define CONFIG_PREFIXES_MAX  32
 #define CONFIG_VERBOSITY_MAX 10 /* more means no more */
 
-enum proxy_mode { MODE_IPTABLES = 1, MODE_NFTABLES = 2 };
+/* Blank, which the one-shot settles: no process sees it. */
+enum proxy_mode { MODE_BLANK = 0, MODE_IPTABLES = 1, MODE_NFTABLES = 2 };
 
 /* What tells that a packet comes from a pod of this node. */
 enum detect_local {

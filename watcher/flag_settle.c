@@ -6,11 +6,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #include "common/log.h"
 #include "watcher/feature_gates.h"
 #include "watcher/kubeconfig.h"
+#include "watcher/mode_choose.h"
 
 #define SEE_HELP     "see --help"
 #define NAME_MAX_LEN (CONFIG_PATH_MAX + 64) /* of a setting, as the user knows it */
@@ -124,6 +126,27 @@ static int check_periods(const struct settings *s)
 	return -1;
 }
 
+/* A blank mode becomes one, and WHY says for what reason, else "". */
+static int settle_mode(struct settings *s, char why[MODE_WHY_MAX])
+{
+	const struct setting *row = setting_of_flag("proxy-mode", strlen("proxy-mode"));
+	const char *mode, *expected;
+	struct utsname host;
+
+	why[0] = '\0';
+	if (s->cfg.cleanup) /* iptables mode's planner does it; nftables mode's is a table to delete
+			     */
+		s->cfg.mode = MODE_IPTABLES;
+	if (s->cfg.mode != MODE_BLANK)
+		return 0;
+	mode = mode_choose("/proc/net", uname(&host) == 0 ? host.release : "", why);
+	expected = setting_store(s, row, mode);
+	if (expected == NULL)
+		return check_periods(s); /* those of the mode, which was not known before */
+	log_error("no proxy mode is named, and %s, which leaves %s: %s", why, mode, expected);
+	return -1;
+}
+
 static int check_detection(struct settings *s)
 {
 	struct config *cfg = &s->cfg;
@@ -228,13 +251,14 @@ enum flags_result flags_check(struct settings *s)
 
 enum flags_result flags_settle(struct settings *s)
 {
-	const struct setting_mode *mode = mode_of(s);
+	const struct setting_mode *mode;
 	struct config *cfg = &s->cfg;
-	char gates[NAME_MAX_LEN];
+	char gates[NAME_MAX_LEN], why[MODE_WHY_MAX], name[SETTING_TEXT_MAX];
+	enum flags_result r;
 
-	if (cfg->cleanup)
-		cfg->mode =
-		    MODE_IPTABLES; /* whose planner does it; nftables mode's is a table to delete */
+	if (settle_mode(s, why) != 0)
+		return FLAGS_CONFIG;
+	mode = mode_of(s);
 	feature_gates_warn(s->feature_gates, name_of(s, "feature-gates", gates));
 	cfg->sync_period_ms = mode->sync_period_ms;
 	cfg->min_sync_period_ms = mode->min_sync_period_ms;
@@ -254,5 +278,10 @@ enum flags_result flags_settle(struct settings *s)
 		log_error("getrandom: %s", strerror(errno));
 		return FLAGS_CONFIG;
 	}
-	return settle_source(cfg);
+	r = settle_source(cfg);
+	if (r == FLAGS_RUN && why[0] != '\0' && !cfg->init_only)
+		log_info("proxy mode %s: none is named, and %s",
+		    setting_text(s, setting_of_flag("proxy-mode", strlen("proxy-mode")), name),
+		    why);
+	return r;
 }

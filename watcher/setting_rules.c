@@ -7,7 +7,7 @@
 #define PERIOD_ABOVE_0 "expected a duration such as 30s, 500ms or 1h2m, more than 0"
 #define BIND_EXPECTED  "expected IP, IP:port or [IPv6]:port, or nothing to serve it nowhere"
 
-static const char *const modes[] = {"iptables", "nftables", NULL};
+static const char *const modes[] = {"", "iptables", "nftables", NULL};
 static const char *const detections[] = {
     "ClusterCIDR", "NodeCIDR", "BridgeInterface", "InterfaceNamePrefix", NULL};
 
@@ -60,14 +60,15 @@ static const struct setting rows[] = {
 	.field = "mode",
 	.kind = SETTING_CHOICE,
 	SETTING_AT(cfg.mode),
-	.low = MODE_IPTABLES,
+	.low = MODE_BLANK,
 	.words = modes,
 	.expected = "expected iptables or nftables, the modes of this version",
-	.standard = "iptables",
+	.standard = "",
 	.group = GROUP_RULES,
 	.argument = "MODE",
 	.help = "iptables, or nftables, which takes changes in microseconds,\n"
-		"whatever their number."},
+		"whatever their number. Blank: iptables where the kernel has\n"
+		"x_tables, else nftables."},
     {.flag = "masquerade-all",
 	.field = "iptables.masqueradeAll",
 	.kind = SETTING_SWITCH,

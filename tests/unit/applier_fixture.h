@@ -29,7 +29,7 @@ static inline const struct policy *policy_in_namespace(int audit_fd)
 
 	strlcpy(p->params.pod_if, "cni0", sizeof(p->params.pod_if));
 	enter_namespace();
-	ipt_backend_open(p);
+	ipt_backend_open(p, true);
 	assert_true(p->families[FAMILY_4] && p->families[FAMILY_6]);
 	policy_freeze(p);
 	return p;

@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "watcher/flag_value.h"
+#include "watcher/mode_choose.h"
 #include "watcher/oneshot.h"
 
 #include "capture.h"
@@ -34,13 +35,16 @@ static enum flags_result parse(const char *line, char *said, size_t size)
 	return r;
 }
 
+/* Nothing is said, but for the mode's choice where none is named. */
 static void good(const char *line)
 {
-	char said[1024];
+	char said[1024], *rest = said;
 
 	if (parse(line, said, sizeof(said)) != FLAGS_RUN)
 		fail_msg("%s: %s", line, said);
-	assert_string_equal(said, "");
+	if (strstr(said, "] proxy mode ") != NULL)
+		rest = strchr(said, '\n') + 1;
+	assert_string_equal(rest, "");
 }
 
 static const char master[] = "--master=https://10.0.0.1:6443";
@@ -91,6 +95,7 @@ static void test_syntax(void **state)
 	assert_int_equal(cfg.verbosity, 6); /* the last one counts */
 	assert_false(cfg.masquerade_all);
 	good_with_master("--hostname-override=Node-A.Example --proxy-mode= --audit-log=syslog");
+	assert_int_not_equal(cfg.mode, MODE_BLANK);
 	assert_string_equal(cfg.node_name, "node-a.example");
 	assert_string_equal(cfg.audit_log, "syslog");
 }
@@ -351,9 +356,47 @@ static void test_absolute_paths(void **state)
 	assert_string_equal(cfg.audit_log, "stderr");
 }
 
+/* --- the mode where none is named --- */
+
+static void test_mode(void **state)
+{
+	static const struct {
+		const char *file, *release, *mode, *why;
+	} cases[] = {
+	    {"ip_tables_names", "6.1.0-18-amd64", "iptables", "the kernel has x_tables"},
+	    {"ip6_tables_names", "4.19.0", "iptables", "the kernel has x_tables"},
+	    {NULL, "6.18.44", "nftables", "\"modprobe ip_tables\" before the start"},
+	    {NULL, "5.13.0-rc1", "nftables", "/ip_tables_names is not there"},
+	    {NULL, "10.0", "nftables", ""},
+	    {NULL, "who knows", "nftables", ""},
+	    {NULL, "5.12.19", "userspace", "nftables mode needs Linux 5.13, not 5.12.19"},
+	    {NULL, "4.19.0", "userspace", "has no x_tables"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		char dir[] = "/tmp/kp-mode-XXXXXX", path[64] = "", why[MODE_WHY_MAX];
+		const char *mode;
+
+		assert_non_null(mkdtemp(dir));
+		if (cases[i].file != NULL) {
+			snprintf(path, sizeof(path), "%s/%s", dir, cases[i].file);
+			close(open(path, O_CREAT | O_WRONLY, 0));
+		}
+		mode = mode_choose(dir, cases[i].release, why);
+		if (path[0] != '\0')
+			unlink(path);
+		rmdir(dir);
+		assert_string_equal(mode, cases[i].mode);
+		if (strstr(why, cases[i].why) == NULL)
+			fail_msg("%s: %s", cases[i].release, why);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_mode),
 	    cmocka_unit_test(test_defaults),
 	    cmocka_unit_test(test_syntax),
 	    cmocka_unit_test(test_cluster_cidr),

@@ -68,7 +68,7 @@ static const struct {
 	"expected at most 15"},
     {"pod-interface-name-prefix", "", "veth", "veth", "0123456789012345", "\"veth\"",
 	"\"0123456789012345\"", "expected at most 15"},
-    {"proxy-mode", "iptables", "nftables", "nftables", "ipvs", "\"nftables\"", "\"ipvs\"",
+    {"proxy-mode", "", "nftables", "nftables", "ipvs", "\"nftables\"", "\"ipvs\"",
 	"expected iptables or nftables"},
     {"masquerade-all", "false", "true", "true", "2", "true", "\"true\"", "expected true or false"},
     {"iptables-masquerade-bit", "14", "31", "31", "32", "31", "32", "from 0 to 31"},
