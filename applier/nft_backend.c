@@ -307,10 +307,11 @@ static bool offered(const struct policy *p, uint8_t family)
 	nft_rules_affinity(&nft.batch, family, (nft_timeouts){1});
 	if (nft_send(&nft.batch, 0, detail, sizeof(detail)) == 0)
 		return true;
-	error = errno;
+	error = errno; /* the kernel itself has tried to load what is named */
 	log_warn("%s: nf_tables does not take the rules: %s%s%s; this family is left alone",
-	    family == FAMILY_6 ? "IPv6" : "IPv4", strerror(error), detail[0] == '\0' ? "" : ": ",
-	    detail);
+	    family == FAMILY_6 ? "IPv6" : "IPv4",
+	    error == ENOENT ? "this kernel lacks what a rule needs" : strerror(error),
+	    detail[0] == '\0' ? "" : ": ", detail);
 	return false;
 }
 
@@ -331,7 +332,8 @@ void nft_backend_open(struct policy *p)
 		nft_batch_clear(&nft.batch);
 	}
 	if (!p->families[FAMILY_4] && !p->families[FAMILY_6])
-		fatal(EXIT_CONFIG, "the kernel's nf_tables takes the rules of neither family: it "
-				   "must be of 5.13 or "
-				   "later, with the modules that the warnings name");
+		fatal(EXIT_CONFIG,
+		    "the kernel's nf_tables takes the rules of neither family: it must be of 5.13 "
+		    "or "
+		    "later, with the modules that the warnings name; or use --proxy-mode=iptables");
 }

@@ -25,13 +25,16 @@ static const struct nlmsghdr *refused(const struct nft_batch *b, uint32_t seq)
 	return NULL;
 }
 
-/* Which element, expression or name it was for, as far as the kernel told. */
+/* Which element, expression or name it was for, as far as the kernel told. Of a chain it is the
+ * type that may be unknown. */
 static void describe_attr(
     char *buf, size_t size, const struct nlmsghdr *h, const char *name, uint32_t at)
 {
 	const struct nlattr *attr = (const void *)((const uint8_t *)h + at);
-	const char *text = mnl_attr_get_payload(attr);
+	const char *text = mnl_attr_get_payload(attr), *family = "";
 	struct nft_elem e = {.family = nfproto_of(h) == NFPROTO_IPV6 ? FAMILY_6 : FAMILY_4};
+	const unsigned type = h->nlmsg_type & 0xff;
+	const struct nlattr *expr;
 	size_t len;
 	bool end;
 
@@ -40,12 +43,17 @@ static void describe_attr(
 	len = mnl_attr_get_payload_len(attr);
 	while (e.set < NFT_SET_COUNT && strcmp(nft_set(e.set)->name, name) != 0)
 		e.set++;
-	if ((h->nlmsg_type & 0xff) == NFT_MSG_NEWSETELEM ||
-	    (h->nlmsg_type & 0xff) == NFT_MSG_DELSETELEM) {
+	expr = type == NFT_MSG_NEWRULE ? netlink_nested(attr, NFTA_EXPR_NAME) : NULL;
+	if (expr != NULL) {
+		text = mnl_attr_get_str(expr);
+		if (strcmp(text, "reject") == 0 || strcmp(text, "fib") == 0)
+			family = e.family == FAMILY_6 ? "_ipv6" : "_ipv4";
+		snprintf(buf, size, "expression %s (module nft_%s%s)", text, text, family);
+	} else if (type == NFT_MSG_NEWSETELEM || type == NFT_MSG_DELSETELEM) {
 		if (e.set < NFT_SET_COUNT && nft_elem_decode(&e, attr, &end))
 			nft_elem_words(buf, size, &e);
 	} else if (len > 1 && strnlen(text, len) == len - 1) {
-		snprintf(buf, size, "%s", text);
+		snprintf(buf, size, type == NFT_MSG_NEWCHAIN ? "module nft_chain_%s" : "%s", text);
 	}
 }
 

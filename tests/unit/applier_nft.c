@@ -1,7 +1,12 @@
 /* nftables mode's session with the planner: transactions into a real kernel. */
+#include "applier/nft_describe.h"
 #include "applier/nft_elem.h"
+#include "applier/nft_rules.h"
 #include "applier/nft_snapshot.h"
 #include "nft_fixture.h"
+#include <linux/netfilter.h>
+#include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nfnetlink.h>
 #include <sys/wait.h>
 
 /* Which sets the planner can fill. */
@@ -367,6 +372,130 @@ static void tables_are_removed(void **state)
 	}
 }
 
+/* --- a kernel that lacks something --- */
+
+/* The text of what the kernel says of ATTR of message H of B. */
+static const char *described(
+    const struct nft_batch *b, const struct nlmsghdr *h, const struct nlattr *attr)
+{
+	static char text[256];
+
+	nft_describe(
+	    b, h->nlmsg_seq, (uint32_t)((const char *)attr - (const char *)h), text, sizeof(text));
+	return text;
+}
+
+/* Adds the module that TEXT names to LIST. */
+static void add_module(char list[512], const char *text)
+{
+	const char *module = strstr(text, "module nft_");
+	char name[64];
+
+	if (module == NULL)
+		fail_msg("names no module: '%s'", text);
+	snprintf(name, sizeof(name), " %.*s", (int)strcspn(module + 7, ")"), module + 7);
+	if (strstr(list, name) == NULL)
+		strlcat(list, name, 512);
+}
+
+static const struct nlattr *first_of(const struct nlmsghdr *h)
+{
+	return mnl_nlmsg_get_payload_offset(h, sizeof(struct nfgenmsg));
+}
+
+static bool is_before(const struct nlattr *attr, const void *end)
+{
+	return mnl_attr_ok(attr, (int)((const char *)end - (const char *)attr));
+}
+
+/* Adds to LIST the modules that H, a message of B, is said to need. */
+static void add_modules(char list[512], const struct nft_batch *b, const struct nlmsghdr *h)
+{
+	const unsigned type = h->nlmsg_type & 0xff;
+	const void *end = mnl_nlmsg_get_payload_tail(h);
+	const struct nlattr *attr, *e;
+
+	if (h->nlmsg_type >> 8 != NFNL_SUBSYS_NFTABLES)
+		return;
+	for (attr = first_of(h); is_before(attr, end); attr = mnl_attr_next(attr)) {
+		if (type == NFT_MSG_NEWCHAIN && mnl_attr_get_type(attr) == NFTA_CHAIN_TYPE)
+			add_module(list, described(b, h, attr));
+		if (type != NFT_MSG_NEWRULE || mnl_attr_get_type(attr) != NFTA_RULE_EXPRESSIONS)
+			continue;
+		for (e = mnl_attr_get_payload(attr); is_before(e, mnl_attr_next(attr));
+		     e = mnl_attr_next(e))
+			add_module(list, described(b, h, e));
+	}
+}
+
+/* Whichever expression or chain of the rules were refused. */
+static void whatever_a_kernel_lacks_is_named(void **state)
+{
+	static const char *const modules[] = {
+	    " nft_chain_nat nft_chain_filter nft_payload nft_meta nft_lookup nft_immediate nft_ct "
+	    "nft_bitwise nft_cmp nft_masq nft_fib_ipv4 nft_numgen nft_nat nft_reject_ipv4 "
+	    "nft_dynset",
+	    " nft_chain_nat nft_chain_filter nft_payload nft_meta nft_lookup nft_immediate nft_ct "
+	    "nft_bitwise nft_cmp nft_masq nft_fib_ipv6 nft_numgen nft_nat nft_reject_ipv6 "
+	    "nft_dynset"};
+	struct nft_batch *b = nft_backend_batch();
+
+	(void)state;
+	for (uint8_t f = 0; f < FAMILY_COUNT; f++) {
+		const struct nlmsghdr *h = (const void *)b->buf;
+		char list[512] = "";
+		int len;
+
+		nft_batch_begin(b);
+		nft_rules_install(b, f, &policy->params, "x", NULL);
+		nft_rules_affinity(b, f, (nft_timeouts){1});
+		for (len = (int)b->len; mnl_nlmsg_ok(h, len); h = mnl_nlmsg_next(h, &len))
+			add_modules(list, b, h);
+		nft_batch_clear(b);
+		assert_string_equal(list, modules[f]);
+	}
+}
+
+/* Has the kernel itself refuse an expression, or a chain's type, that no module has. */
+static void what_this_kernel_lacks_is_named(void **state)
+{
+	struct nft_batch *b = nft_backend_batch();
+	struct nlmsghdr *h;
+	struct nlattr *list, *one, *hook;
+	char detail[256];
+
+	(void)state;
+	nft_batch_begin(b);
+	nft_rules_install(b, FAMILY_4, &policy->params, "x", NULL);
+	h = nft_message_begin(b, NFT_MSG_NEWRULE, NLM_F_CREATE | NLM_F_APPEND, FAMILY_4);
+	mnl_attr_put_strz(h, NFTA_RULE_CHAIN, "service");
+	list = mnl_attr_nest_start(h, NFTA_RULE_EXPRESSIONS);
+	one = mnl_attr_nest_start(h, NFTA_LIST_ELEM);
+	mnl_attr_put_strz(h, NFTA_EXPR_NAME, "nosuch");
+	mnl_attr_nest_end(h, one);
+	mnl_attr_nest_end(h, list);
+	nft_message_end(b, h);
+	assert_int_equal(nft_send(b, 0, detail, sizeof(detail)), -1);
+	assert_int_equal(errno, ENOENT);
+	assert_string_equal(detail, "ip rule in service: expression nosuch (module nft_nosuch)");
+
+	nft_batch_begin(b);
+	nft_rules_install(b, FAMILY_6, &policy->params, "x", NULL);
+	h = nft_message_begin(b, NFT_MSG_NEWCHAIN, NLM_F_CREATE, FAMILY_6);
+	mnl_attr_put_strz(h, NFTA_CHAIN_NAME, "more");
+	mnl_attr_put_strz(h, NFTA_CHAIN_TYPE, "nosuch");
+	hook = mnl_attr_nest_start(h, NFTA_CHAIN_HOOK);
+	mnl_attr_put_u32(h, NFTA_HOOK_HOOKNUM, 0);
+	mnl_attr_put_u32(h, NFTA_HOOK_PRIORITY, 0);
+	mnl_attr_nest_end(h, hook);
+	nft_message_end(b, h);
+	assert_int_equal(nft_send(b, 0, detail, sizeof(detail)), -1);
+	assert_int_equal(errno, ENOENT);
+	assert_string_equal(detail, "ip6 chain more: module nft_chain_nosuch");
+	nft_batch_clear(b);
+	assert_string_equal(output("nft list ruleset"), "");
+}
+
 /* --- what a planner must not do --- */
 
 /* The frame written last is refused, for the reason WHY; the kernel has not seen it. */
@@ -547,6 +676,8 @@ int main(void)
 	    TEST(a_table_that_is_not_as_installed_is_seen),
 	    TEST(time_outs_of_affinity_come_and_go),
 	    TEST(tables_are_removed),
+	    TEST(whatever_a_kernel_lacks_is_named),
+	    TEST(what_this_kernel_lacks_is_named),
 	    TEST(elements_that_must_not_be_are_refused),
 	    TEST(operations_out_of_place_are_refused),
 	    TEST(a_hundred_thousand_elements_take_a_second),
