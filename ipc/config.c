@@ -49,6 +49,7 @@ static const struct field {
 	}
     F_NUMBER(mode, MODE_NFTABLES),
     F_SWITCH(dry_run),
+    F_TEXT(inspect),
     F_SWITCH(cleanup),
     F_SWITCH(cleanup_ipvs),
     F_SWITCH(init_only),

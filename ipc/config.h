@@ -38,7 +38,8 @@ struct config {
 	/* what to do */
 	uint8_t mode; /* enum proxy_mode */
 	bool dry_run;
-	bool cleanup;	   /* take every rule of ours away, and exit */
+	char inspect[CONFIG_PATH_MAX]; /* "" or what a dry run answers in place of the rules */
+	bool cleanup;		       /* take every rule of ours away, and exit */
 	bool cleanup_ipvs; /* ... and what ipvs mode left; means nothing without cleanup */
 	bool init_only;	   /* do what needs full privilege, and exit */
 	int oom_score_adj; /* -1000..1000 */

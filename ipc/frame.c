@@ -274,6 +274,21 @@ void cursor_bin(struct cursor *c, void *buf, uint32_t len)
 		memcpy(buf, o->via.bin.ptr, len);
 }
 
+uint32_t cursor_bytes(struct cursor *c, void *buf, uint32_t size)
+{
+	const msgpack_object *o = cursor_next(c, MSGPACK_OBJECT_BIN);
+
+	if (o == NULL)
+		return 0;
+	if (o->via.bin.size > size) {
+		cursor_fail(c, "too many bytes");
+		return 0;
+	}
+	if (o->via.bin.size > 0)
+		memcpy(buf, o->via.bin.ptr, o->via.bin.size);
+	return o->via.bin.size;
+}
+
 void cursor_ip(struct cursor *c, struct ip_addr *a)
 {
 	const msgpack_object *o = cursor_next(c, MSGPACK_OBJECT_BIN);

@@ -66,6 +66,8 @@ bool cursor_bool(struct cursor *c);
 void cursor_str(struct cursor *c, char *buf, size_t size);
 /* A bin of exactly LEN bytes. */
 void cursor_bin(struct cursor *c, void *buf, uint32_t len);
+/* Copies a bin of at most SIZE bytes into BUF. Returns how many they are. */
+uint32_t cursor_bytes(struct cursor *c, void *buf, uint32_t size);
 void cursor_ip(struct cursor *c, struct ip_addr *a);
 void cursor_cidr(struct cursor *c, struct ip_cidr *cidr); /* must be canonical */
 /* Enters an array of at most MAX elements; after the elements call cursor_leave(). */

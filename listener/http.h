@@ -25,6 +25,7 @@
 #define HTTP_IDLE_SECONDS	60    /* between two requests of a connection */
 #define HTTP_DEFER_SECONDS	30    /* for an answer that was put off */
 #define HTTP_WRITE_SECONDS	30    /* for a client to take an answer */
+#define HTTP_STREAM_SECONDS	60    /* ... that is sent in parts */
 #define HTTP_BIND_RETRY_SECONDS 5
 #define HTTP_HEADERS_MAX	256
 
@@ -61,6 +62,20 @@ struct http_pending *http_defer(struct http_reply *reply, http_cancelled cancell
  * which itself stays the caller's. */
 void http_finish(
     struct http_pending *pending, int status, const char *content_type, struct evbuffer *body);
+
+/*
+ * In place of http_finish(), for an answer that is too long to be held as a whole: begins it.
+ * DRAINED is called, with the ARG of http_defer(), whenever the client has taken what was sent, and
+ * may send more; CANCELLED, after which PENDING is gone, also when the client takes too long. A
+ * client of HTTP/1.1 can tell an answer that was broken off.
+ */
+typedef void (*http_drained)(void *arg);
+void http_stream(
+    struct http_pending *pending, int status, const char *content_type, http_drained drained);
+/* Sends the content of BODY, which itself stays the caller's; not empty. After http_stream(). */
+void http_send(struct http_pending *pending, struct evbuffer *body);
+/* All was sent. Frees PENDING. */
+void http_end(struct http_pending *pending);
 
 /* --- servers --- */
 

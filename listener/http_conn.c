@@ -9,6 +9,7 @@
 enum stage {
 	READING,  /* a request comes, or its first byte is waited for */
 	DEFERRED, /* its handler put the answer off */
+	SENDING,  /* ... and sends it in parts */
 	WRITING,  /* the answer goes */
 	ENDING,	  /* nothing more to say: what still comes is dropped until the client hangs up */
 };
@@ -16,6 +17,7 @@ enum stage {
 struct http_pending {
 	struct http_conn *conn;
 	http_cancelled cancelled;
+	http_drained drained; /* SENDING */
 	void *arg;
 };
 
@@ -25,7 +27,7 @@ struct http_conn {
 	struct http_server *server;
 	struct bufferevent *bev;
 	struct event *deadline;
-	struct http_pending *pending; /* DEFERRED has one */
+	struct http_pending *pending; /* DEFERRED and SENDING have one */
 	struct http_request request;  /* the one being answered */
 	enum stage stage;
 	bool began;   /* some of a request is here */
@@ -90,26 +92,30 @@ static const char *connection_header(const struct http_request *r)
 	return r->old ? "Connection: keep-alive\r\n" : "";
 }
 
-static void send_reply(struct http_conn *c, const struct http_reply *reply)
+/* All of the headers but what tells the answer's end. */
+static void send_headers(struct http_conn *c, const struct http_reply *reply)
 {
-	struct evbuffer *out = bufferevent_get_output(c->bev);
-	const struct http_request *r = &c->request;
-	const char *reason = reason_of(reply->status);
-	size_t len = reply->body != NULL ? evbuffer_get_length(reply->body) : 0;
-	const char *words = len == 0 ? reason : NULL;
 	char date[64];
 
-	evbuffer_add_printf(out,
+	evbuffer_add_printf(bufferevent_get_output(c->bev),
 	    "HTTP/1.%d %d %s\r\n"
 	    "Content-Type: %s\r\n"
 	    "X-Content-Type-Options: nosniff\r\n"
 	    "%s%s"
-	    "Date: %s\r\n"
-	    "Content-Length: %zu\r\n"
-	    "%s"
-	    "\r\n",
-	    r->old ? 0 : 1, reply->status, reason, reply->content_type,
-	    reply->status == 405 ? "Allow: GET, HEAD\r\n" : "", reply->headers, http_date(date),
+	    "Date: %s\r\n",
+	    c->request.old ? 0 : 1, reply->status, reason_of(reply->status), reply->content_type,
+	    reply->status == 405 ? "Allow: GET, HEAD\r\n" : "", reply->headers, http_date(date));
+}
+
+static void send_reply(struct http_conn *c, const struct http_reply *reply)
+{
+	struct evbuffer *out = bufferevent_get_output(c->bev);
+	const struct http_request *r = &c->request;
+	size_t len = reply->body != NULL ? evbuffer_get_length(reply->body) : 0;
+	const char *words = len == 0 ? reason_of(reply->status) : NULL;
+
+	send_headers(c, reply);
+	evbuffer_add_printf(out, "Content-Length: %zu\r\n%s\r\n",
 	    words != NULL ? strlen(words) + 1 : len, connection_header(r));
 	if (!r->head && words != NULL)
 		evbuffer_add_printf(out, "%s\n", words);
@@ -153,6 +159,48 @@ void http_finish(
 	send_reply(c, &reply);
 }
 
+/* Its end is told by a last chunk (RFC 9112, 7.1), or to old clients by the connection's. */
+void http_stream(
+    struct http_pending *pending, int status, const char *content_type, http_drained drained)
+{
+	const struct http_reply reply = {.status = status, .content_type = content_type};
+	struct http_conn *c = pending->conn;
+
+	pending->drained = drained;
+	c->request.keep_alive &= !c->request.old;
+	send_headers(c, &reply);
+	evbuffer_add_printf(bufferevent_get_output(c->bev), "%s%s\r\n",
+	    c->request.old ? "" : "Transfer-Encoding: chunked\r\n", connection_header(&c->request));
+	enter(c, SENDING, HTTP_STREAM_SECONDS);
+}
+
+void http_send(struct http_pending *pending, struct evbuffer *body)
+{
+	struct evbuffer *out = bufferevent_get_output(pending->conn->bev);
+	const bool chunked = !pending->conn->request.old;
+
+	if (pending->conn->request.head)
+		evbuffer_drain(body, evbuffer_get_length(body));
+	if (evbuffer_get_length(body) == 0)
+		return;
+	if (chunked)
+		evbuffer_add_printf(out, "%zx\r\n", evbuffer_get_length(body));
+	evbuffer_add_buffer(out, body);
+	if (chunked)
+		evbuffer_add(out, "\r\n", 2);
+}
+
+void http_end(struct http_pending *pending)
+{
+	struct http_conn *c = pending->conn;
+
+	c->pending = NULL;
+	free(pending);
+	if (!c->request.old && !c->request.head)
+		evbuffer_add(bufferevent_get_output(c->bev), "0\r\n\r\n", 5);
+	enter(c, WRITING, HTTP_WRITE_SECONDS);
+}
+
 /* Tells who wanted to answer later that it is too late. */
 static void cancel(struct http_conn *c)
 {
@@ -180,7 +228,7 @@ static void answer(struct http_conn *c)
 		return;
 	}
 	http_dispatch(c->server, &c->request, &reply);
-	if (c->pending != NULL)
+	if (c->pending != NULL && c->stage == READING)
 		enter(c, DEFERRED, HTTP_DEFER_SECONDS);
 	else if (!reply.deferred)
 		send_reply(c, &reply);
@@ -256,7 +304,9 @@ static void on_written(struct bufferevent *bev, void *arg)
 {
 	struct http_conn *c = arg;
 
-	if (c->stage != WRITING)
+	if (c->stage == SENDING)
+		c->pending->drained(c->pending->arg);
+	if (c->stage != WRITING || evbuffer_get_length(bufferevent_get_output(bev)) > 0)
 		return;
 	if (!c->request.keep_alive) {
 		shutdown(bufferevent_getfd(bev), SHUT_WR);

@@ -19,6 +19,7 @@
 #include "ipc/config.h"
 #include "ipc/fds.h"
 #include "listener/http.h"
+#include "listener/inspect.h"
 #include "listener/service_health.h"
 #include "listener/status_pages.h"
 
@@ -59,6 +60,7 @@ static const struct sandbox_rule rules[] = {
 struct listener {
 	struct status_pages status;
 	struct service_health *services;
+	struct inspect *inspect;
 };
 
 /* What the planner says, by who listens to it. */
@@ -68,6 +70,8 @@ static const char *on_message(void *arg, unsigned type, struct cursor *c)
 
 	if (type < HEALTH_PUT)
 		return status_pages_message(&l->status, type, c);
+	if (type == QUERY_ANSWER)
+		return inspect_answer(l->inspect, c);
 	return service_health_message(l->services, type, c);
 }
 
@@ -130,7 +134,7 @@ static void serve_services(struct listener *l, struct event_base *base, unsigned
 		fatal(EXIT_FAILED, "out of memory for health check node ports");
 }
 
-static void serve_metrics(struct event_base *base, const struct config *cfg)
+static void serve_metrics(struct listener *l, struct event_base *base, const struct config *cfg)
 {
 	const struct http_server_options options = {
 	    .name = "metrics server",
@@ -146,6 +150,7 @@ static void serve_metrics(struct event_base *base, const struct config *cfg)
 	s = serve(base, METRICS_CONNECTIONS_MAX, &options);
 	http_server_add(
 	    s, metrics_routes, sizeof(metrics_routes) / sizeof(metrics_routes[0]), NULL);
+	http_server_add(s, inspect_routes, INSPECT_ROUTES, l->inspect);
 }
 
 /* Afterwards no more can be opened. Returns how many are left for health check node ports. */
@@ -192,12 +197,15 @@ int main(void)
 	base = event_base_new();
 	if (base == NULL)
 		fatal(EXIT_FAILED, "libevent has no event base");
-	channel_new(base, LISTENER_FD_PLANNER, "the planner", on_message, &l);
+	l.inspect =
+	    inspect_new(channel_new(base, LISTENER_FD_PLANNER, "the planner", on_message, &l));
+	if (l.inspect == NULL)
+		fatal(EXIT_FAILED, "out of memory");
 	sockets = limit_fds();
 	lock_down();
 	serve_services(&l, base, sockets);
 	serve_health(&l, base, &cfg);
-	serve_metrics(base, &cfg);
+	serve_metrics(&l, base, &cfg);
 	event_base_dispatch(base);
 	fatal(EXIT_FAILED, "the event loop ended");
 }

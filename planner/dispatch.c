@@ -19,7 +19,6 @@ static int node_cmp(const struct dispatch_node *a, const struct dispatch_node *b
 	return n != 0 ? n : a->net.bits - b->net.bits;
 }
 
-RB_PROTOTYPE(dispatch_tree, dispatch_node, by_prefix, node_cmp)
 RB_GENERATE(dispatch_tree, dispatch_node, by_prefix, node_cmp)
 
 /* --- the tree as it should be --- */

@@ -35,6 +35,7 @@ struct dispatch_node {
 	struct ip_cidr net;
 };
 RB_HEAD(dispatch_tree, dispatch_node);
+RB_PROTOTYPE(dispatch_tree, dispatch_node, by_prefix, node_cmp)
 
 struct dispatch {
 	struct address_list entries;	   /* sorted */

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "common/log.h"
+#include "planner/inspection.h"
 #include "planner/nft_print.h"
 #include "planner/print.h"
 
@@ -47,6 +48,25 @@ static void print_iptables(struct plan *p, FILE *out)
 	printer_free(pr);
 }
 
+/* What a running proxy would answer to CFG's query, now that all is planned. */
+static void inspect(struct plan *p, const struct config *cfg)
+{
+	const struct plan_view view = plan_view(p);
+	struct inspection i = {0};
+	struct query q;
+	const char *why = query_parse_url(&q, cfg->inspect);
+
+	if (why != NULL)
+		fatal(EXIT_CONFIG, "%s: %s", cfg->inspect, why);
+	inspection_begin(&i, &q);
+	do {
+		inspection_write(&i, &view);
+		write_stdout(i.out.text, i.out.len);
+		report_take(&i.out, i.out.len);
+	} while (!i.ended);
+	inspection_clear(&i);
+}
+
 _Noreturn void dry_run_print(struct plan *p, const struct config *cfg)
 {
 	struct plan_counts counts;
@@ -62,7 +82,10 @@ _Noreturn void dry_run_print(struct plan *p, const struct config *cfg)
 		print_iptables(p, out);
 	if (fclose(out) != 0)
 		fatal(EXIT_FAILED, "out of memory");
-	write_stdout(text, len);
+	if (cfg->inspect[0] != '\0')
+		inspect(p, cfg);
+	else
+		write_stdout(text, len);
 	free(text);
 	exit(EXIT_OK);
 }

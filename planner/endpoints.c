@@ -141,41 +141,66 @@ static void fill_lists(struct chosen_endpoints *out)
 {
 	if (list(out, LIST_CLUSTER, EP_READY) == 0)
 		list(out, LIST_CLUSTER, EP_SERVING | EP_TERMINATING);
-	else if (!narrow(out, EP_NODE_HINTS, EP_NODE_HINT_OURS))
-		narrow(out, ZONE_HINTS, ZONE_HINT_OURS);
+	else if (narrow(out, EP_NODE_HINTS, EP_NODE_HINT_OURS))
+		out->topology = TOPOLOGY_NODE;
+	else if (narrow(out, ZONE_HINTS, ZONE_HINT_OURS))
+		out->topology = TOPOLOGY_ZONE;
 	if (list(out, LIST_LOCAL, EP_LOCAL | EP_READY) == 0)
 		list(out, LIST_LOCAL, EP_LOCAL | EP_SERVING | EP_TERMINATING);
 }
 
-/* Leaves what is in a list, and counts it. */
+static void count_listed(struct chosen_endpoints *out)
+{
+	for (size_t i = 0; i < out->count; i++)
+		for (unsigned k = 0; k < LIST_COUNT; k++)
+			out->in_list[k] += (out->e[i].lists & 1u << k) != 0;
+}
+
+/* Leaves what is in a list. */
 static void keep_listed(struct chosen_endpoints *out)
 {
 	size_t n = 0;
 
-	for (size_t i = 0; i < out->count; i++) {
-		struct chosen_endpoint *e = &out->e[n];
-
-		if (out->e[i].lists == 0)
-			continue;
-		*e = out->e[i];
-		for (unsigned k = 0; k < LIST_COUNT; k++)
-			out->in_list[k] += (e->lists & 1u << k) != 0;
-		n++;
-	}
+	for (size_t i = 0; i < out->count; i++)
+		if (out->e[i].lists != 0)
+			out->e[n++] = out->e[i];
 	out->count = n;
 }
 
-void endpoints_choose(struct chosen_endpoints *out, const struct stored_service *v, uint32_t index,
+void endpoints_judge(struct chosen_endpoints *out, const struct stored_service *v, uint32_t index,
     uint8_t family, const char *zone)
 {
 	memset(out->in_list, 0, sizeof(out->in_list));
+	out->topology = TOPOLOGY_NONE;
 	collect(out, v, index, family, zone);
 	if (out->count == 0)
 		return;
 	qsort(out->e, out->count, sizeof(*out->e), chosen_cmp);
 	unique(out);
 	fill_lists(out);
+	count_listed(out);
+}
+
+void endpoints_choose(struct chosen_endpoints *out, const struct stored_service *v, uint32_t index,
+    uint8_t family, const char *zone)
+{
+	endpoints_judge(out, v, index, family, zone);
 	keep_listed(out);
+}
+
+const char *endpoints_why(
+    const struct chosen_endpoints *all, const struct chosen_endpoint *e, enum endpoint_list list)
+{
+	if (e->lists & 1u << list)
+		return e->flags & EP_READY ? "ready" : "terminating and serving, as none is ready";
+	if (list == LIST_LOCAL && !(e->flags & EP_LOCAL))
+		return "not on this node";
+	if (e->flags & EP_READY) /* only topology takes a ready one off a list */
+		return all->topology == TOPOLOGY_NODE ? "its hints are for other nodes"
+						      : "its hints are for other zones";
+	if ((e->flags & EP_TERMINATING) && (e->flags & EP_SERVING))
+		return "terminating, and others are ready";
+	return e->flags & EP_TERMINATING ? "terminating and not serving" : "not ready";
 }
 
 void endpoints_serving(

@@ -24,11 +24,15 @@ struct chosen_endpoint {
 	char text[ENDPOINT_STRLEN];
 };
 
+/* What kept ready endpoints out of the cluster's list. */
+enum endpoint_topology { TOPOLOGY_NONE, TOPOLOGY_NODE, TOPOLOGY_ZONE };
+
 /* Reused from port to port; start zeroed, end with endpoints_clear(). */
 struct chosen_endpoints {
 	struct chosen_endpoint *e;
 	size_t count, room;
 	size_t in_list[LIST_COUNT];
+	enum endpoint_topology topology;
 };
 
 /*
@@ -38,6 +42,12 @@ struct chosen_endpoints {
  */
 void endpoints_choose(struct chosen_endpoints *out, const struct stored_service *v, uint32_t index,
     uint8_t family, const char *zone);
+/* The same, but those that are in no list stay. */
+void endpoints_judge(struct chosen_endpoints *out, const struct stored_service *v, uint32_t index,
+    uint8_t family, const char *zone);
+/* Why E, which endpoints_judge() gave in ALL, is in LIST or not: in words, a constant. */
+const char *endpoints_why(
+    const struct chosen_endpoints *all, const struct chosen_endpoint *e, enum endpoint_list list);
 /*
  * Fills OUT with all endpoints of the port that serve, whether or not new clients are sent there:
  * those that terminate are among them. In no list, and without a chain's hash.

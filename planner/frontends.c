@@ -184,18 +184,32 @@ enum shared_chain frontends_shared(const struct ipt_chain *c)
 	return (enum shared_chain)i;
 }
 
+static void visit_port(struct visit *w, uint32_t index, enum shared_chain kind)
+{
+	const struct service_spec *spec = w->v->spec;
+
+	w->port = &spec->ports[index];
+	w->live = (uint8_t)(spec->live[index] >> w->family);
+	w->chains = rules_chains(spec, index, w->family);
+	shared[kind].rules(w);
+}
+
 static void visit_ports(struct visit *w, enum shared_chain kind)
 {
 	const struct service_spec *spec = w->v->spec;
 
 	if (spec == NULL || !rules_has_family(spec, w->family))
 		return;
-	for (uint32_t i = 0; i < spec->port_count; i++) {
-		w->port = &spec->ports[i];
-		w->live = (uint8_t)(spec->live[i] >> w->family);
-		w->chains = rules_chains(spec, i, w->family);
-		shared[kind].rules(w);
-	}
+	for (uint32_t i = 0; i < spec->port_count; i++)
+		visit_port(w, i, kind);
+}
+
+void frontends_port_rules(const struct rule_sink *to, const struct own_node *own,
+    const struct stored_service *v, uint32_t index, enum shared_chain kind, uint8_t family)
+{
+	struct visit w = {.to = to, .own = own, .v = v, .family = family};
+
+	visit_port(&w, index, kind);
 }
 
 void frontends_rules(const struct rule_sink *to, const struct own_node *own,

@@ -19,6 +19,9 @@ enum shared_chain frontends_shared(const struct ipt_chain *c);
 /* V's rules in a shared chain. Nothing if V has no specification or no cluster IP of FAMILY. */
 void frontends_rules(const struct rule_sink *to, const struct own_node *own,
     const struct stored_service *v, enum shared_chain kind, uint8_t family);
+/* Of those the ones of V's port INDEX. */
+void frontends_port_rules(const struct rule_sink *to, const struct own_node *own,
+    const struct stored_service *v, uint32_t index, enum shared_chain kind, uint8_t family);
 /* Of those in nat KUBE-SERVICES the ones for the address ONLY; NULL: all. They go by V alone. */
 void frontends_nat_services(const struct rule_sink *to, const struct stored_service *v,
     uint8_t family, const struct ip_addr *only);

@@ -27,14 +27,6 @@ static const struct sandbox_rule system_calls[] = {
 				     some */
 };
 
-static const char *on_listener(void *arg, unsigned type, struct cursor *c)
-{
-	(void)arg;
-	(void)type;
-	(void)c;
-	return "the listener has nothing to say";
-}
-
 /* --- --dry-run --- */
 
 static const char *on_watcher_dry(void *arg, unsigned type, struct cursor *c)
@@ -72,7 +64,7 @@ static void connect_peers(struct planner *p, struct event_base *base)
 	}
 	channel_new(base, PLANNER_FD_WATCHER, "the watcher", sync_on_watcher, p);
 	p->applier = channel_new(base, PLANNER_FD_APPLIER, "the applier", sync_on_applier, p);
-	p->listener = channel_new(base, PLANNER_FD_LISTENER, "the listener", on_listener, p);
+	p->listener = channel_new(base, PLANNER_FD_LISTENER, "the listener", queries_message, p);
 }
 
 int main(void)

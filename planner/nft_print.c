@@ -6,8 +6,9 @@
 
 static const char *const families[FAMILY_COUNT] = {"ip", "ip6"};
 
-static void print_key(FILE *out, const struct nft_elem *e, const struct nft_set *s)
+void nft_print_key(FILE *out, const struct nft_elem *e)
 {
+	const struct nft_set *s = nft_set(e->set);
 	char addr[IP_STRLEN], net[CIDR_STRLEN];
 	const char *between = "";
 
@@ -31,7 +32,7 @@ static void print_command(
     FILE *out, const char *verb, const struct nft_elem *e, const struct nft_set *s)
 {
 	fprintf(out, "%s element %s " NFT_TABLE " %s { ", verb, families[e->family], s->name);
-	print_key(out, e, s);
+	nft_print_key(out, e);
 }
 
 static const char *print_install(void *arg, uint8_t family)

@@ -6,6 +6,7 @@
 #include "planner/ipt_plan.h"
 #include "planner/memory.h"
 #include "planner/nft_plan.h"
+#include "planner/plan_view.h"
 
 struct plan {
 	struct store store;
@@ -50,6 +51,19 @@ void plan_free(struct plan *p)
 const struct ipt_params *plan_params(const struct plan *p)
 {
 	return &p->ipt.desired.params;
+}
+
+struct plan_view plan_view(struct plan *p)
+{
+	return (struct plan_view){
+	    .cfg = p->ipt.desired.own.cfg,
+	    .store = &p->store,
+	    .own = &p->ipt.desired.own,
+	    .local = &p->udp.local,
+	    .zone = p->ipt.desired.zone,
+	    .ipt = &p->ipt,
+	    .nft = &p->nft,
+	};
 }
 
 /* --- what comes in --- */

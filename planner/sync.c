@@ -88,7 +88,8 @@ static void tell_missing(struct planner *p)
 
 static bool can_sync(const struct planner *p)
 {
-	return !p->apply.in_flight && plan_ready(p->plan) && plan_waiting(p->plan);
+	return !p->apply.in_flight && !p->queries.looking && plan_ready(p->plan) &&
+	       plan_waiting(p->plan);
 }
 
 /* Something came in. */
@@ -147,6 +148,7 @@ static void on_sync(evutil_socket_t fd, short what, void *arg)
 		pace_spend(&p->pace);
 	else
 		finished(p);
+	queries_go_on(p);
 }
 
 /* --- the applier --- */
@@ -171,11 +173,33 @@ static bool retrying(const struct planner *p)
 	return event_pending(p->retry_timer, EV_TIMEOUT, NULL);
 }
 
-/* Is everything programmed, and nothing under way? */
-static bool quiet(const struct planner *p)
+bool sync_quiet(const struct planner *p)
 {
 	return p->synced && !p->apply.in_flight && !p->snapshot_asked && !p->check_asked &&
 	       !plan_waiting(p->plan) && !retrying(p);
+}
+
+const char *sync_failing(const struct planner *p)
+{
+	if (retrying(p))
+		return "the rules are not programmed: the kernel refused them, or other writers "
+		       "were "
+		       "faster; it is tried again";
+	return p->synced ? NULL : "nothing is programmed yet";
+}
+
+void sync_look(struct planner *p)
+{
+	p->queries.looking = true;
+	ask_snapshot(p);
+}
+
+void sync_go_on(struct planner *p)
+{
+	if (p->drifted)
+		sync_repair(p);
+	p->drifted = false;
+	schedule(p);
 }
 
 /* x_tables tells nobody of a change: what others did to our chains is seen only by looking. */
@@ -186,15 +210,14 @@ static void on_check(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	start_timer(p->check_timer, p->cfg.sync_period_ms);
-	if (quiet(p)) {
+	if (sync_quiet(p)) {
 		p->check_asked = true;
 		txn_encode_check(&p->frame, ++p->checks % DEEP_CHECK_EVERY == 0);
 		channel_send_wait(p->applier, &p->frame);
 	}
 }
 
-/* Somebody else changed what is ours: finds out what, and puts it right. */
-static void repair(struct planner *p)
+void sync_repair(struct planner *p)
 {
 	p->checking = !plan_waiting(p->plan);
 	plan_forget(p->plan);
@@ -211,8 +234,8 @@ static const char *on_checked(struct planner *p, struct cursor *c)
 	if (why != NULL)
 		return why;
 	p->check_asked = false;
-	if (drift && quiet(p))
-		repair(p);
+	if (drift && sync_quiet(p))
+		sync_repair(p);
 	return NULL;
 }
 
@@ -260,7 +283,7 @@ static const char *on_result(struct planner *p, struct cursor *c)
 	    (unsigned long long)p->counts.deletes, (unsigned long long)(now_ms() - p->started_ms));
 	finished(p);
 	if (r.drift || p->drifted)
-		repair(p);
+		sync_repair(p);
 	p->drifted = false;
 	return NULL;
 }
@@ -274,6 +297,8 @@ static const char *on_snapshot(struct planner *p, struct cursor *c)
 	if (why != NULL)
 		return why;
 	p->snapshot_asked = !p->snapshot.ipt.last;
+	if (p->queries.looking)
+		return queries_snapshot(p, &p->snapshot.ipt);
 	why = plan_snapshot(p->plan, &p->snapshot.ipt);
 	if (why == NULL)
 		schedule(p);
@@ -299,6 +324,8 @@ static const char *on_nft_snapshot(struct planner *p, struct cursor *c)
 	if (why != NULL)
 		return why;
 	p->snapshot_asked = !p->snapshot.nft.last;
+	if (p->queries.looking)
+		return queries_nft_snapshot(p, &p->snapshot.nft);
 	why = plan_nft_snapshot(p->plan, &p->snapshot.nft);
 	if (why == NULL)
 		schedule(p);
@@ -313,10 +340,10 @@ static const char *on_nft_drift(struct planner *p, struct cursor *c)
 {
 	const char *why = nft_decode_drift(c);
 
-	if (why == NULL && p->apply.in_flight)
+	if (why == NULL && (p->apply.in_flight || p->queries.looking))
 		p->drifted = true;
 	else if (why == NULL && !p->snapshot_asked && !retrying(p))
-		repair(p);
+		sync_repair(p);
 	return why;
 }
 
@@ -332,9 +359,15 @@ static const char *(*const answers[])(struct planner *, struct cursor *) = {
 
 const char *sync_on_applier(void *arg, unsigned type, struct cursor *c)
 {
+	struct planner *p = arg;
+	const char *why;
+
 	if (type >= sizeof(answers) / sizeof(answers[0]) || answers[type] == NULL)
 		return "an unknown message type";
-	return answers[type](arg, c);
+	why = answers[type](p, c);
+	if (why == NULL)
+		queries_go_on(p);
+	return why;
 }
 
 /* --- the watcher --- */
@@ -375,6 +408,7 @@ void sync_start(struct planner *p, struct event_base *base)
 	conntrack_init(&p->conntrack, plan_udp(p->plan), send_to_applier, p);
 	pace_init(&p->pace,
 	    p->cfg.min_sync_period_ms > shortest ? p->cfg.min_sync_period_ms : shortest, now_ms());
+	queries_start(p, base);
 	p->sync_timer = evtimer_new(base, on_sync, p);
 	p->retry_timer = evtimer_new(base, on_retry, p);
 	p->check_timer = evtimer_new(base, on_check, p);

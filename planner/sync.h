@@ -13,6 +13,7 @@
 #include "planner/feed.h"
 #include "planner/pace.h"
 #include "planner/plan.h"
+#include "planner/queries.h"
 
 struct event;
 
@@ -24,6 +25,7 @@ struct planner {
 	struct feed feed;
 	struct apply apply;
 	struct conntrack conntrack;
+	struct queries queries;
 	struct pace pace;
 	struct event *sync_timer, *retry_timer, *check_timer;
 	uint64_t backoff_ms;
@@ -47,6 +49,17 @@ struct planner {
 
 /* Asks the applier what is in the kernel; from then on events do the rest. */
 void sync_start(struct planner *p, struct event_base *base);
+
+/* Is everything programmed, and nothing under way? */
+bool sync_quiet(const struct planner *p);
+/* Why there is nothing to look at, or nothing that is to be trusted: in words, or NULL. */
+const char *sync_failing(const struct planner *p);
+/* Asks for a snapshot that goes to P->queries.diff; until it is there nothing is written. */
+void sync_look(struct planner *p);
+/* Somebody else changed what is ours: finds out what, and puts it right. */
+void sync_repair(struct planner *p);
+/* What came in while the snapshot was awaited may be written now. */
+void sync_go_on(struct planner *p);
 
 /* Handlers of the channels, with a struct planner as their argument. */
 const char *sync_on_watcher(void *arg, unsigned type, struct cursor *c);

@@ -235,12 +235,14 @@ static enum flags_result settle_source(struct config *cfg)
 
 enum flags_result flags_check(struct settings *s)
 {
-	const struct config *cfg = &s->cfg;
+	struct config *cfg = &s->cfg;
 
+	cfg->dry_run |= cfg->inspect[0] != '\0';
 	if (check_periods(s) != 0 || check_detection(s) != 0)
 		return cfg->config_file[0] != '\0' ? FLAGS_CONFIG : FLAGS_BAD;
 	if (cfg->dry_run + cfg->cleanup + cfg->init_only > 1) {
-		log_error("--dry-run, --cleanup and --init-only each do one thing and exit: give "
+		log_error("--dry-run (--inspect), --cleanup and --init-only each do one thing and "
+			  "exit: give "
 			  "one of them; " SEE_HELP);
 		return FLAGS_BAD;
 	}

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "ipc/config.h"
+#include "ipc/query.h"
 #include "watcher/flag_value.h"
 #include "watcher/kubeconfig.h"
 
@@ -133,4 +134,15 @@ const char *check_gates(const char *text)
 const char *check_vmodule(const char *text)
 {
 	return each_pair(text, '=', good_level) ? NULL : "expected file=level, with commas between";
+}
+
+const char *check_inspect(const char *text)
+{
+	struct query q;
+	const char *why = text[0] != '\0' ? query_parse_url(&q, text) : NULL;
+
+	if (why == NULL && text[0] != '\0' && q.kind == QUERY_DIFF)
+		return "differences are between a running proxy and the kernel: ask its metrics "
+		       "port";
+	return why;
 }

@@ -12,4 +12,7 @@ const char *check_scheduler(const char *text); /* "" is good: rr */
 const char *check_gates(const char *text);     /* "Name=bool,..." */
 const char *check_vmodule(const char *text);   /* "pattern=level,..." */
 
+/* What query_parse_url() takes, but for what needs a running proxy; "" is good: nothing. */
+const char *check_inspect(const char *text);
+
 #endif

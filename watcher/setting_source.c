@@ -137,6 +137,17 @@ static const struct setting rows[] = {
 	.marks = WITH_CONFIG,
 	.group = GROUP_PROCESS,
 	.help = "Print the rules, change nothing, and exit. Needs no privilege."},
+    {.flag = "inspect",
+	.kind = SETTING_TEXT,
+	SETTING_AT(cfg.inspect),
+	.check = check_inspect,
+	.standard = "",
+	.marks = WITH_CONFIG,
+	.group = GROUP_PROCESS,
+	.argument = "PATH",
+	.help = "A --dry-run that prints, in place of the rules, what a running\n"
+		"proxy answers to PATH on its metrics port: /services or\n"
+		"/explain?src=IP&dst=IP&port=N&proto=tcp."},
     {.flag = "oom-score-adj",
 	.field = "oomScoreAdj",
 	.kind = SETTING_NUMBER,

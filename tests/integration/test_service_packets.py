@@ -5,6 +5,7 @@ pod1 runs on our node, pod2 on another (its slice says so; the wire does not), p
 """
 import concurrent.futures
 import itertools
+import json
 import os
 import socket
 import subprocess
@@ -119,6 +120,7 @@ class Case(unittest.TestCase):
     """What the tables go by; another mode's tests have other flags, state and marks."""
     pods = 3
     flags = FLAGS
+    explains = True  # /explain knows this mode
     marks = ("KUBE-SVC-", "KUBE-SVL-", "KUBE-EXT-", "KUBE-SEP-")  # of a service in the state
 
     def state(self, family):
@@ -171,14 +173,34 @@ class Case(unittest.TestCase):
         return who if peer == bind or peer == own.get(source) else "%s from %s" % (who, peer)
 
     def answers(self, source, family, to, proto, want):
-        """What comes until everything wanted was seen, and a little longer."""
+        """What comes until everything wanted was seen, and a little longer; and what the proxy
+        says of it, if that is something else."""
         seen = set()
         timeout = 0.7 if want == {"dropped"} else 5
         for i in range(60):
             seen.add(self.answer(source, family, to, proto, timeout))
             if seen in ({"dropped"}, {"refused"}) or (i >= 7 and seen >= want):
                 break
-        return seen
+        said = self.explained(source, family, to, proto) if self.explains else seen
+        return seen if said == seen else seen | {"explained as " + " ".join(sorted(said))}
+
+    def explained(self, source, family, to, proto):
+        """The same as answers(), from /explain."""
+        with ns_socket(source, family_of(to[0]), socket.SOCK_DGRAM) as s:
+            s.connect(to)  # the kernel chooses the source
+            src = s.getsockname()[0]
+        status, body = self.n.health("/explain?format=json&src=%s&dst=%s&port=%d&proto=%s" % (
+            src, to[0], to[1], proto), port=10249)
+        if status != 200:
+            return {"%d %s" % (status, body)}
+        answer, = json.loads(body)["answers"]
+        pods = {self.n.pod_ip(i, family): "pod%d" % (i + 1) for i in range(len(self.n.pods))}
+        if answer["outcome"] != "translated":
+            return {{"rejected": "refused"}.get(answer["outcome"], answer["outcome"])}
+        if round(sum(e["percent"] for e in answer["endpoints"])) != 100:
+            return {"shares of %s" % answer["endpoints"]}
+        return {pods[e["address"].rpartition(":")[0].strip("[]")] + "*" * e["masqueraded"]
+                for e in answer["endpoints"]}
 
     def judge(self, checks):
         """checks: [(what, source, family, address, protocol, set wanted)], some at a time."""

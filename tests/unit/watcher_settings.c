@@ -48,6 +48,8 @@ static const struct {
     {"init-only", "false", "true", "true", "2", NULL, NULL, "expected true or false"},
     {"write-config-to", "", "-", "-", NULL, NULL, NULL, NULL},
     {"dry-run", "false", "true", "true", "2", NULL, NULL, "expected true or false"},
+    {"inspect", "", "/services?name=a", "/services?name=a", "/x", NULL, NULL,
+	"the paths are /services, /explain and /diff"},
     {"oom-score-adj", "-999", "1000", "1000", "-1001", "1000", "-1001",
 	"expected a whole number from -1000 to 1000"},
     {"help", "false", "true", "true", "2", NULL, NULL, "expected true or false"},

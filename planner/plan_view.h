@@ -1,0 +1,22 @@
+/* What a plan consists of, for those who only read it: the answers to queries. */
+#ifndef PLANNER_PLAN_VIEW_H
+#define PLANNER_PLAN_VIEW_H
+
+#include "planner/ipt_plan.h"
+#include "planner/nft_plan.h"
+#include "planner/plan.h"
+
+/* Valid as long as the plan. Of the modes' plans the one that CFG's mode is counts. */
+struct plan_view {
+	const struct config *cfg;
+	struct store *store;
+	const struct own_node *own;
+	const struct local_addrs *local;
+	const char *zone;
+	struct ipt_plan *ipt; /* its desired state's scratch is overwritten */
+	struct nft_plan *nft;
+};
+
+struct plan_view plan_view(struct plan *p);
+
+#endif
