@@ -84,6 +84,7 @@ class Client:
 
 
 class Case(unittest.TestCase):
+    flags = FLAGS
     written = []
 
     @classmethod
@@ -91,7 +92,7 @@ class Case(unittest.TestCase):
         cls.n = Node(pods=3).__enter__()
         cls.addClassCleanup(cls.n.__exit__)
         cls.path = cls.n.write("objects.json", [])
-        cls.n.start("--manifest-path", cls.path, *FLAGS)
+        cls.n.start("--manifest-path", cls.path, *cls.flags)
 
     def setUp(self):
         self.clients = []

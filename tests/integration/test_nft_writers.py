@@ -109,7 +109,7 @@ class NftWriters(unittest.TestCase):
         """Our table is changed; while it is read for that, something else in it is."""
         n, other = self.n, Writer(self.n.node)
         n.start(*self.flags)
-        for pause in (0, 2, 5, 10, 20, 40, 80):
+        for pause in (2, 10, 30, 60):
             with self.subTest(milliseconds=pause):
                 other.flush_set("endpoints-10")
                 time.sleep(pause / 1000)  # which part it is in
