@@ -14,13 +14,15 @@
 #include "applier/ipt_snapshot.h"
 #include "applier/nft_backend.h"
 #include "applier/nft_snapshot.h"
+#include "applier/setup.h"
 #include "applier/transaction.h"
 #include "common/log.h"
 #include "ipc/txn.h"
 
 #define ANSWER_TIMEOUT_MS 10000
 
-enum state { IDLE = 1, IN_TRANSACTION = 2 };
+/* The last is no state: of a message that is no request of its own, but goes on with one. */
+enum state { IDLE = 1, IN_TRANSACTION = 2, UNCOUNTED = 4 };
 
 struct session {
 	const struct policy *policy;
@@ -68,8 +70,8 @@ static const char *send_answer(struct session *s)
 	return NULL;
 }
 
-/* Counts a request against the quota of a second. */
-static const char *count_request(struct session *s)
+/* Counts a request. Is it within the quota of a second? */
+static bool count_request(struct session *s)
 {
 	struct timespec now;
 
@@ -78,7 +80,7 @@ static const char *count_request(struct session *s)
 		s->second = now.tv_sec;
 		s->requests = 0;
 	}
-	return s->requests++ < s->policy->max_requests ? NULL : "too many requests in a second";
+	return s->requests++ < s->policy->max_requests;
 }
 
 /* --- SNAPSHOT_REQUEST --- */
@@ -95,12 +97,9 @@ static const char *answer_snapshot_request(struct session *s, struct cursor *c)
 {
 	const char *why = cursor_end(c);
 
-	if (why == NULL)
-		why = count_request(s);
-	if (why != NULL)
-		return why;
-	return ipt_snapshot_read(
-	    s->policy, s->known, send_part, s, s->txn.refused, sizeof(s->txn.refused));
+	return why != NULL ? why
+			   : ipt_snapshot_read(s->policy, s->known, send_part, s, s->txn.refused,
+				 sizeof(s->txn.refused));
 }
 
 static const char *send_nft_part(void *arg, const struct nft_snapshot *part)
@@ -115,8 +114,6 @@ static const char *answer_nft_snapshot_request(struct session *s, struct cursor 
 {
 	const char *why = cursor_end(c);
 
-	if (why == NULL)
-		why = count_request(s);
 	s->drift_told = false;
 	return why != NULL ? why : nft_snapshot_read(s->policy, s->affinities, send_nft_part, s);
 }
@@ -125,15 +122,12 @@ static const char *answer_nft_snapshot_request(struct session *s, struct cursor 
 
 static const char *answer_check(struct session *s, struct cursor *c)
 {
-	bool deep = cursor_bool(c), drift;
+	bool deep = cursor_bool(c);
 	const char *why = cursor_end(c);
 
-	if (why == NULL)
-		why = count_request(s);
 	if (why != NULL)
 		return why;
-	drift = ipt_drift(s->policy, s->known, deep);
-	txn_encode_checked(&s->answer, drift);
+	txn_encode_checked(&s->answer, ipt_drift(s->policy, s->known, deep));
 	return send_answer(s);
 }
 
@@ -144,8 +138,6 @@ static const char *answer_begin(struct session *s, struct cursor *c)
 	uint64_t generation, base;
 	const char *why = txn_decode_begin(c, &generation, &base);
 
-	if (why == NULL)
-		why = count_request(s);
 	if (why != NULL)
 		return why;
 	if (generation != s->generation + 1)
@@ -220,10 +212,8 @@ static const char *answer_commit(struct session *s, struct cursor *c)
 
 static const char *answer_flows_request(struct session *s, struct cursor *c)
 {
-	const char *why = count_request(s);
+	const char *why = conntrack_request(&s->conntrack, s->policy, c, &s->answer);
 
-	if (why == NULL)
-		why = conntrack_request(&s->conntrack, s->policy, c, &s->answer);
 	return why != NULL ? why : send_answer(s);
 }
 
@@ -232,6 +222,18 @@ static const char *answer_flows_delete(struct session *s, struct cursor *c)
 	const char *why = conntrack_delete(&s->conntrack, s->policy, c, &s->answer);
 
 	return why != NULL ? why : send_answer(s);
+}
+
+/* --- ALIVE --- */
+
+static const char *answer_alive(struct session *s, struct cursor *c)
+{
+	const char *why = cursor_end(c);
+
+	(void)s;
+	if (why == NULL)
+		notify("WATCHDOG=1");
+	return why;
 }
 
 /* --- the allow-list --- */
@@ -252,7 +254,8 @@ static const struct message ipt_messages[MESSAGES] = {
     [TXN_OPS] = {"OPS", IN_TRANSACTION, answer_ops},
     [TXN_COMMIT] = {"COMMIT", IN_TRANSACTION, answer_commit},
     [TXN_FLOWS_REQUEST] = {"FLOWS_REQUEST", IDLE, answer_flows_request},
-    [TXN_FLOWS_DELETE] = {"FLOWS_DELETE", IDLE, answer_flows_delete},
+    [TXN_FLOWS_DELETE] = {"FLOWS_DELETE", IDLE | UNCOUNTED, answer_flows_delete},
+    [TXN_ALIVE] = {"ALIVE", IDLE, answer_alive},
 };
 static const struct message nft_messages[MESSAGES] = {
     [TXN_SNAPSHOT_REQUEST] = {"SNAPSHOT_REQUEST", IDLE, answer_nft_snapshot_request},
@@ -260,7 +263,8 @@ static const struct message nft_messages[MESSAGES] = {
     [NFT_OPS] = {"NFT_OPS", IN_TRANSACTION, answer_nft_ops},
     [TXN_COMMIT] = {"COMMIT", IN_TRANSACTION, answer_commit},
     [TXN_FLOWS_REQUEST] = {"FLOWS_REQUEST", IDLE, answer_flows_request},
-    [TXN_FLOWS_DELETE] = {"FLOWS_DELETE", IDLE, answer_flows_delete},
+    [TXN_FLOWS_DELETE] = {"FLOWS_DELETE", IDLE | UNCOUNTED, answer_flows_delete},
+    [TXN_ALIVE] = {"ALIVE", IDLE, answer_alive},
 };
 
 static const struct message *messages(const struct session *s)
@@ -274,6 +278,8 @@ static const char *dispatch(struct session *s, unsigned type, struct cursor *c)
 		return "an unknown message";
 	if ((messages(s)[type].states & s->state) == 0)
 		return s->state == IDLE ? "not without BEGIN" : "not within a transaction";
+	if (s->state == IDLE && !(messages(s)[type].states & UNCOUNTED) && !count_request(s))
+		return "too many requests in a second";
 	return messages(s)[type].answer(s, c);
 }
 

@@ -183,6 +183,8 @@ void notify(const char *state)
 
 void setup_signals(void)
 {
+	/* A child that stops has not ended. */
+	const struct sigaction ended = {.sa_handler = SIG_DFL, .sa_flags = SA_NOCLDSTOP};
 	sigset_t set;
 	int fd;
 
@@ -190,8 +192,8 @@ void setup_signals(void)
 	sigaddset(&set, SIGCHLD);
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);
-	if (sigprocmask(SIG_BLOCK, &set, NULL) != 0 || signal(SIGPIPE, SIG_IGN) == SIG_ERR ||
-	    (fd = signalfd(-1, &set, SFD_CLOEXEC)) < 0)
+	if (sigprocmask(SIG_BLOCK, &set, NULL) != 0 || sigaction(SIGCHLD, &ended, NULL) != 0 ||
+	    signal(SIGPIPE, SIG_IGN) == SIG_ERR || (fd = signalfd(-1, &set, SFD_CLOEXEC)) < 0)
 		fatal(EXIT_FAILED, "signals: %s", strerror(errno));
 	fd_place(fd, APPLIER_FD_SIGNALS);
 }

@@ -146,11 +146,11 @@ static void limit(void)
 static _Noreturn void execute(
     const char *program, char *const argv[], const struct user *user, pid_t parent)
 {
-	enum { KEPT_BY_ALL = 3 };
+	enum { KEPT_BY_ALL = 5 };
 	/* A proxy's URL may have a password, so the proxy's go to the watcher alone. */
-	static const char *const kept[] = {"TZ", "KUBERNETES_SERVICE_HOST",
-	    "KUBERNETES_SERVICE_PORT", "HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy",
-	    "NO_PROXY", "no_proxy"};
+	static const char *const kept[] = {"TZ", "WATCHDOG_USEC", "WATCHDOG_PID",
+	    "KUBERNETES_SERVICE_HOST", "KUBERNETES_SERVICE_PORT", "HTTPS_PROXY", "https_proxy",
+	    "HTTP_PROXY", "http_proxy", "NO_PROXY", "no_proxy"};
 	char *env[sizeof(kept) / sizeof(kept[0]) + 1];
 	size_t known = sizeof(kept) / sizeof(kept[0]);
 	int n = 0, fd = program_open(program);

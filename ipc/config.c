@@ -54,6 +54,7 @@ static const struct field {
     F_SWITCH(cleanup_ipvs),
     F_SWITCH(init_only),
     F_SIGNED(oom_score_adj, 1000),
+    F_NUMBER(watchdog_ms, INT64_MAX),
 
     F_NUMBER(verbosity, CONFIG_VERBOSITY_MAX),
     F_TEXT(vmodule),

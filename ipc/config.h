@@ -44,6 +44,8 @@ struct config {
 	bool init_only;	   /* do what needs full privilege, and exit */
 	int oom_score_adj; /* -1000..1000 */
 
+	uint64_t watchdog_ms; /* the service manager wants to hear that often; 0: it does not */
+
 	/* logs */
 	int verbosity;
 	char vmodule[CONFIG_VMODULE_MAX]; /* "" or "file=level,..." */

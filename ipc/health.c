@@ -26,6 +26,11 @@ void health_encode_addrs(struct frame *f, const struct health_addrs *a)
 		frame_ip(f, &a->addrs[i]);
 }
 
+void health_encode_alive(struct frame *f)
+{
+	frame_begin(f, HEALTH_ALIVE, 0);
+}
+
 static void decode_names(struct cursor *c, struct health_service *s)
 {
 	memset(s, 0, sizeof(*s));

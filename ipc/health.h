@@ -1,4 +1,7 @@
-/* planner -> listener: health check node ports, where load balancers ask per Service. */
+/*
+ * planner -> listener: health check node ports, where load balancers ask per Service. listener ->
+ * planner: that the proxy is live.
+ */
 #ifndef IPC_HEALTH_H
 #define IPC_HEALTH_H
 
@@ -11,6 +14,7 @@ enum health_message {
 	HEALTH_PUT = 16, /* [namespace, name, port, endpoints]: new, or not as it was */
 	HEALTH_DEL,	 /* [namespace, name] */
 	HEALTH_ADDRS,	 /* [[ip]]: where they answer from now on; unspecified: all of its family */
+	HEALTH_ALIVE,	 /* []: listener -> planner: /livez would say so */
 };
 
 struct health_service {
@@ -29,6 +33,7 @@ struct health_addrs {
 void health_encode_put(struct frame *f, const struct health_service *s);
 void health_encode_del(struct frame *f, const char *ns, const char *name);
 void health_encode_addrs(struct frame *f, const struct health_addrs *a);
+void health_encode_alive(struct frame *f);
 
 /* Each decodes the fields of one message: NULL, or how it breaks the protocol. */
 const char *health_decode_put(struct cursor *c, struct health_service *s);

@@ -367,6 +367,11 @@ void txn_encode_check(struct frame *f, bool deep)
 	frame_bool(f, deep);
 }
 
+void txn_encode_alive(struct frame *f)
+{
+	frame_begin(f, TXN_ALIVE, 0);
+}
+
 void txn_encode_checked(struct frame *f, bool drift)
 {
 	frame_begin(f, TXN_CHECKED, 1);

@@ -26,6 +26,8 @@ enum txn_message {
 	TXN_FLOWS_DELETE,  /* [[place, ...]]: deletes those of the part shown last */
 	TXN_FLOWS,	   /* [[[dst, port, src, port], ...]] */
 	TXN_FLOWS_END,	   /* struct flows_end */
+
+	TXN_ALIVE, /* []: planner -> applier: the service manager may be told so */
 };
 
 enum txn_op {
@@ -125,6 +127,7 @@ void txn_encode_snapshot_request(struct frame *f);
 void txn_encode_check(struct frame *f, bool deep);
 void txn_encode_checked(struct frame *f, bool drift);
 const char *txn_decode_checked(struct cursor *c, bool *drift);
+void txn_encode_alive(struct frame *f);
 void txn_encode_snapshot(struct frame *f, const struct txn_snapshot *s);
 const char *txn_decode_snapshot(struct cursor *c, struct txn_snapshot *s);
 void txn_encode_result(struct frame *f, const struct txn_result *r);

@@ -58,6 +58,8 @@ static const struct sandbox_rule rules[] = {
 };
 
 struct listener {
+	struct channel *planner;
+	struct frame frame;
 	struct status_pages status;
 	struct service_health *services;
 	struct inspect *inspect;
@@ -153,6 +155,33 @@ static void serve_metrics(struct listener *l, struct event_base *base, const str
 	http_server_add(s, inspect_routes, INSPECT_ROUTES, l->inspect);
 }
 
+/* --- the service manager's watchdog --- */
+
+static void on_watchdog(evutil_socket_t fd, short what, void *arg)
+{
+	struct listener *l = arg;
+
+	(void)fd;
+	(void)what;
+	if (!status_pages_live(&l->status))
+		return;
+	health_encode_alive(&l->frame);
+	channel_send(l->planner, &l->frame);
+}
+
+/* Twice in the time in which it wants to hear of us (sd_watchdog_enabled(3)). */
+static void feed_watchdog(struct listener *l, struct event_base *base, uint64_t within_ms)
+{
+	const uint64_t ms = within_ms / 2 > 0 ? within_ms / 2 : 1;
+	const struct timeval every = {(time_t)(ms / 1000), (suseconds_t)(ms % 1000 * 1000)};
+	struct event *timer = event_new(base, -1, EV_PERSIST, on_watchdog, l);
+
+	if (timer == NULL || event_add(timer, &every) != 0)
+		fatal(EXIT_FAILED, "out of memory for the watchdog");
+}
+
+/* --- set-up --- */
+
 /* Afterwards no more can be opened. Returns how many are left for health check node ports. */
 static unsigned limit_fds(void)
 {
@@ -185,7 +214,7 @@ static void lock_down(void)
 int main(void)
 {
 	static struct config cfg;
-	struct listener l;
+	static struct listener l;
 	struct event_base *base;
 	unsigned sockets;
 
@@ -197,8 +226,8 @@ int main(void)
 	base = event_base_new();
 	if (base == NULL)
 		fatal(EXIT_FAILED, "libevent has no event base");
-	l.inspect =
-	    inspect_new(channel_new(base, LISTENER_FD_PLANNER, "the planner", on_message, &l));
+	l.planner = channel_new(base, LISTENER_FD_PLANNER, "the planner", on_message, &l);
+	l.inspect = inspect_new(l.planner);
 	if (l.inspect == NULL)
 		fatal(EXIT_FAILED, "out of memory");
 	sockets = limit_fds();
@@ -206,6 +235,8 @@ int main(void)
 	serve_services(&l, base, sockets);
 	serve_health(&l, base, &cfg);
 	serve_metrics(&l, base, &cfg);
+	if (cfg.watchdog_ms > 0)
+		feed_watchdog(&l, base, cfg.watchdog_ms);
 	event_base_dispatch(base);
 	fatal(EXIT_FAILED, "the event loop ended");
 }

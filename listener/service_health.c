@@ -300,6 +300,8 @@ const char *service_health_message(void *arg, unsigned type, struct cursor *c)
 		if (why == NULL)
 			move(h, &addrs);
 		return why;
+	case HEALTH_ALIVE:
+		break;
 	}
 	return "an unknown message type";
 }

@@ -27,6 +27,13 @@ static const struct sandbox_rule system_calls[] = {
 				     some */
 };
 
+/* What the listener says, by who hears it. */
+static const char *on_listener(void *arg, unsigned type, struct cursor *c)
+{
+	return type == HEALTH_ALIVE ? sync_on_listener(arg, type, c)
+				    : queries_message(arg, type, c);
+}
+
 /* --- --dry-run --- */
 
 static const char *on_watcher_dry(void *arg, unsigned type, struct cursor *c)
@@ -64,7 +71,7 @@ static void connect_peers(struct planner *p, struct event_base *base)
 	}
 	channel_new(base, PLANNER_FD_WATCHER, "the watcher", sync_on_watcher, p);
 	p->applier = channel_new(base, PLANNER_FD_APPLIER, "the applier", sync_on_applier, p);
-	p->listener = channel_new(base, PLANNER_FD_LISTENER, "the listener", queries_message, p);
+	p->listener = channel_new(base, PLANNER_FD_LISTENER, "the listener", on_listener, p);
 }
 
 int main(void)

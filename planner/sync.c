@@ -389,6 +389,21 @@ const char *sync_on_watcher(void *arg, unsigned type, struct cursor *c)
 	return why;
 }
 
+/* --- the listener --- */
+
+/* Its word goes on to the applier: the service manager hears only if all three go on. */
+const char *sync_on_listener(void *arg, unsigned type, struct cursor *c)
+{
+	struct planner *p = arg;
+	const char *why = type == HEALTH_ALIVE ? cursor_end(c) : "an unknown message type";
+
+	if (why != NULL)
+		return why;
+	txn_encode_alive(&p->frame);
+	channel_send_wait(p->applier, &p->frame);
+	return NULL;
+}
+
 /* --- set-up --- */
 
 static void send_to_applier(void *arg, const struct frame *f)

@@ -64,5 +64,6 @@ void sync_go_on(struct planner *p);
 /* Handlers of the channels, with a struct planner as their argument. */
 const char *sync_on_watcher(void *arg, unsigned type, struct cursor *c);
 const char *sync_on_applier(void *arg, unsigned type, struct cursor *c);
+const char *sync_on_listener(void *arg, unsigned type, struct cursor *c);
 
 #endif

@@ -251,6 +251,29 @@ enum flags_result flags_check(struct settings *s)
 	return FLAGS_RUN;
 }
 
+/*
+ * How often systemd wants to hear from us: what it says in the environment counts for our parent
+ * alone (sd_watchdog_enabled(3)).
+ */
+static uint64_t watchdog_ms(void)
+{
+	const char *usec = getenv("WATCHDOG_USEC"), *pid = getenv("WATCHDOG_PID");
+	unsigned long long n;
+	char *end;
+
+	if (usec == NULL || (pid != NULL && strtoll(pid, NULL, 10) != getppid()))
+		return 0;
+	errno = 0;
+	n = strtoull(usec, &end, 10);
+	if (usec[0] < '0' || usec[0] > '9' || *end != '\0' || errno != 0 || n < 1000) {
+		log_warn("WATCHDOG_USEC \"%s\" is no time of a millisecond or more; the service "
+			 "manager's watchdog is not fed",
+		    usec);
+		return 0;
+	}
+	return n / 1000;
+}
+
 enum flags_result flags_settle(struct settings *s)
 {
 	const struct setting_mode *mode;
@@ -272,6 +295,7 @@ enum flags_result flags_settle(struct settings *s)
 	cfg->metrics_port = s->metrics.nowhere ? 0 : s->metrics.port;
 	if (cfg->verbosity > CONFIG_VERBOSITY_MAX)
 		cfg->verbosity = CONFIG_VERBOSITY_MAX;
+	cfg->watchdog_ms = watchdog_ms();
 	if (cfg->api_burst == 0)
 		cfg->api_burst = 10;
 	if (settle_node_name(cfg) != 0 || settle_paths(s) != 0)

@@ -372,6 +372,52 @@ class StartUp(unittest.TestCase):
             n.stop()
             self.assertEqual(s.recv(1000), b"STOPPING=1")
 
+    def test_watchdog(self):
+        """WATCHDOG=1 while /livez is 200 and everyone on its way lives; within half the time."""
+        fed = b"WATCHDOG=1"
+
+        def silent(s):
+            """What was on its way has come, and no more does within four times the pace."""
+            s.settimeout(0.05)
+            try:
+                while s.recv(1000):
+                    pass
+            except socket.timeout:
+                pass
+            s.settimeout(0.4)
+            self.assertRaises(socket.timeout, s.recv, 1000)
+            s.settimeout(20)
+
+        with Node(pods=0) as n, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as s:
+            path = os.path.join(n.dir, "notify")
+            s.bind(path)
+            s.settimeout(20)
+            os.environ.update(NOTIFY_SOCKET=path, WATCHDOG_USEC="200000")
+            try:
+                n.start("--manifest-path", n.write("o.json", []), "--iptables-sync-period=500ms",
+                        "--iptables-min-sync-period=0s")
+            finally:
+                del os.environ["NOTIFY_SOCKET"], os.environ["WATCHDOG_USEC"]
+            self.assertIn(b"READY=1", s.recv(1000))
+            self.assertEqual(s.recv(1000), fed)
+            began = time.monotonic()
+            self.assertEqual([s.recv(1000) for _ in range(10)], [fed] * 10)
+            self.assertGreater(time.monotonic() - began, 0.5)
+            for name in ("kube-proxy-listener", "kube-proxy-planner"):
+                pid = n.processes()[name]
+                os.kill(pid, signal.SIGSTOP)
+                silent(s)
+                os.kill(pid, signal.SIGCONT)
+                self.assertEqual(s.recv(1000), fed)
+            # A change that waits for longer than two sync periods: another has the lock.
+            with open("/run/xtables.lock") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                n.write("o.json", objects(n))
+                n.wait("livez 503", lambda: n.health("/livez")[0] == 503)
+                silent(s)
+            n.wait("livez 200", lambda: n.health("/livez")[0] == 200)
+            self.assertEqual(s.recv(1000), fed)
+
 
 class Installation(unittest.TestCase):
     def test_install_and_run_from_there(self):

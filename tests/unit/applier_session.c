@@ -522,6 +522,18 @@ static void check_within(void)
 	send_words(TXN_CHECK, 1, deep);
 }
 
+static void alive_within(void)
+{
+	begin();
+	send_words(TXN_ALIVE, 0, NULL);
+}
+
+static void alive_too_often(void)
+{
+	for (uint32_t i = 0; refusal == NULL && i < 100 * policy->max_requests; i++)
+		send_words(TXN_ALIVE, 0, NULL);
+}
+
 static void generation_skipped(void)
 {
 	send_words(TXN_BEGIN, 2, (uint64_t[]){2, 0});
@@ -690,6 +702,8 @@ static const struct violation {
     {begin_twice, "not within a transaction"},
     {snapshot_within, "not within a transaction"},
     {check_within, "not within a transaction"},
+    {alive_within, "not within a transaction"},
+    {alive_too_often, "too many requests in a second"},
     {generation_skipped, "a generation out of order"},
     {generation_zero, "a generation out of order"},
     {base_wrong, "a base that is not the last generation done"},

@@ -393,6 +393,45 @@ static void test_mode(void **state)
 	}
 }
 
+/* What systemd says counts for the process that it says it of: our parent. */
+static void test_watchdog(void **state)
+{
+	static const struct {
+		const char *usec, *pid;
+		uint64_t ms;
+		bool warns;
+	} cases[] = {
+	    {NULL, NULL, 0, false},
+	    {"120000000", NULL, 120000, false},
+	    {"120000000", "ours", 120000, false},
+	    {"120000000", "1000000000", 0, false},
+	    {"1000", NULL, 1, false},
+	    {"999", NULL, 0, true},
+	    {"", NULL, 0, true},
+	    {"-5000", NULL, 0, true},
+	    {"5000x", NULL, 0, true},
+	    {"99999999999999999999999", NULL, 0, true},
+	};
+	char said[1024], pid[32];
+
+	(void)state;
+	snprintf(pid, sizeof(pid), "%d", getppid());
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		if (cases[i].usec != NULL)
+			setenv("WATCHDOG_USEC", cases[i].usec, 1);
+		if (cases[i].pid != NULL)
+			setenv("WATCHDOG_PID",
+			    strcmp(cases[i].pid, "ours") == 0 ? pid : cases[i].pid, 1);
+		assert_int_equal(parse("--manifest-path=/etc", said, sizeof(said)), FLAGS_RUN);
+		if (cfg.watchdog_ms != cases[i].ms ||
+		    (strstr(said, "WATCHDOG_USEC") != NULL) != cases[i].warns)
+			fail_msg("case %zu: %llu ms, said \"%s\"", i,
+			    (unsigned long long)cfg.watchdog_ms, said);
+		unsetenv("WATCHDOG_USEC");
+		unsetenv("WATCHDOG_PID");
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -408,6 +447,7 @@ int main(void)
 	    cmocka_unit_test(test_help),
 	    cmocka_unit_test(test_in_cluster),
 	    cmocka_unit_test(test_absolute_paths),
+	    cmocka_unit_test(test_watchdog),
 	};
 
 	unsetenv("KUBERNETES_SERVICE_HOST");
