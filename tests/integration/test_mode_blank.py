@@ -6,7 +6,7 @@ import struct
 import subprocess
 import unittest
 
-from harness import BUILD, Node, service, sh, slice_of
+from harness import BUILD, TOP, Node, service, sh, slice_of
 
 VIP = "10.96.0.10"
 # In a mount namespace of its own: a /proc whose net is empty, else the real one.
@@ -105,6 +105,27 @@ class Blank(unittest.TestCase):
         r = self.without("--manifest-path", self.path, "--proxy-mode=iptables")
         self.assertEqual(r.returncode, 78, r.stderr)
         self.assertIn("the kernel offers no legacy iptables tables; load ip_tables", r.stderr)
+
+
+class RealKernel(unittest.TestCase):
+    """User-mode Linux without the modules, and whose nf_tables has no IP."""
+
+    def test_without_x_tables(self):
+        build = os.path.join(TOP, "build") if BUILD.endswith("-asan") else BUILD
+        program = os.path.join(build, "kube-proxy")
+        script = "p=%s; $p --manifest-path=%s --hostname-override=a; echo ended with $?; " \
+            "$p --cleanup; echo ended with $?" % (program, TOP + "/packaging/demo")
+        said = subprocess.run(
+            [os.path.join(TOP, "tests/uml/run"), "--timeout", "100", "--without",
+             "ip_tables,ip6_tables", "sh", "-c", script], text=True, timeout=120,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            env=dict(os.environ, KP_BUILD=build)).stdout
+        for words in ("proxy mode nftables: none is named, and the kernel has no x_tables",
+                      "IPv4: nf_tables does not take the rules: Operation not supported: "
+                      "ip table kube-proxy", "IPv6: nf_tables does not take",
+                      "the kernel's nf_tables takes the rules of neither family",
+                      "ended with 78", "cleaned up: there was nothing", "ended with 0"):
+            self.assertIn(words, said)
 
 
 if __name__ == "__main__":
