@@ -247,6 +247,15 @@ static void conn_free(struct http_conn *c)
 	free(c);
 }
 
+void http_abort(struct http_pending *pending)
+{
+	struct http_conn *c = pending->conn;
+
+	c->pending = NULL;
+	free(pending);
+	conn_free(c);
+}
+
 /*
  * After the last answer the rest of what the client sends is read and dropped until it hangs up: a
  * close with unread bytes makes the kernel send a reset, which may overtake the answer.

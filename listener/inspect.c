@@ -21,26 +21,11 @@ struct inspect {
 	TAILQ_HEAD(, asked) waiting; /* but for NOW in the order they came */
 	struct asked *now;	     /* what the planner is answering; NULL: nothing */
 	bool awaited;		     /* ... and owes a part of */
+	struct event *patience;	     /* with a client that does not take a part */
 	struct evbuffer *part;
 	struct frame frame;
 	struct query_answer answer;
 };
-
-struct inspect *inspect_new(struct channel *channel)
-{
-	struct inspect *i = calloc(1, sizeof(*i));
-
-	if (i == NULL)
-		return NULL;
-	i->planner = channel;
-	i->part = evbuffer_new();
-	TAILQ_INIT(&i->waiting);
-	if (i->part == NULL) {
-		free(i);
-		return NULL;
-	}
-	return i;
-}
 
 /* --- the planner --- */
 
@@ -64,6 +49,7 @@ static void go_on(struct inspect *i, enum query_message type)
 
 static void end(struct inspect *i)
 {
+	event_del(i->patience);
 	free(i->now);
 	ask_next(i);
 }
@@ -73,8 +59,34 @@ static void on_drained(void *arg)
 {
 	struct asked *a = arg;
 
-	if (!a->inspect->awaited)
-		go_on(a->inspect, QUERY_MORE);
+	if (a->inspect->awaited)
+		return;
+	event_del(a->inspect->patience);
+	go_on(a->inspect, QUERY_MORE);
+}
+
+/* Others wait, and the client that is being answered does not read. */
+static void on_impatience(evutil_socket_t fd, short what, void *arg)
+{
+	struct inspect *i = arg;
+
+	(void)fd;
+	(void)what;
+	if (i->now == NULL || i->awaited || TAILQ_EMPTY(&i->waiting))
+		return;
+	http_abort(i->now->pending);
+	go_on(i, QUERY_STOP);
+	end(i);
+}
+
+/* It is the client's turn to take a part: it may do that at leisure unless others wait. */
+static void be_patient(struct inspect *i)
+{
+	const struct timeval limit = {INSPECT_PATIENCE_SECONDS, 0};
+
+	if (i->now != NULL && i->now->streaming && !i->awaited && !TAILQ_EMPTY(&i->waiting) &&
+	    !event_pending(i->patience, EV_TIMEOUT, NULL))
+		event_add(i->patience, &limit);
 }
 
 static const char *content_type(const struct asked *a)
@@ -115,8 +127,10 @@ const char *inspect_answer(struct inspect *i, struct cursor *c)
 		fatal(EXIT_FAILED, "out of memory");
 	if (i->now->pending != NULL)
 		pass_on(i->now, &i->answer, i->part);
-	if (i->now->pending != NULL)
+	if (i->now->pending != NULL) {
+		be_patient(i);
 		return NULL;
+	}
 	if (!i->answer.last)
 		go_on(i, QUERY_STOP);
 	end(i);
@@ -173,6 +187,7 @@ static void on_request(void *arg, const struct http_request *r, struct http_repl
 	TAILQ_INSERT_TAIL(&i->waiting, a, next);
 	if (i->now == NULL)
 		ask_next(i);
+	be_patient(i);
 }
 
 const struct http_route inspect_routes[INSPECT_ROUTES] = {
@@ -180,3 +195,23 @@ const struct http_route inspect_routes[INSPECT_ROUTES] = {
     {"/explain", on_request, 0},
     {"/diff", on_request, 0},
 };
+
+struct inspect *inspect_new(struct event_base *base, struct channel *channel)
+{
+	struct inspect *i = calloc(1, sizeof(*i));
+
+	if (i == NULL)
+		return NULL;
+	i->planner = channel;
+	i->part = evbuffer_new();
+	i->patience = evtimer_new(base, on_impatience, i);
+	TAILQ_INIT(&i->waiting);
+	if (i->part != NULL && i->patience != NULL)
+		return i;
+	if (i->part != NULL)
+		evbuffer_free(i->part);
+	if (i->patience != NULL)
+		event_free(i->patience);
+	free(i);
+	return NULL;
+}

@@ -12,8 +12,11 @@
 
 struct inspect;
 
+/* For so long a client that does not take its answer keeps others waiting. */
+#define INSPECT_PATIENCE_SECONDS 2
+
 /* Asks over CHANNEL, which must outlive it. NULL only without memory. */
-struct inspect *inspect_new(struct channel *channel);
+struct inspect *inspect_new(struct event_base *base, struct channel *channel);
 
 /* For http_server_add(), with a struct inspect as the argument. */
 #define INSPECT_ROUTES 3

@@ -227,7 +227,7 @@ int main(void)
 	if (base == NULL)
 		fatal(EXIT_FAILED, "libevent has no event base");
 	l.planner = channel_new(base, LISTENER_FD_PLANNER, "the planner", on_message, &l);
-	l.inspect = inspect_new(l.planner);
+	l.inspect = inspect_new(base, l.planner);
 	if (l.inspect == NULL)
 		fatal(EXIT_FAILED, "out of memory");
 	sockets = limit_fds();

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ipc/query.h"
 #include "listener/http_parse.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -27,7 +28,13 @@ static int parse(const uint8_t *data, size_t len, struct http_request *r)
 static void ask(const struct http_request *r)
 {
 	char value[16];
+	struct query q;
 
+	if (query_parse(&q, r->path, r->query) == NULL &&
+	    (q.kind == 0 || q.packet.src.family != q.packet.dst.family ||
+		strnlen(q.name, sizeof(q.name)) == sizeof(q.name) ||
+		strnlen(q.packet.in, sizeof(q.packet.in)) == sizeof(q.packet.in)))
+		abort();
 	http_query(r, "a", value, sizeof(value));
 	if (strnlen(value, sizeof(value)) == sizeof(value) || strlen(r->query) >= HTTP_QUERY_MAX ||
 	    strlen(r->accept) >= HTTP_ACCEPT_MAX || http_accepts(r, "text/plain") > 1000)

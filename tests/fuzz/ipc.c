@@ -200,6 +200,27 @@ static void decode_config(const uint8_t *data, size_t size)
 		abort();
 }
 
+static void decode_query(unsigned type, struct cursor *c)
+{
+	static struct query_answer answer;
+	struct query q;
+
+	if (type == QUERY_ANSWER) {
+		query_decode_answer(c, &answer);
+		if (answer.len > sizeof(answer.text))
+			abort();
+	} else if (query_decode_ask(c, &q) == NULL) {
+		struct frame *f = malloc(sizeof(*f));
+
+		if (f == NULL)
+			abort();
+		query_encode_ask(f, &q);
+		if (f->overflow)
+			abort();
+		free(f);
+	}
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct frame_reader r;
@@ -219,6 +240,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		decode_object(type, &c);
 	else if (data[0] % 5 == 2)
 		decode_txn(type, &c);
+	else if (data[0] % 5 == 3 && type >= QUERY_ASK)
+		decode_query(type, &c);
 	else if (data[0] % 5 == 3)
 		decode_flows(type, &c);
 	else if (type >= NFT_OPS)

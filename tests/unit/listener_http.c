@@ -279,6 +279,42 @@ static void answer_later(void *arg, const struct http_request *r, struct http_re
 		on_soon(-1, 0, NULL);
 }
 
+/* Three parts, each when the one before is gone; "/parts/cut" is broken off after the first. */
+static unsigned parts;
+
+static void send_part(void *arg)
+{
+	struct evbuffer *body = evbuffer_new();
+
+	(void)arg;
+	if (parts == 0) {
+		http_end(later);
+		later = NULL;
+	} else {
+		evbuffer_add_printf(body, "part %u", parts--);
+		http_send(later, body);
+		assert_int_equal(evbuffer_get_length(body), 0);
+	}
+	evbuffer_free(body);
+}
+
+static void cut(void *arg)
+{
+	(void)arg;
+	http_abort(later);
+	later = NULL;
+}
+
+static void answer_parts(void *arg, const struct http_request *r, struct http_reply *reply)
+{
+	(void)arg;
+	parts = 3;
+	later = http_defer(reply, on_cancelled, &cancelled);
+	http_stream(
+	    later, 200, "text/parts", strcmp(r->path, "/parts/cut") == 0 ? cut : send_part);
+	send_part(NULL);
+}
+
 static void answer_cancelled(void *arg, const struct http_request *r, struct http_reply *reply)
 {
 	(void)arg;
@@ -300,6 +336,7 @@ static void answer_large(void *arg, const struct http_request *r, struct http_re
 static const struct http_route routes[] = {
     {"/healthz", answer_503, 0},
     {"/later/*", answer_later, 0},
+    {"/parts/*", answer_parts, 0},
     {"/cancelled", answer_cancelled, 0},
     {"/switched/on", answer_cancelled, NEEDED},
     {"/switched/off", answer_cancelled, NEEDED | 4},
@@ -577,6 +614,38 @@ static void test_deferred(void **state)
 	close(fd);
 }
 
+/* An answer in parts: chunks, for old clients the connection's end, nothing for HEAD. */
+static void test_parts(void **state)
+{
+	struct server s;
+	char got[4096];
+
+	(void)state;
+	start_free(&s, "127.0.0.1");
+	ask(&s,
+	    "GET /parts/ HTTP/1.1\r\nHost: a\r\n\r\n"
+	    "GET /parts/ HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
+	    got, sizeof(got));
+	assert_non_null(strstr(got, "HTTP/1.1 200 OK\r\nContent-Type: text/parts\r\n"));
+	for (unsigned i = 0; i < 2; i++) {
+		static const char body[] =
+		    "Transfer-Encoding: chunked\r\n\r\n6\r\npart 3\r\n6\r\npart "
+		    "2\r\n6\r\npart 1\r\n0\r\n\r\n";
+		static const char last[] = "chunked\r\nConnection: close\r\n\r\n";
+
+		assert_non_null(strstr(got, i == 0 ? body : last));
+	}
+	assert_string_equal(strstr(got, "close\r\n\r\n"),
+	    "close\r\n\r\n6\r\npart 3\r\n6\r\npart 2\r\n6\r\npart 1\r\n0\r\n\r\n");
+	ask(&s, "GET /parts/ HTTP/1.0\r\nConnection: keep-alive\r\n\r\n", got, sizeof(got));
+	assert_null(strstr(got, "chunked"));
+	assert_non_null(strstr(got, "Connection: close\r\n"));
+	assert_string_equal(strstr(got, "\r\n\r\n"), "\r\n\r\npart 3part 2part 1");
+	ask(&s, "GET /parts/cut HTTP/1.1\r\nHost: a\r\n\r\n", got, sizeof(got));
+	assert_string_equal(strstr(got, "\r\n\r\n"), "\r\n\r\n6\r\npart 3\r\n");
+	stop(&s);
+}
+
 static void test_large_answer(void **state)
 {
 	static char got[5 << 20];
@@ -708,6 +777,7 @@ int main(void)
 	    cmocka_unit_test(test_answers),
 	    cmocka_unit_test(test_pipeline),
 	    cmocka_unit_test(test_deferred),
+	    cmocka_unit_test(test_parts),
 	    cmocka_unit_test(test_large_answer),
 	    cmocka_unit_test(test_refused_body),
 	    cmocka_unit_test(test_idle_connections),
