@@ -7,6 +7,7 @@
 #include "ipc/health.h"
 #include "ipc/nft_ops.h"
 #include "ipc/objects.h"
+#include "ipc/query.h"
 #include "ipc/status.h"
 #include "ipc/txn.h"
 

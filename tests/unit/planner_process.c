@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "ipc/fds.h"
+#include "ipc/query.h"
 #include "ipc/status.h"
 
 enum { WATCHER, APPLIER, LISTENER, PEERS };
@@ -393,6 +394,145 @@ static void test_unasked_result(void **state)
 	assert_int_equal(exit_status(p), 1);
 }
 
+/* --- queries --- */
+
+static void tell_ask(struct process *p, const char *url)
+{
+	struct query q;
+
+	assert_null(query_parse_url(&q, url));
+	query_encode_ask(&p->f, &q);
+	tell(p, LISTENER);
+}
+
+static void tell_go_on(struct process *p, enum query_message type)
+{
+	query_encode_go_on(&p->f, type);
+	tell(p, LISTENER);
+}
+
+static void expect_answer(struct process *p, uint64_t status, bool last, const char *words)
+{
+	static uint8_t buf[FRAME_MAX];
+	static struct query_answer a;
+	struct frame_reader r;
+	struct cursor c;
+	unsigned type;
+	ssize_t n;
+
+	assert_true(comes(p, LISTENER, 10000));
+	n = read(p->fd[LISTENER], buf, sizeof(buf));
+	assert_true(n > 0);
+	assert_null(frame_open(&r, buf, (size_t)n, &type, &c));
+	assert_int_equal(type, QUERY_ANSWER);
+	assert_null(query_decode_answer(&c, &a));
+	frame_close(&r);
+	assert_int_equal(a.status, status);
+	assert_int_equal(a.last, last);
+	if (memmem(a.text, a.len, words, strlen(words)) == NULL)
+		fail_msg("no \"%s\" in \"%.*s\"", words, (int)a.len, a.text);
+}
+
+static void program(struct process *p)
+{
+	tell_lists(p);
+	expect(p, LISTENER, STATUS_PENDING, NULL, NULL);
+	tell_snapshot(p);
+	expect_txn(p, 1, 0);
+	tell_result(p, 1, TXN_OK);
+	expect_applied(p, 1);
+}
+
+static void test_queries(void **state)
+{
+	static const char explain[] = "/explain?src=10.1.0.9&dst=10.0.0.1&port=80";
+	struct process *p = *state;
+
+	if (p == NULL)
+		skip();
+	tell_ask(p, "/services");
+	expect_answer(p, 503, true, "nothing is programmed yet");
+	program(p);
+	tell_ask(p, explain);
+	expect_answer(p, 200, true, "10.1.0.2:8080");
+	/* What came before counts, though it waits to be planned. */
+	tell_slice(p, 3);
+	expect(p, LISTENER, STATUS_PENDING, NULL, NULL);
+	tell_ask(p, explain);
+	expect_answer(p, 200, true, "10.1.0.3:8080");
+	expect_txn(p, 2, 1);
+	/* Nothing is told of rules that the kernel refused. */
+	tell_result(p, 2, TXN_KERNEL);
+	assert_false(comes(p, APPLIER, 30));
+	tell_ask(p, explain);
+	expect_answer(p, 503, true, "the kernel refused");
+	tell_ask(p, "/diff");
+	expect_answer(p, 503, true, "the kernel refused");
+	tell_snapshot(p);
+	expect_txn(p, 3, 1);
+	tell_result(p, 3, TXN_OK);
+	expect_applied(p, 3);
+	tell_ask(p, "/services?name=web");
+	expect_answer(p, 200, true, "a/web");
+}
+
+/* Looking for differences waits for a transaction, and holds the next one until it has looked. */
+static void test_differences(void **state)
+{
+	struct process *p = *state;
+
+	if (p == NULL)
+		skip();
+	program(p);
+	tell_slice(p, 3);
+	expect(p, LISTENER, STATUS_PENDING, NULL, NULL);
+	expect_txn(p, 2, 1);
+	tell_ask(p, "/diff");
+	assert_false(comes(p, APPLIER, 50));
+	tell_result(p, 2, TXN_OK);
+	expect_applied(p, 2);
+	expect(p, APPLIER, TXN_SNAPSHOT_REQUEST, NULL, NULL);
+	tell_slice(p, 4);
+	expect(p, LISTENER, STATUS_PENDING, NULL, NULL);
+	assert_false(comes(p, APPLIER, 50));
+	assert_false(comes(p, LISTENER, 0));
+	/* Nothing is there any more: told, then put right, with the change that waited. */
+	txn_encode_snapshot(&p->f, &(struct txn_snapshot){.families = {true, true}, .last = true});
+	tell(p, APPLIER);
+	expect_answer(p, 200, true, "is: missing");
+	tell_snapshot(p);
+	expect_txn(p, 3, 2);
+	tell_result(p, 3, TXN_OK);
+	expect_applied(p, 3);
+	/* Not twice a second. */
+	tell_ask(p, "/diff");
+	assert_false(comes(p, APPLIER, 200));
+	expect(p, APPLIER, TXN_SNAPSHOT_REQUEST, NULL, NULL);
+}
+
+static void test_more_of_nothing(void **state)
+{
+	struct process *p = *state;
+
+	if (p == NULL)
+		skip();
+	tell_go_on(p, QUERY_MORE);
+	assert_int_equal(exit_status(p), 1);
+}
+
+static void test_two_queries(void **state)
+{
+	struct process *p = *state;
+
+	if (p == NULL)
+		skip();
+	program(p);
+	tell_slice(p, 3); /* it waits to be planned, and the query with it */
+	tell_ask(p, "/diff");
+	tell_ask(p, "/services");
+	assert_int_equal(exit_status(p), 1);
+}
+
 /* --- --cleanup --- */
 
 static const struct txn_chain_digest some_chains[] = {
@@ -497,6 +637,10 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(test_walls, start, stop),
 	    cmocka_unit_test_setup_teardown(test_violation, start, stop),
 	    cmocka_unit_test_setup_teardown(test_unasked_result, start, stop),
+	    cmocka_unit_test_setup_teardown(test_queries, start, stop),
+	    cmocka_unit_test_setup_teardown(test_differences, start, stop),
+	    cmocka_unit_test_setup_teardown(test_more_of_nothing, start, stop),
+	    cmocka_unit_test_setup_teardown(test_two_queries, start, stop),
 	    cmocka_unit_test_setup_teardown(test_cleanup, start_cleanup, stop),
 	    cmocka_unit_test_setup_teardown(test_cleanup_of_nothing, start_cleanup, stop),
 	    cmocka_unit_test_setup_teardown(test_cleanup_against_another, start_cleanup, stop),
