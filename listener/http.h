@@ -76,7 +76,10 @@ void http_stream(
 void http_send(struct http_pending *pending, struct evbuffer *body);
 /* All was sent. Frees PENDING. */
 void http_end(struct http_pending *pending);
-/* Breaks the answer off, and with it the connection. Frees PENDING; CANCELLED is not called. */
+/*
+ * Breaks the answer off, and with it the connection. Frees PENDING; CANCELLED is not called. Not
+ * from within DRAINED.
+ */
 void http_abort(struct http_pending *pending);
 
 /* --- servers --- */

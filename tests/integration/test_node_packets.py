@@ -147,6 +147,7 @@ class Host(NodeCase):
 class Forward(NodeCase):
     """What passes the node, and what does not."""
     pods = 2
+    explains = False  # of the node's own firewall
 
     def iptables(self, *args):
         for tool in ("iptables-legacy", "ip6tables-legacy"):

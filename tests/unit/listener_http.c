@@ -244,6 +244,7 @@ static void answer_503(void *arg, const struct http_request *r, struct http_repl
 
 static struct http_pending *later;
 static struct event *soon;
+static bool cutting; /* the answer is broken off in place of being finished */
 static unsigned cancelled;
 
 static void on_soon(evutil_socket_t fd, short what, void *arg)
@@ -254,7 +255,11 @@ static void on_soon(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	(void)arg;
 	evbuffer_add(body, "at last", 7);
-	http_finish(later, 200, "text/plain", body);
+	if (cutting)
+		http_abort(later);
+	else
+		http_finish(later, 200, "text/plain", body);
+	cutting = false;
 	later = NULL;
 	evbuffer_free(body);
 }
@@ -300,9 +305,11 @@ static void send_part(void *arg)
 
 static void cut(void *arg)
 {
+	const struct timeval at_once = {0, 0};
+
 	(void)arg;
-	http_abort(later);
-	later = NULL;
+	cutting = true;
+	event_add(soon, &at_once);
 }
 
 static void answer_parts(void *arg, const struct http_request *r, struct http_reply *reply)
@@ -310,8 +317,7 @@ static void answer_parts(void *arg, const struct http_request *r, struct http_re
 	(void)arg;
 	parts = 3;
 	later = http_defer(reply, on_cancelled, &cancelled);
-	http_stream(
-	    later, 200, "text/parts", strcmp(r->path, "/parts/cut") == 0 ? cut : send_part);
+	http_stream(later, 200, "text/parts", strcmp(r->path, "/parts/cut") == 0 ? cut : send_part);
 	send_part(NULL);
 }
 
