@@ -81,13 +81,14 @@ int setup_cleanup(struct config *cfg)
 }
 
 static pid_t start(const char *program, const struct user *user, bool keep_stdout, int config_fd,
-    int c0, int c1, int c2)
+    int c0, int c1, int c2, int c3)
 {
 	char name[32];
 	char *argv[] = {name, NULL};
 
 	strlcpy(name, program, sizeof(name));
-	return child_spawn(program, argv, user, keep_stdout, (int[]){config_fd, c0, c1, c2, -1});
+	return child_spawn(
+	    program, argv, user, keep_stdout, (int[]){config_fd, c0, c1, c2, c3, -1});
 }
 
 int setup_children(const struct config *cfg, int config_fd, const struct user users[USER_COUNT],
@@ -95,6 +96,8 @@ int setup_children(const struct config *cfg, int config_fd, const struct user us
 {
 	int watcher[2], applier[2] = {-1, -1}, listener[2] = {-1, -1};
 	bool serves = !cfg->dry_run && !cfg->cleanup;
+	/* What we use is the planner's to read and to tell: numbers the kernel shows everybody. */
+	int use = serves ? open("/proc/self/stat", O_RDONLY | O_CLOEXEC) : -1;
 
 	channel_pair(watcher);
 	if (!cfg->dry_run)
@@ -102,17 +105,18 @@ int setup_children(const struct config *cfg, int config_fd, const struct user us
 	if (serves) {
 		channel_pair(listener);
 		pids[USER_LISTENER] = start("kube-proxy-listener", &users[USER_LISTENER], false,
-		    config_fd, listener[1], -1, -1);
+		    config_fd, listener[1], -1, -1, -1);
 		close(listener[1]);
 	}
 	pids[USER_PLANNER] = start("kube-proxy-planner", &users[USER_PLANNER], cfg->dry_run,
-	    config_fd, watcher[0], applier[1], listener[0]);
+	    config_fd, watcher[0], applier[1], listener[0], use);
+	close(use);
 	close(watcher[0]);
 	close(applier[1]);
 	close(listener[0]);
 	if (!cfg->cleanup)
 		pids[USER_WATCHER] = start("kube-proxy-watcher", &users[USER_WATCHER], false,
-		    config_fd, watcher[1], -1, -1);
+		    config_fd, watcher[1], -1, -1, -1);
 	close(watcher[1]);
 	return applier[0];
 }

@@ -20,7 +20,7 @@
 #include "common/log.h"
 #include "ipc/fds.h"
 
-#define CHILD_FDS_MAX 5 /* configuration, life line, three channels */
+#define CHILD_FDS_MAX 6 /* configuration, life line, three channels, the parent's stat file */
 
 int users_load(struct user users[USER_COUNT])
 {

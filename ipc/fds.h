@@ -15,6 +15,7 @@ enum {
 	PLANNER_FD_WATCHER = 5,
 	PLANNER_FD_APPLIER = 6,
 	PLANNER_FD_LISTENER = 7,
+	PLANNER_FD_PARENT_STAT = 8, /* the parent's /proc/PID/stat, to be read */
 	/* kube-proxy-listener */
 	LISTENER_FD_PLANNER = 5,
 };
