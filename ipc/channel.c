@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/queue.h>
 #include <unistd.h>
 
@@ -155,4 +156,21 @@ void channel_send(struct channel *ch, const struct frame *f)
 	STAILQ_INSERT_TAIL(&ch->queue, q, next);
 	ch->queue_bytes += f->len;
 	event_add(ch->writable, NULL);
+}
+
+static size_t ask_bytes(const struct channel *ch, unsigned long what)
+{
+	int n;
+
+	return ioctl(ch->fd, what, &n) == 0 && n > 0 ? (size_t)n : 0;
+}
+
+size_t channel_unread(const struct channel *ch)
+{
+	return ask_bytes(ch, FIONREAD);
+}
+
+size_t channel_unsent(const struct channel *ch)
+{
+	return ch->queue_bytes + ask_bytes(ch, TIOCOUTQ);
 }

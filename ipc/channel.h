@@ -34,4 +34,9 @@ void channel_send_wait(struct channel *ch, const struct frame *f);
 #define CHANNEL_QUEUE_MAX (4u * 1024 * 1024)
 void channel_send(struct channel *ch, const struct frame *f);
 
+/* Bytes that wait to be read by us, and by the peer; the kernel's bookkeeping may be in the latter.
+ */
+size_t channel_unread(const struct channel *ch);
+size_t channel_unsent(const struct channel *ch);
+
 #endif

@@ -95,7 +95,7 @@ uint32_t objects_encode_slice(struct frame *f, const struct slice *s, uint32_t f
 
 	if (!last)
 		n = room;
-	frame_begin(f, OBJ_SLICE_PUT, 8);
+	frame_begin(f, OBJ_SLICE_PUT, 9);
 	frame_str(f, s->namespace);
 	frame_str(f, s->name);
 	frame_str(f, s->service);
@@ -112,6 +112,7 @@ uint32_t objects_encode_slice(struct frame *f, const struct slice *s, uint32_t f
 	frame_array(f, n);
 	for (uint32_t i = first; i < first + n; i++)
 		encode_endpoint(f, &s->endpoints[i]);
+	frame_uint(f, s->caused_ms);
 	return first + n;
 }
 
@@ -301,6 +302,7 @@ const char *objects_decode_slice(struct cursor *c, struct slice *s)
 	for (uint32_t n = eps.left; eps.error == NULL && s->endpoint_count < n; s->endpoint_count++)
 		decode_endpoint(&eps, s->family, &s->endpoints[s->endpoint_count]);
 	cursor_leave(c, &eps);
+	s->caused_ms = cursor_uint(c, INT64_MAX);
 	return cursor_end(c);
 }
 

@@ -95,6 +95,7 @@ struct slice {
 	struct slice_port *ports;
 	uint32_t endpoint_count;
 	struct endpoint *endpoints;
+	uint64_t caused_ms; /* when what it changed for happened, since the epoch; 0: not known */
 	/* On the wire only: a slice that does not fit a frame comes in parts, PART 0 first. */
 	uint32_t part;
 	bool last_part;

@@ -26,27 +26,47 @@ static struct txn_writer *writer(struct apply *a)
 	return begin(a, TXN_OPS);
 }
 
+/* Counts an operation for FAMILY in COUNT. */
+static void count(struct apply *a, uint64_t *n, uint8_t family)
+{
+	++*n;
+	a->counts.families |= 1u << family;
+}
+
 static const char *apply_chain_put(void *arg, const struct ipt_chain *c)
 {
-	txn_chain_put(writer(arg), c);
+	struct apply *a = arg;
+
+	txn_chain_put(writer(a), c);
+	count(a, &a->counts.puts, c->family);
+	a->rules = &a->counts.rules[c->family][c->table];
 	return NULL;
 }
 
 static const char *apply_rule(void *arg, const struct ipt_rule *r)
 {
-	txn_rule(writer(arg), r);
+	struct apply *a = arg;
+
+	txn_rule(writer(a), r);
+	++*a->rules;
 	return NULL;
 }
 
 static const char *apply_chain_delete(void *arg, const struct ipt_chain *c)
 {
-	txn_chain_delete(writer(arg), c);
+	struct apply *a = arg;
+
+	txn_chain_delete(writer(a), c);
+	count(a, &a->counts.deletes, c->family);
 	return NULL;
 }
 
 static const char *apply_hook(void *arg, uint8_t family, unsigned number, bool on)
 {
-	txn_hook(writer(arg), family, number, on);
+	struct apply *a = arg;
+
+	txn_hook(writer(a), family, number, on);
+	count(a, &a->counts.others, family);
 	return NULL;
 }
 
@@ -59,37 +79,55 @@ const struct txn_visitor apply_operations = {
 
 static const char *apply_install(void *arg, uint8_t family)
 {
-	nft_write_install(begin(arg, NFT_OPS), family);
+	struct apply *a = arg;
+
+	nft_write_install(begin(a, NFT_OPS), family);
+	count(a, &a->counts.others, family);
 	return NULL;
 }
 
 static const char *apply_put(void *arg, const struct nft_elem *e)
 {
-	nft_write_put(begin(arg, NFT_OPS), e);
+	struct apply *a = arg;
+
+	nft_write_put(begin(a, NFT_OPS), e);
+	count(a, &a->counts.puts, e->family);
 	return NULL;
 }
 
 static const char *apply_remove_elem(void *arg, const struct nft_elem *e)
 {
-	nft_write_delete(begin(arg, NFT_OPS), e);
+	struct apply *a = arg;
+
+	nft_write_delete(begin(a, NFT_OPS), e);
+	count(a, &a->counts.deletes, e->family);
 	return NULL;
 }
 
 static const char *apply_affinity(void *arg, uint8_t family, unsigned number, uint32_t seconds)
 {
-	nft_write_affinity(begin(arg, NFT_OPS), family, number, seconds);
+	struct apply *a = arg;
+
+	nft_write_affinity(begin(a, NFT_OPS), family, number, seconds);
+	count(a, &a->counts.others, family);
 	return NULL;
 }
 
 static const char *apply_forget(void *arg, const struct nft_elem *e)
 {
-	nft_write_forget(begin(arg, NFT_OPS), e);
+	struct apply *a = arg;
+
+	nft_write_forget(begin(a, NFT_OPS), e);
+	count(a, &a->counts.others, e->family);
 	return NULL;
 }
 
 static const char *apply_remove_table(void *arg, uint8_t family)
 {
-	nft_write_remove(begin(arg, NFT_OPS), family);
+	struct apply *a = arg;
+
+	nft_write_remove(begin(a, NFT_OPS), family);
+	count(a, &a->counts.others, family);
 	return NULL;
 }
 

@@ -11,6 +11,14 @@
 #include "ipc/nft_ops.h"
 #include "ipc/txn.h"
 
+/* What was sent since somebody zeroed it. */
+struct apply_counts {
+	uint64_t puts, deletes,
+	    others;	   /* operations: of chains, or of elements; hooks and the rest */
+	unsigned families; /* that they were for, a bit each */
+	uint64_t rules[FAMILY_COUNT][IPT_TABLE_COUNT];
+};
+
 struct apply {
 	txn_sink send;
 	void *arg;
@@ -18,6 +26,8 @@ struct apply {
 	uint64_t base;	     /* the last one that was applied */
 	bool in_flight;	     /* sent, not answered */
 	bool begun;
+	struct apply_counts counts;
+	uint64_t *rules; /* of the chain put last, in COUNTS */
 	struct txn_writer writer;
 };
 

@@ -59,6 +59,7 @@ const char *conntrack_end(struct conntrack *c, struct cursor *in)
 		    "(nf_conntrack_netlink)",
 		    family, strerror(e.error));
 	c->failed = e.error != 0;
+	c->deleted = e.deleted;
 	c->running = false;
 	conntrack_want(c, 0);
 	return NULL;

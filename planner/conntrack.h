@@ -17,7 +17,8 @@ struct conntrack {
 	unsigned wanted; /* a bit per family */
 	bool running;
 	uint8_t family;
-	bool failed; /* the last pass; said once */
+	bool failed;	  /* the last pass; said once */
+	uint64_t deleted; /* by it */
 	struct flows_part part;
 	struct frame frame;
 };

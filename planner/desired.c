@@ -48,7 +48,7 @@ struct digester {
 	struct siphash hash;
 	struct ipt_chain chain;
 	struct ipt_params params;
-	bool any;
+	uint32_t rules;
 };
 
 static void digest_rule(void *arg, const struct ipt_rule *r)
@@ -58,7 +58,7 @@ static void digest_rule(void *arg, const struct ipt_rule *r)
 
 	ipt_entry_encode(&blob, r, &g->chain, &g->params);
 	ipt_blob_digest(&g->hash, &blob, g->chain.family);
-	g->any = true;
+	g->rules++;
 }
 
 static struct rule_sink digest_begin(
@@ -67,7 +67,7 @@ static struct rule_sink digest_begin(
 	siphash_init(&g->hash, &d->own.cfg->key);
 	g->chain = *c;
 	g->params = d->params;
-	g->any = false;
+	g->rules = 0;
 	return (struct rule_sink){digest_rule, g};
 }
 
@@ -121,6 +121,7 @@ static void digest_chain(
 
 	chain_rules(d, v, w, &to);
 	w->c.digest = siphash_final(&g.hash);
+	w->c.rules = g.rules;
 }
 
 static void add_port_chain(
@@ -156,10 +157,6 @@ static void add_port(
 	unsigned chains, used = 0;
 
 	endpoints_choose(&d->chosen, v, index, family, d->zone);
-	if (e->in_list[LIST_CLUSTER] > 0)
-		v->spec->live[index] |= (uint8_t)(LIVE_CLUSTER << family);
-	if (e->in_list[LIST_LOCAL] > 0)
-		v->spec->live[index] |= (uint8_t)(LIVE_LOCAL << family);
 	chains = rules_chains(v->spec, index, family);
 	for (unsigned kind = CHAIN_FW; kind <= CHAIN_SVL; kind++)
 		if (chains & 1u << kind)
@@ -205,7 +202,7 @@ uint64_t desired_shared(
 	struct rule_sink to = digest_begin(&g, d, &c);
 
 	frontends_rules(&to, &d->own, v, kind, family);
-	return g.any ? siphash_final(&g.hash) : 0;
+	return g.rules > 0 ? siphash_final(&g.hash) : 0;
 }
 
 static void static_rules(
@@ -224,12 +221,13 @@ static void static_rules(
 	rules_static(to, c, &d->own, d->compact);
 }
 
-uint64_t desired_static(const struct desired *d, const struct ipt_chain *c)
+uint64_t desired_static(const struct desired *d, const struct ipt_chain *c, uint32_t *rules)
 {
 	struct digester g;
 	struct rule_sink to = digest_begin(&g, d, c);
 
 	static_rules(d, c, &to);
+	*rules = g.rules;
 	return siphash_final(&g.hash);
 }
 
@@ -239,13 +237,14 @@ static void net_rules(
 	dispatch_net_rules(&d->dispatch[net->addr.family], net, to);
 }
 
-uint64_t desired_net(const struct desired *d, const struct ip_cidr *net)
+uint64_t desired_net(const struct desired *d, const struct ip_cidr *net, uint32_t *rules)
 {
 	struct ipt_chain c = dispatch_chain(net);
 	struct digester g;
 	struct rule_sink to = digest_begin(&g, d, &c);
 
 	net_rules(d, net, &to);
+	*rules = g.rules;
 	return siphash_final(&g.hash);
 }
 

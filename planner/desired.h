@@ -45,12 +45,12 @@ void desired_service(struct desired *d, struct stored_service *v);
 uint64_t desired_shared(const struct desired *d, const struct stored_service *v,
     enum shared_chain kind, uint8_t family);
 /*
- * The digest of a chain whose kind has no hash; of a shared one after every desired_service() and
- * dispatch_update().
+ * The digest of a chain whose kind has no hash, and how many rules it has; of a shared one after
+ * every desired_service() and dispatch_update().
  */
-uint64_t desired_static(const struct desired *d, const struct ipt_chain *c);
-/* The digest of the KUBE-NET- chain for NET. */
-uint64_t desired_net(const struct desired *d, const struct ip_cidr *net);
+uint64_t desired_static(const struct desired *d, const struct ipt_chain *c, uint32_t *rules);
+/* The same of the KUBE-NET- chain for NET. */
+uint64_t desired_net(const struct desired *d, const struct ip_cidr *net, uint32_t *rules);
 
 /* Gives TO the rules of the chain that C puts. */
 void desired_rules(struct desired *d, const struct change *c, const struct rule_sink *to);

@@ -153,6 +153,7 @@ void dispatch_clear(struct dispatch *d)
 		RB_REMOVE(dispatch_tree, &d->known, n);
 		free(n);
 	}
+	d->rules = 0;
 	addresses_clear(&d->entries);
 	addresses_clear(&d->before);
 	addresses_clear(&d->after);
@@ -207,6 +208,7 @@ static void forget(struct dispatch *d, struct dispatch_node *n, const struct dis
 {
 	RB_REMOVE(dispatch_tree, &d->known, n);
 	v->gone(v->arg, &n->net);
+	d->rules -= n->rules;
 	free(n);
 }
 
@@ -246,7 +248,8 @@ static struct dispatch_node *see(
     struct dispatch *d, const struct ip_cidr *net, const struct dispatch_visitor *v)
 {
 	struct dispatch_node *n = find_node(d, net);
-	uint64_t digest = v->digest(v->arg, net);
+	uint32_t rules;
+	uint64_t digest = v->digest(v->arg, net, &rules);
 	bool fresh = n == NULL;
 
 	if (fresh) {
@@ -256,6 +259,8 @@ static struct dispatch_node *see(
 	}
 	if (fresh || n->digest != digest)
 		v->put(v->arg, net, digest, fresh);
+	d->rules += (size_t)rules - n->rules;
+	n->rules = rules;
 	n->digest = digest;
 	n->turn = d->turn;
 	return n;

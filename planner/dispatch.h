@@ -32,6 +32,7 @@ struct dispatch_node {
 	RB_ENTRY(dispatch_node) by_prefix;
 	uint64_t digest;
 	uint32_t turn; /* the update that saw it last */
+	uint32_t rules;
 	struct ip_cidr net;
 };
 RB_HEAD(dispatch_tree, dispatch_node);
@@ -42,6 +43,7 @@ struct dispatch {
 	struct address_list before, after; /* what changes; see below */
 	struct dispatch_tree known;	   /* as the last update left it */
 	uint32_t turn;
+	size_t rules; /* of all KUBE-NET- chains */
 };
 
 /* Frees what D holds; as if there were no service. Safe on a zeroed struct. */
@@ -57,9 +59,12 @@ void dispatch_before(struct dispatch *d, const struct stored_service *v,
  */
 void dispatch_after(struct dispatch *d, const struct stored_service *v, uint8_t family);
 
-/* Whom an update asks for the digest of a chain, and tells which chains to put and delete. */
+/*
+ * Whom an update asks for the digest of a chain and its number of rules, and tells which chains to
+ * put and delete.
+ */
 struct dispatch_visitor {
-	uint64_t (*digest)(void *arg, const struct ip_cidr *net);
+	uint64_t (*digest)(void *arg, const struct ip_cidr *net, uint32_t *rules);
 	void (*put)(void *arg, const struct ip_cidr *net, uint64_t digest, bool fresh);
 	void (*gone)(void *arg, const struct ip_cidr *net);
 	void *arg;

@@ -184,8 +184,15 @@ void endpoints_judge(struct chosen_endpoints *out, const struct stored_service *
 void endpoints_choose(struct chosen_endpoints *out, const struct stored_service *v, uint32_t index,
     uint8_t family, const char *zone)
 {
+	uint8_t *live = &v->spec->live[index];
+
 	endpoints_judge(out, v, index, family, zone);
 	keep_listed(out);
+	*live &= (uint8_t) ~((LIVE_CLUSTER | LIVE_LOCAL) << family);
+	if (out->in_list[LIST_CLUSTER] > 0)
+		*live |= (uint8_t)(LIVE_CLUSTER << family);
+	if (out->in_list[LIST_LOCAL] > 0)
+		*live |= (uint8_t)(LIVE_LOCAL << family);
 }
 
 const char *endpoints_why(

@@ -38,7 +38,8 @@ struct chosen_endpoints {
 /*
  * Fills OUT with the endpoints of V's port INDEX in FAMILY that are in a list, sorted by their
  * text, each once. ZONE is our node's, "" if unknown; hints count for the cluster's list alone.
- * The same whatever the order in which slices came. V must have a specification.
+ * The same whatever the order in which slices came. V must have a specification, whose LIVE bits of
+ * the port and family follow.
  */
 void endpoints_choose(struct chosen_endpoints *out, const struct stored_service *v, uint32_t index,
     uint8_t family, const char *zone);

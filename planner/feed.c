@@ -6,10 +6,11 @@
 #include "planner/memory.h"
 #include "planner/store.h"
 
-void feed_init(struct feed *f, struct plan *plan)
+void feed_init(struct feed *f, struct plan *plan, struct stats *stats)
 {
 	memset(f, 0, sizeof(*f));
 	f->plan = plan;
+	f->stats = stats;
 }
 
 void feed_clear(struct feed *f)
@@ -41,8 +42,10 @@ static const char *on_service_put(struct feed *f, struct cursor *c)
 	struct service s;
 	const char *why = objects_decode_service(c, &s);
 
-	if (why == NULL)
+	if (why == NULL) {
 		store_service_put(plan_store(f->plan), &s);
+		stats_service(f->stats);
+	}
 	service_clear(&s);
 	return why;
 }
@@ -52,8 +55,10 @@ static const char *on_service_del(struct feed *f, struct cursor *c)
 	char ns[NAME_MAX_LABEL], name[NAME_MAX_SUBDOMAIN];
 	const char *why = objects_decode_del(c, ns, name);
 
-	if (why == NULL)
+	if (why == NULL) {
 		store_service_del(plan_store(f->plan), ns, name);
+		stats_service(f->stats);
+	}
 	return why;
 }
 
@@ -97,7 +102,9 @@ static const char *on_slice_put(struct feed *f, struct cursor *c)
 		f->in_slice = true;
 	}
 	if (why == NULL && f->slice.last_part) {
-		store_slice_put(plan_store(f->plan), &f->slice);
+		bool changed = store_slice_put(plan_store(f->plan), &f->slice);
+
+		stats_slice(f->stats, changed ? &f->slice : NULL);
 		feed_clear(f);
 	}
 	return why;
@@ -108,8 +115,10 @@ static const char *on_slice_del(struct feed *f, struct cursor *c)
 	char ns[NAME_MAX_LABEL], name[NAME_MAX_SUBDOMAIN];
 	const char *why = objects_decode_del(c, ns, name);
 
-	if (why == NULL)
+	if (why == NULL) {
 		store_slice_del(plan_store(f->plan), ns, name);
+		stats_slice(f->stats, NULL);
+	}
 	return why;
 }
 
@@ -157,6 +166,11 @@ static const char *on_service_cidrs(struct feed *f, struct cursor *c)
 	return why;
 }
 
+static const char *on_stats(struct feed *f, struct cursor *c)
+{
+	return stats_watcher(f->stats, c);
+}
+
 static const char *(*const handlers[])(struct feed *, struct cursor *) = {
     [OBJ_LIST_BEGIN] = on_list_begin,
     [OBJ_LIST_END] = on_list_end,
@@ -168,6 +182,7 @@ static const char *(*const handlers[])(struct feed *, struct cursor *) = {
     [OBJ_NODE_DEL] = on_node_del,
     [OBJ_NODE_ADDRS] = on_node_addrs,
     [OBJ_SERVICE_CIDRS] = on_service_cidrs,
+    [METRICS_STATS] = on_stats,
 };
 
 const char *feed_message(void *arg, unsigned type, struct cursor *c)

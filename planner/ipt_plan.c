@@ -43,6 +43,18 @@ void ipt_plan_forget(struct ipt_plan *p)
 		v->chains = NULL;
 		v->chain_count = 0;
 	}
+	memset(p->service_rules, 0, sizeof(p->service_rules));
+	memset(p->static_rules, 0, sizeof(p->static_rules));
+}
+
+size_t ipt_plan_rules(const struct ipt_plan *p, uint8_t family, uint8_t table)
+{
+	size_t n =
+	    table == IPT_NAT ? p->service_rules[family] + p->desired.dispatch[family].rules : 0;
+
+	for (unsigned k = 0; k < CHAIN_LEFTOVERS; k++)
+		n += p->static_rules[family][table][k];
+	return p->desired.families[family] ? n : 0;
 }
 
 /* --- differences --- */
@@ -112,16 +124,22 @@ static void diff_chains(struct ipt_plan *p, const struct stored_service *v)
 	}
 }
 
-static void own_desired(const struct desired *d, struct stored_service *v)
+static void own_desired(struct ipt_plan *p, struct stored_service *v)
 {
+	const struct desired *d = &p->desired;
+
+	for (uint32_t i = 0; i < v->chain_count; i++)
+		p->service_rules[v->chains[i].family] -= v->chains[i].rules;
 	free(v->chains);
 	v->chains = NULL;
 	v->chain_count = (uint32_t)d->count;
 	if (d->count == 0)
 		return;
 	v->chains = memory_new(d->count * sizeof(*v->chains));
-	for (size_t i = 0; i < d->count; i++)
+	for (size_t i = 0; i < d->count; i++) {
 		v->chains[i] = d->chains[i].c;
+		p->service_rules[v->chains[i].family] += v->chains[i].rules;
+	}
 }
 
 /* V's rules in nat KUBE-SERVICES changed: tells the tree of which addresses. */
@@ -153,7 +171,7 @@ static void diff_service(struct ipt_plan *p, struct stored_service *v)
 {
 	desired_service(&p->desired, v);
 	diff_chains(p, v);
-	own_desired(&p->desired, v);
+	own_desired(p, v);
 	p->counts->services += v->spec != NULL;
 	p->counts->endpoints += p->desired.endpoints;
 	diff_shared(p, v);
@@ -163,11 +181,11 @@ static void diff_service(struct ipt_plan *p, struct stored_service *v)
 
 /* --- KUBE-SERVICES as a tree --- */
 
-static uint64_t net_digest(void *arg, const struct ip_cidr *net)
+static uint64_t net_digest(void *arg, const struct ip_cidr *net, uint32_t *rules)
 {
 	const struct ipt_plan *p = arg;
 
-	return desired_net(&p->desired, net);
+	return desired_net(&p->desired, net, rules);
 }
 
 static void net_put(void *arg, const struct ip_cidr *net, uint64_t digest, bool fresh)
@@ -189,6 +207,12 @@ static void net_gone(void *arg, const struct ip_cidr *net)
 	changes_add(&p->changes.deletes, &c);
 }
 
+/* The digest of C, of whose rules it keeps the number. */
+static uint64_t static_digest(struct ipt_plan *p, const struct ipt_chain *c)
+{
+	return desired_static(&p->desired, c, &p->static_rules[c->family][c->table][c->kind]);
+}
+
 /* After every service that changed was looked at, while all of them exist. */
 static void diff_tree(struct ipt_plan *p)
 {
@@ -203,7 +227,7 @@ static void diff_tree(struct ipt_plan *p)
 			continue;
 		dispatch_update(&p->desired.dispatch[f], &v);
 		c.family = (uint8_t)f;
-		p->services_digest[f] = desired_static(&p->desired, &c);
+		p->services_digest[f] = static_digest(p, &c);
 		*changed = p->services_digest[f] != was; /* the root seldom is */
 	}
 }
@@ -246,7 +270,7 @@ static void diff_everything(struct ipt_plan *p)
 			for (c.kind = 0; c.kind < CHAIN_LEFTOVERS; c.kind++)
 				if (!ipt_chain_kinds[c.kind].hashed &&
 				    (ipt_chain_kinds[c.kind].tables & 1u << c.table))
-					need_put(p, &c, desired_static(&p->desired, &c), false);
+					need_put(p, &c, static_digest(p, &c), false);
 	memset(p->shared_changed, 0, sizeof(p->shared_changed));
 	for (size_t i = 0; i < p->snapshot.count; i++)
 		if (!p->snapshot.chains[i].wanted)
@@ -290,24 +314,31 @@ static void diff_touched(struct ipt_plan *p)
 struct emitter {
 	const struct txn_visitor *out;
 	void *arg;
+	uint32_t rules;
 };
 
 static void emit_rule(void *arg, const struct ipt_rule *r)
 {
-	const struct emitter *e = arg;
+	struct emitter *e = arg;
 
 	e->out->rule(e->arg, r);
+	e->rules++;
 }
 
 static void emit(struct ipt_plan *p, const struct txn_visitor *out, void *arg)
 {
-	struct emitter e = {out, arg};
+	struct emitter e = {out, arg, 0};
 	struct rule_sink to = {emit_rule, &e};
 	const struct changes *ch = &p->changes;
 
 	for (size_t i = 0; i < ch->puts.count; i++) {
-		out->chain_put(arg, &ch->puts.c[i].chain);
+		const struct ipt_chain *c = &ch->puts.c[i].chain;
+
+		out->chain_put(arg, c);
+		e.rules = 0;
 		desired_rules(&p->desired, &ch->puts.c[i], &to);
+		if (!ipt_chain_kinds[c->kind].hashed)
+			p->static_rules[c->family][c->table][c->kind] = e.rules;
 	}
 	for (unsigned f = 0; p->full && f < FAMILY_COUNT; f++)
 		for (unsigned h = 0; p->desired.families[f] && h < IPT_HOOK_COUNT; h++)

@@ -21,6 +21,10 @@ struct ipt_plan {
 	bool compact_refused;
 	bool nodeports_changed; /* where node ports answer, which ends nat's KUBE-SERVICES */
 	uint64_t services_digest[FAMILY_COUNT]; /* of nat's KUBE-SERVICES */
+	/* How many rules there are in chains of services, all in nat, and in those without a hash.
+	 */
+	size_t service_rules[FAMILY_COUNT];
+	uint32_t static_rules[FAMILY_COUNT][IPT_TABLE_COUNT][CHAIN_LEFTOVERS];
 
 	/* of the transaction being planned */
 	bool full; /* compare everything with the snapshot; else what was touched with what it owns
@@ -40,6 +44,9 @@ void ipt_plan_clear(struct ipt_plan *p);
 /* A part of what is in the kernel. NULL, or how it breaks the protocol. */
 const char *ipt_plan_snapshot(struct ipt_plan *p, const struct txn_snapshot *part);
 void ipt_plan_forget(struct ipt_plan *p);
+
+/* How many rules of ours FAMILY's TABLE has, as far as it was planned. */
+size_t ipt_plan_rules(const struct ipt_plan *p, uint8_t family, uint8_t table);
 
 /*
  * Gives OUT the operations that make the kernel's state the desired one: everything (FULL, with a

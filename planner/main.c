@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "common/log.h"
@@ -18,18 +19,23 @@
 #include "ipc/fds.h"
 #include "planner/cleanup.h"
 #include "planner/dry_run.h"
+#include "planner/metrics.h"
 #include "planner/sync.h"
 
 static const struct sandbox_rule system_calls[] = {
     ALLOW(read), ALLOW(write), ALLOW(epoll_wait), ALLOW(epoll_pwait), ALLOW(epoll_ctl),
-    ALLOW(poll),		  /* channel_send_wait */
-    ALLOW(ppoll), ALLOW(sysinfo), /* qsort(3) asks how much memory there is before it takes
-				     some */
+    ALLOW(poll),						/* channel_send_wait */
+    ALLOW(pread64),						/* what we use, and the parent */
+    ALLOW_IF(ioctl, 1, FIONREAD),				/* what waits in the channels */
+    ALLOW_IF(ioctl, 1, TIOCOUTQ), ALLOW(ppoll), ALLOW(sysinfo), /* qsort(3) asks how much memory
+								   there is before it takes some */
 };
 
 /* What the listener says, by who hears it. */
 static const char *on_listener(void *arg, unsigned type, struct cursor *c)
 {
+	if (type == METRICS_REQUEST)
+		return metrics_answer(arg, c);
 	return type == HEALTH_ALIVE ? sync_on_listener(arg, type, c)
 				    : queries_message(arg, type, c);
 }
@@ -69,9 +75,11 @@ static void connect_peers(struct planner *p, struct event_base *base)
 		dry_run_assume_nothing(p->plan, &p->cfg);
 		return;
 	}
-	channel_new(base, PLANNER_FD_WATCHER, "the watcher", sync_on_watcher, p);
+	p->watcher = channel_new(base, PLANNER_FD_WATCHER, "the watcher", sync_on_watcher, p);
 	p->applier = channel_new(base, PLANNER_FD_APPLIER, "the applier", sync_on_applier, p);
 	p->listener = channel_new(base, PLANNER_FD_LISTENER, "the listener", on_listener, p);
+	process_open(&p->self);
+	process_adopt(&p->parent, PLANNER_FD_PARENT_STAT);
 }
 
 int main(void)
@@ -87,7 +95,7 @@ int main(void)
 	if (base == NULL)
 		fatal(EXIT_FAILED, "no event base: %s", strerror(errno));
 	p.plan = plan_new(&p.cfg);
-	feed_init(&p.feed, p.plan);
+	feed_init(&p.feed, p.plan, &p.stats);
 	if (p.cfg.cleanup)
 		cleanup_start(base, &p.cfg.key);
 	else

@@ -208,11 +208,13 @@ bool plan_ready(const struct plan *p)
 /* --- differences --- */
 
 /* What is common to all modes. */
-static void sync_begin(struct plan *p, struct plan_counts *n)
+static void sync_begin(struct plan *p, const bool families[FAMILY_COUNT], struct plan_counts *n)
 {
 	struct stored_service *v;
 
 	memset(n, 0, sizeof(*n));
+	n->full = p->full;
+	memcpy(n->families, families, sizeof(n->families));
 	if (p->full)
 		RB_FOREACH (v, service_tree, &p->store.services)
 			health_update(&p->health, v);
@@ -223,14 +225,48 @@ static void sync_begin(struct plan *p, struct plan_counts *n)
 
 void plan_sync(struct plan *p, const struct txn_visitor *out, void *arg, struct plan_counts *n)
 {
-	sync_begin(p, n);
+	sync_begin(p, p->ipt.desired.families, n);
 	ipt_plan_sync(&p->ipt, p->full, out, arg, n);
 	p->full = false;
 }
 
 void plan_nft_sync(struct plan *p, const struct nft_visitor *out, void *arg, struct plan_counts *n)
 {
-	sync_begin(p, n);
+	sync_begin(p, p->nft.desired.families, n);
 	nft_plan_sync(&p->nft, p->full, out, arg, n);
 	p->full = false;
+}
+
+/* --- what there is of it --- */
+
+/* Counts the policies of SPEC's port INDEX that drop although there are endpoints elsewhere. */
+static void count_no_local(const struct service_spec *spec, uint32_t index,
+    uint64_t no_local[FAMILY_COUNT][METRICS_POLICIES])
+{
+	for (unsigned f = 0; f < FAMILY_COUNT; f++) {
+		bool none = (spec->live[index] >> f & (LIVE_CLUSTER | LIVE_LOCAL)) == LIVE_CLUSTER;
+
+		no_local[f][METRICS_INTERNAL] += none && spec->internal_local;
+		no_local[f][METRICS_EXTERNAL] += none && spec->external_local;
+	}
+}
+
+void plan_describe(const struct plan *p, struct metrics_planner *m)
+{
+	struct stored_service *v;
+
+	m->services = 0;
+	memset(m->no_local, 0, sizeof(m->no_local));
+	/* RB_FOREACH takes no constant tree. */
+	RB_FOREACH (v, service_tree, (struct service_tree *)(uintptr_t)&p->store.services) {
+		m->services += v->spec != NULL;
+		for (uint32_t i = 0; v->spec != NULL && i < v->spec->port_count; i++)
+			count_no_local(v->spec, i, m->no_local);
+	}
+	m->endpoints = p->store.endpoints;
+	m->changes_pending[0] = p->store.changed[KIND_SERVICE];
+	m->changes_pending[1] = p->store.changed[KIND_SLICE];
+	for (unsigned f = 0; f < FAMILY_COUNT; f++)
+		for (unsigned t = 0; t < IPT_TABLE_COUNT; t++)
+			m->rules[f][t] = ipt_plan_rules(&p->ipt, (uint8_t)f, (uint8_t)t);
 }

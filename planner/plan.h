@@ -11,6 +11,7 @@
 
 #include "applier/ipt_entry.h"
 #include "ipc/config.h"
+#include "ipc/metrics.h"
 #include "ipc/nft_ops.h"
 #include "ipc/txn.h"
 #include "planner/health.h"
@@ -68,6 +69,8 @@ bool plan_ready(const struct plan *p);
 struct plan_counts {
 	uint64_t puts, deletes, hooks; /* operations: of chains, or of elements */
 	uint64_t services, endpoints;  /* looked at: after a snapshot all there are */
+	bool full;		       /* all of it was compared with a snapshot */
+	bool families[FAMILY_COUNT];   /* which are programmed at all */
 };
 
 /*
@@ -78,5 +81,8 @@ struct plan_counts {
 void plan_sync(struct plan *p, const struct txn_visitor *out, void *arg, struct plan_counts *n);
 /* The same in nftables mode. */
 void plan_nft_sync(struct plan *p, const struct nft_visitor *out, void *arg, struct plan_counts *n);
+
+/* How large it is: M's services, endpoints, rules, changes that wait, and policies not served. */
+void plan_describe(const struct plan *p, struct metrics_planner *m);
 
 #endif

@@ -41,6 +41,14 @@ void store_touch(struct store *s, struct stored_service *v)
 	SLIST_INSERT_HEAD(&s->touched, v, touched_next);
 }
 
+/* ... because of an object of this kind. */
+static void touch_by(struct store *s, struct stored_service *v, enum object_kind kind)
+{
+	s->changed[kind] += !(v->changed & 1u << kind);
+	v->changed |= (uint8_t)(1u << kind);
+	store_touch(s, v);
+}
+
 struct stored_service *store_take_touched(struct store *s)
 {
 	struct stored_service *v = SLIST_FIRST(&s->touched);
@@ -49,6 +57,9 @@ struct stored_service *store_take_touched(struct store *s)
 		return NULL;
 	SLIST_REMOVE_HEAD(&s->touched, touched_next);
 	v->touched = false;
+	for (unsigned k = KIND_SERVICE; k <= KIND_SLICE; k++)
+		s->changed[k] -= v->changed >> k & 1;
+	v->changed = 0;
 	return v;
 }
 
@@ -120,13 +131,13 @@ void store_service_put(struct store *s, const struct service *in)
 	compact_service_explain(in, spec);
 	retire_spec(v);
 	v->spec = spec;
-	store_touch(s, v);
+	touch_by(s, v, KIND_SERVICE);
 }
 
 static void remove_spec(struct store *s, struct stored_service *v)
 {
 	retire_spec(v);
-	store_touch(s, v);
+	touch_by(s, v, KIND_SERVICE);
 }
 
 void store_service_del(struct store *s, const char *ns, const char *name)
@@ -154,11 +165,11 @@ static void remove_slice(struct store *s, struct stored_slice *e)
 	RB_REMOVE(slice_tree, &s->slices, e);
 	LIST_REMOVE(e, of_service);
 	s->endpoints -= e->endpoint_count;
-	store_touch(s, e->service);
+	touch_by(s, e->service, KIND_SLICE);
 	free(e);
 }
 
-void store_slice_put(struct store *s, const struct slice *in)
+bool store_slice_put(struct store *s, const struct slice *in)
 {
 	struct stored_slice *old = find_slice(s, in->namespace, in->name);
 	struct stored_slice *e = compact_slice(in, s->node_name);
@@ -167,7 +178,7 @@ void store_slice_put(struct store *s, const struct slice *in)
 	    compact_slice_equal(old, e)) {
 		old->seen = s->list[KIND_SLICE];
 		free(e);
-		return;
+		return false;
 	}
 	compact_slice_explain(in);
 	if (old != NULL)
@@ -177,7 +188,8 @@ void store_slice_put(struct store *s, const struct slice *in)
 	s->endpoints += e->endpoint_count;
 	RB_INSERT(slice_tree, &s->slices, e);
 	LIST_INSERT_HEAD(&e->service->slices, e, of_service);
-	store_touch(s, e->service);
+	touch_by(s, e->service, KIND_SLICE);
+	return true;
 }
 
 void store_slice_del(struct store *s, const char *ns, const char *name)

@@ -81,6 +81,7 @@ struct owned_chain {
 	uint8_t family;
 	uint8_t kind; /* CHAIN_FW to CHAIN_SEP */
 	uint8_t hash[CHAIN_HASH_LEN];
+	uint32_t rules;
 };
 
 /* Chains with rules of every service. */
@@ -115,6 +116,7 @@ struct stored_service {
 	bool seen_by_plan; /* in the transaction being planned */
 	uint32_t seen;	   /* the list that named it last */
 	bool touched;
+	uint8_t changed; /* since it was planned last: a bit per enum object_kind */
 	/* Digests of its rules in the shared chains; 0: none. */
 	uint64_t shared[FAMILY_COUNT][SHARED_COUNT];
 	const char *namespace;
@@ -130,12 +132,13 @@ struct store {
 	struct service_tree services;
 	struct slice_tree slices;
 	SLIST_HEAD(, stored_service) touched;
-	uint32_t list[KIND_SLICE + 1]; /* per kind the number of the list now or last read */
-	bool listing[KIND_SLICE + 1];  /* between LIST_BEGIN and LIST_END */
-	bool listed[KIND_SLICE + 1];   /* LIST_END came once */
-	size_t endpoints;	       /* of all slices */
-	const char *node_name;	       /* our own: EP_LOCAL */
-	struct ip_cidr *service_cidrs; /* that ClusterIPs are taken from; NULL: nothing is known */
+	uint32_t list[KIND_SLICE + 1];	/* per kind the number of the list now or last read */
+	bool listing[KIND_SLICE + 1];	/* between LIST_BEGIN and LIST_END */
+	bool listed[KIND_SLICE + 1];	/* LIST_END came once */
+	size_t endpoints;		/* of all slices */
+	size_t changed[KIND_SLICE + 1]; /* services that wait to be planned since such a change */
+	const char *node_name;		/* our own: EP_LOCAL */
+	struct ip_cidr *service_cidrs;	/* that ClusterIPs are taken from; NULL: nothing is known */
 	uint32_t service_cidr_count;
 };
 
@@ -156,7 +159,8 @@ const char *store_list_end(struct store *s, enum object_kind kind);
  */
 void store_service_put(struct store *s, const struct service *in);
 void store_service_del(struct store *s, const char *ns, const char *name);
-void store_slice_put(struct store *s, const struct slice *in);
+/* True if it is not as it was. */
+bool store_slice_put(struct store *s, const struct slice *in);
 void store_slice_del(struct store *s, const char *ns, const char *name);
 
 /* These are now all the ranges that ClusterIPs are taken from. */

@@ -22,12 +22,22 @@
 /* Each so many sync periods the content of the tables is compared, which costs by their size. */
 #define DEEP_CHECK_EVERY 20
 
-static uint64_t now_ms(void)
+static uint64_t now_us(clockid_t clock)
 {
 	struct timespec t;
 
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+	clock_gettime(clock, &t);
+	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+}
+
+static uint64_t now_ms(void)
+{
+	return now_us(CLOCK_MONOTONIC) / 1000;
+}
+
+static struct stats_time now(void)
+{
+	return (struct stats_time){now_us(CLOCK_MONOTONIC), now_us(CLOCK_REALTIME) / 1000};
 }
 
 static void start_timer(struct event *timer, uint64_t ms)
@@ -95,17 +105,35 @@ static bool can_sync(const struct planner *p)
 /* Something came in. */
 static void schedule(struct planner *p)
 {
+	const struct stats_time t = now();
+
 	tell_node(p);
 	tell_missing(p);
-	if (plan_waiting(p->plan))
+	if (plan_waiting(p->plan)) {
+		stats_queued(&p->stats, &t);
 		tell_pending(p);
+	}
 	if (can_sync(p) && !event_pending(p->sync_timer, EV_TIMEOUT, NULL))
-		start_timer(p->sync_timer, pace_wait(&p->pace, now_ms()));
+		start_timer(p->sync_timer, pace_wait(&p->pace, t.mono_us / 1000));
+}
+
+/* UDP flows of FAMILIES, a bit each, may be stale. */
+static void want_flows(struct planner *p, unsigned families)
+{
+	const struct stats_time t = now();
+	bool was = p->conntrack.running;
+
+	conntrack_want(&p->conntrack, families);
+	if (!was && p->conntrack.running)
+		stats_flows_begin(&p->stats, &t);
 }
 
 /* What was planned is in the kernel. */
 static void finished(struct planner *p)
 {
+	const struct stats_time t = now();
+
+	stats_done(&p->stats, &t);
 	if (!p->synced)
 		log_info("%llu services, %llu endpoints programmed%s",
 		    (unsigned long long)p->counts.services, (unsigned long long)p->counts.endpoints,
@@ -115,7 +143,7 @@ static void finished(struct planner *p)
 	 */
 	tell_applied(p);
 	plan_tell_health(p->plan, &p->frame, send_to_listener, p);
-	conntrack_want(&p->conntrack, udp_take_stale(plan_udp(p->plan)));
+	want_flows(p, udp_take_stale(plan_udp(p->plan)));
 	schedule(p);
 }
 
@@ -128,17 +156,22 @@ static const char *things(const struct planner *p)
 static void on_sync(evutil_socket_t fd, short what, void *arg)
 {
 	struct planner *p = arg;
+	const struct stats_time t = now();
+	bool repairs;
 
 	(void)fd;
 	(void)what;
 	if (!can_sync(p))
 		return;
-	p->started_ms = now_ms();
+	p->apply.counts = (struct apply_counts){0};
+	stats_begin(&p->stats, &t);
 	if (p->cfg.mode == MODE_NFTABLES)
 		plan_nft_sync(p->plan, &apply_elements, &p->apply, &p->counts);
 	else
 		plan_sync(p->plan, &apply_operations, &p->apply, &p->counts);
-	if (p->checking && p->counts.puts + p->counts.deletes + p->counts.hooks > 0)
+	repairs = p->checking && p->counts.puts + p->counts.deletes + p->counts.hooks > 0;
+	stats_planned(&p->stats, &p->counts, &p->apply.counts, repairs);
+	if (repairs)
 		log_warn("another program changed what was programmed: %llu %s and %llu hooks are "
 			 "put back, %llu deleted",
 		    (unsigned long long)p->counts.puts, things(p),
@@ -156,6 +189,7 @@ static void on_sync(evutil_socket_t fd, short what, void *arg)
 static void ask_snapshot(struct planner *p)
 {
 	p->snapshot_asked = true;
+	p->stats.m.planner.snapshots++;
 	txn_encode_snapshot_request(&p->frame);
 	channel_send_wait(p->applier, &p->frame);
 }
@@ -220,6 +254,7 @@ static void on_check(evutil_socket_t fd, short what, void *arg)
 void sync_repair(struct planner *p)
 {
 	p->checking = !plan_waiting(p->plan);
+	p->stats.m.planner.drift_found++;
 	plan_forget(p->plan);
 	ask_snapshot(p);
 }
@@ -269,6 +304,7 @@ static const char *on_result(struct planner *p, struct cursor *c)
 		why = apply_result(&p->apply, &r, &applied);
 	if (why != NULL)
 		return why;
+	stats_result(&p->stats, &r);
 	if (!applied) {
 		failed(p, &r);
 		return NULL;
@@ -280,7 +316,8 @@ static const char *on_result(struct planner *p, struct cursor *c)
 		    (unsigned long long)r.generation, r.lock_wait_ms);
 	log_debug(2, "synced: generation %llu, +%llu %s put, -%llu deleted, %llu ms",
 	    (unsigned long long)r.generation, (unsigned long long)p->counts.puts, things(p),
-	    (unsigned long long)p->counts.deletes, (unsigned long long)(now_ms() - p->started_ms));
+	    (unsigned long long)p->counts.deletes,
+	    (unsigned long long)(now_ms() - p->stats.began_us / 1000));
 	finished(p);
 	if (r.drift || p->drifted)
 		sync_repair(p);
@@ -312,7 +349,16 @@ static const char *on_flows(struct planner *p, struct cursor *c)
 
 static const char *on_flows_end(struct planner *p, struct cursor *c)
 {
-	return conntrack_end(&p->conntrack, c);
+	const struct stats_time t = now();
+	const uint8_t family = p->conntrack.family;
+	const char *why = conntrack_end(&p->conntrack, c);
+
+	if (why != NULL)
+		return why;
+	stats_flows_end(&p->stats, family, p->conntrack.deleted, p->conntrack.failed, &t);
+	if (p->conntrack.running)
+		stats_flows_begin(&p->stats, &t);
+	return NULL;
 }
 
 static const char *on_nft_snapshot(struct planner *p, struct cursor *c)
@@ -383,7 +429,7 @@ const char *sync_on_watcher(void *arg, unsigned type, struct cursor *c)
 		schedule(p);
 	/* An address of the node's own is no change of the rules. */
 	if (p->synced && !plan_waiting(p->plan) && !p->apply.in_flight) {
-		conntrack_want(&p->conntrack, udp_take_stale(plan_udp(p->plan)));
+		want_flows(p, udp_take_stale(plan_udp(p->plan)));
 		plan_tell_health(p->plan, &p->frame, send_to_listener, p);
 	}
 	return why;
@@ -415,14 +461,17 @@ static void send_to_applier(void *arg, const struct frame *f)
 
 void sync_start(struct planner *p, struct event_base *base)
 {
+	const struct stats_time t = now();
 	const uint64_t shortest =
 	    p->cfg.mode == MODE_NFTABLES ? NFT_PERIOD_MIN_MS : SYNC_PERIOD_MIN_MS;
 
 	p->backoff_ms = BACKOFF_MIN_MS;
+	stats_init(&p->stats, &t);
 	apply_init(&p->apply, send_to_applier, p);
 	conntrack_init(&p->conntrack, plan_udp(p->plan), send_to_applier, p);
 	pace_init(&p->pace,
-	    p->cfg.min_sync_period_ms > shortest ? p->cfg.min_sync_period_ms : shortest, now_ms());
+	    p->cfg.min_sync_period_ms > shortest ? p->cfg.min_sync_period_ms : shortest,
+	    t.mono_us / 1000);
 	queries_start(p, base);
 	p->sync_timer = evtimer_new(base, on_sync, p);
 	p->retry_timer = evtimer_new(base, on_retry, p);

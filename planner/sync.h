@@ -5,6 +5,7 @@
 #ifndef PLANNER_SYNC_H
 #define PLANNER_SYNC_H
 
+#include "common/process.h"
 #include "ipc/channel.h"
 #include "ipc/config.h"
 #include "ipc/txn.h"
@@ -14,22 +15,24 @@
 #include "planner/pace.h"
 #include "planner/plan.h"
 #include "planner/queries.h"
+#include "planner/stats.h"
 
 struct event;
 
 /* Start zeroed but for configuration, channels, plan and feed. */
 struct planner {
 	struct config cfg;
-	struct channel *applier, *listener;
+	struct channel *watcher, *applier, *listener;
 	struct plan *plan;
 	struct feed feed;
 	struct apply apply;
 	struct conntrack conntrack;
 	struct queries queries;
 	struct pace pace;
+	struct stats stats;
+	struct process_stat self, parent; /* what they use */
 	struct event *sync_timer, *retry_timer, *check_timer;
 	uint64_t backoff_ms;
-	uint64_t started_ms; /* when the transaction in flight was begun */
 	struct plan_counts counts;
 	bool snapshot_asked;
 	unsigned checks;  /* asked so far */

@@ -9,6 +9,7 @@
 #include "common/log.h"
 #include "watcher/api_format.h"
 #include "watcher/api_request.h"
+#include "watcher/stats.h"
 
 #define HTTP_UNAUTHORIZED 401
 
@@ -45,6 +46,8 @@ static void finish(struct api_request *r, CURLcode code)
 	if (r->easy != NULL)
 		curl_multi_remove_handle(c->multi, r->easy);
 	c->suspect = code != CURLE_OK && r->why[0] == '\0';
+	if (res.status == 0 && r->begun_ms != 0)
+		stats_response(0, api_now_ms() - r->begun_ms);
 	if (res.status == 0 || res.status == HTTP_UNAUTHORIZED)
 		credentials_doubt(c->credentials); /* for the next try */
 	r->handler->done(r->arg, &res);

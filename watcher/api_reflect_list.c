@@ -14,6 +14,7 @@ static void on_item(void *arg, const json_t *item)
 {
 	struct api_reflector *r = arg;
 
+	stats_event(r->counts);
 	r->resource->put(r->feed, item);
 }
 
@@ -68,6 +69,7 @@ static void failed(struct api_reflector *r, const struct api_result *res)
 	} else if (api_reflect_unserved(r, res->status)) {
 		return;
 	} else {
+		stats_failure(r->counts);
 		api_problem_report(&r->problem, r->server, api_list_verb, r->resource->name, res);
 	}
 	if (not_in_cache(res))

@@ -79,9 +79,11 @@ static const char *take(struct api_reflector *r, const struct api_event *e)
 		r->listed += r->syncing ? 1 : 0;
 		if (r->listed > API_OBJECTS_MAX)
 			return must_list(r, api_reflect_too_many);
+		stats_event(r->counts);
 		r->resource->put(r->feed, e->object);
 		return NULL;
 	case EVENT_DELETED:
+		stats_event(r->counts);
 		r->resource->deleted(r->feed, e->object);
 		return NULL;
 	case EVENT_BOOKMARK:
@@ -149,6 +151,7 @@ static void say_end(struct api_reflector *r, const struct api_result *res, bool 
 		    r->resource->name);
 		r->version[0] = '\0';
 	} else if (res->status != HTTP_OK || r->why[0] != '\0' || r->syncing) {
+		stats_failure(r->counts);
 		api_problem_report(&r->problem, r->server, api_watch_verb, r->resource->name, res);
 	} else {
 		/* Its time was up, or the connection broke: the next try tells if that matters. */
@@ -199,6 +202,7 @@ void api_reflect_watch(struct api_reflector *r)
 	    .path = path, .deadline = seconds + WATCH_GRACE_SECONDS, .owing = &r->syncing};
 	int rc = -1;
 
+	stats_watch(r->counts);
 	r->started_ms = api_now_ms();
 	r->why[0] = '\0';
 	r->expired = r->unknown = false;

@@ -127,6 +127,7 @@ bool api_reflect_synced(struct api_reflector *r, const char *version, const char
 	r->consistent = r->plain = r->whole = false;
 	r->served = true;
 	r->without = false;
+	stats_listed(r->counts);
 	snprintf(r->version, sizeof(r->version), "%s", version);
 	snprintf(r->newest_version, sizeof(r->newest_version), "%s", version);
 	if (r->resource->end != NULL)

@@ -22,6 +22,7 @@
 #include "watcher/api_problem.h"
 #include "watcher/api_url.h"
 #include "watcher/feed.h"
+#include "watcher/stats.h"
 
 #define API_PAGE_LIMIT 500 /* objects of one page, as client-go's pager asks */
 /* Of one resource; ten times what a cluster has at most. A server that tells more never ends. */
@@ -45,6 +46,7 @@ struct api_reflector {
 	const struct api_resource *resource; /* of those from NEWEST on, the one served */
 	const struct api_resource *newest;
 	struct api_query query;
+	enum stats_resource counts; /* as what */
 	struct api_client *client;
 	struct api_server *server;
 	struct feed *feed;

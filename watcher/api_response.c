@@ -5,6 +5,7 @@
 
 #include "watcher/api_event.h"
 #include "watcher/api_request.h"
+#include "watcher/stats.h"
 
 #define HEAD_MAX (256u * 1024) /* of a response with its 1xx heads and trailers; some 1 KiB */
 /* A list's page may come slowly, but not for ever: so long, and a second more for each KiB. */
@@ -68,6 +69,7 @@ static size_t on_header(char *bytes, size_t size, size_t n, void *arg)
 	if (status < OK_STATUS)
 		return len;
 	r->status = status;
+	stats_response(status, api_now_ms() - r->begun_ms);
 	return on_head(r, len);
 }
 

@@ -179,11 +179,16 @@ int api_source_start(struct event_base *base, const struct config *cfg,
     const struct api_access *access, struct feed *feed)
 {
 	static const struct api_reflector each[RESOURCE_COUNT] = {
-	    [SERVICES] = {.newest = &services, .query.label_selector = SELECTOR},
-	    [ENDPOINTS] = {.newest = &endpoints_by[ENDPOINTS_SLICE_V1],
+	    [SERVICES] = {.newest = &services,
+		.counts = STATS_SERVICES,
 		.query.label_selector = SELECTOR},
-	    [NODE] = {.newest = &node, .query.field_selector = source.node_selector},
-	    [SERVICE_CIDRS] = {.newest = &service_cidrs},
+	    [ENDPOINTS] = {.newest = &endpoints_by[ENDPOINTS_SLICE_V1],
+		.counts = STATS_ENDPOINTS,
+		.query.label_selector = SELECTOR},
+	    [NODE] = {.newest = &node,
+		.counts = STATS_NODE,
+		.query.field_selector = source.node_selector},
+	    [SERVICE_CIDRS] = {.newest = &service_cidrs, .counts = STATS_SERVICE_CIDRS},
 	};
 	struct api_client *client;
 
@@ -199,6 +204,7 @@ int api_source_start(struct event_base *base, const struct config *cfg,
 	api_client_on_renewal(client, on_renewal, NULL);
 	source.base = base;
 	source.server.url = access->server;
+	stats_apiserver(access->server);
 	snprintf(
 	    source.node_selector, sizeof(source.node_selector), "metadata.name=%s", cfg->node_name);
 	for (int i = 0; i < RESOURCE_COUNT; i++) {

@@ -14,6 +14,7 @@ struct filling {
 	struct fields f;
 	struct slice slice;
 	uint32_t room; /* endpoints that fit it */
+	uint64_t caused_ms;
 	struct endpoints_ids *ids;
 	void (*fn)(void *arg, const struct slice *s);
 	void *arg;
@@ -101,6 +102,7 @@ static void decode_subset(struct filling *in, const json_t *subset, size_t i)
 	snprintf(path, sizeof(path), "subsets[%zu]", i);
 	strlcpy(in->slice.namespace, in->ids->namespace, sizeof(in->slice.namespace));
 	strlcpy(in->slice.service, in->ids->name, sizeof(in->slice.service));
+	in->slice.caused_ms = in->caused_ms;
 	decode_endpoint_ports(&in->f, subset, path, &in->slice);
 	make_room(in, subset);
 	for (uint8_t family = 0; family < FAMILY_COUNT && !in->f.bad; family++) {
@@ -127,6 +129,7 @@ enum decode_result decode_endpoints(const json_t *object, struct endpoints_ids *
 		return DECODE_BAD;
 	if (meta_label(object, LABEL_HEADLESS) != NULL)
 		return DECODE_SKIP;
+	in.caused_ms = meta_caused_ms(object);
 	subsets = field_array(&in.f, object, "", "subsets");
 	if (in.f.bad)
 		return DECODE_BAD;

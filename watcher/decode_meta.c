@@ -43,6 +43,69 @@ const char *meta_label(const json_t *object, const char *key)
 	return json_string_value(json_object_get(labels, key));
 }
 
+/* Days from the epoch to a date of the Gregorian calendar. */
+static int64_t days_to(int64_t year, int64_t month, int64_t day)
+{
+	/* Years begin in March, so that the day that some of them have more is their last. */
+	int64_t y = month > 2 ? year : year - 1, m = month > 2 ? month - 3 : month + 9;
+
+	return 365 * y + y / 4 - y / 100 + y / 400 + (153 * m + 2) / 5 + day - 1 - 719468;
+}
+
+/* Takes N digits and what stands behind them (0: anything) from *AT; -1 if they are not there. */
+static int take_digits(const char **at, int n, char behind)
+{
+	int value = 0;
+
+	for (; n > 0; n--, ++*at) {
+		if (**at < '0' || **at > '9')
+			return -1;
+		value = value * 10 + (**at - '0');
+	}
+	if (behind == '\0')
+		return value;
+	if (**at != behind)
+		return -1;
+	++*at;
+	return value;
+}
+
+/* RFC 3339 in UTC, as the controllers write it: "2026-01-02T03:04:05.678Z". 0 if it is none. */
+static uint64_t parse_time_ms(const char *at)
+{
+	static const struct {
+		int digits, least, most;
+		char behind;
+	} parts[] = {{4, 1970, 9999, '-'}, {2, 1, 12, '-'}, {2, 1, 31, 'T'}, {2, 0, 23, ':'},
+	    {2, 0, 59, ':'}, {2, 0, 60, '\0'}};
+	int v[sizeof(parts) / sizeof(parts[0])];
+	uint64_t ms = 0, unit = 100;
+	int64_t seconds;
+
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+		v[i] = take_digits(&at, parts[i].digits, parts[i].behind);
+		if (v[i] < parts[i].least || v[i] > parts[i].most)
+			return 0;
+	}
+	if (*at == '.')
+		for (at++; *at >= '0' && *at <= '9'; at++, unit /= 10)
+			ms += unit * (uint64_t)(*at - '0');
+	if (strcmp(at, "Z") != 0)
+		return 0;
+	seconds = days_to(v[0], v[1], v[2]) * 86400 + v[3] * 3600 + v[4] * 60 + v[5];
+	return (uint64_t)seconds * 1000 + ms;
+}
+
+uint64_t meta_caused_ms(const json_t *object)
+{
+	const json_t *annotations =
+	    json_object_get(json_object_get(object, "metadata"), "annotations");
+	const char *text = json_string_value(
+	    json_object_get(annotations, "endpoints.kubernetes.io/last-change-trigger-time"));
+
+	return text != NULL ? parse_time_ms(text) : 0;
+}
+
 /* IANA number of a protocol's name, "" being TCP; 0 after logging at PATH.protocol. */
 static uint8_t decode_protocol(struct fields *f, const char *text, const char *path)
 {

@@ -22,6 +22,12 @@ bool meta_open(struct fields *f, const char *kind, const json_t *object, char *n
 const char *meta_label(const json_t *object, const char *key);
 
 /*
+ * When that happened which endpoints changed for, in milliseconds since the epoch, as their
+ * controller says; 0 if it does not.
+ */
+uint64_t meta_caused_ms(const json_t *object);
+
+/*
  * Fills NAME, "" if it has none, and PROTO, an IANA number, TCP if it has none, of the port JSON at
  * PATH of any object. What is bad is logged and marks F bad.
  */

@@ -159,6 +159,7 @@ enum decode_result decode_slice(const json_t *object, const char *node_name, str
 		s->family = FAMILY_6;
 	else if (strcmp(type, "IPv4") != 0)
 		field_bad(&f, "addressType: must be IPv4, IPv6 or FQDN");
+	s->caused_ms = meta_caused_ms(object);
 	decode_endpoint_ports(&f, object, "", s);
 	decode_members(&f, object, node_name, s);
 	return f.bad ? DECODE_BAD : DECODE_OK;

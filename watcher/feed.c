@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "watcher/decode.h"
+#include "watcher/stats.h"
 
 /* The one message being written; it is sent before the next begins. */
 static struct frame frame;
@@ -55,11 +56,19 @@ void feed_del(struct feed *f, enum object_message del, const char *ns, const cha
 	channel_send_wait(f->planner, &frame);
 }
 
+/* Counts what is left out because it is bad. */
+static bool is_good(enum decode_result r)
+{
+	if (r == DECODE_BAD)
+		stats_bad_object();
+	return r == DECODE_OK;
+}
+
 void feed_service(struct feed *f, const json_t *object)
 {
 	struct service s;
 
-	if (decode_service(object, &s) == DECODE_OK)
+	if (is_good(decode_service(object, &s)))
 		feed_put_service(f, &s);
 	else
 		feed_del(f, OBJ_SERVICE_DEL, s.namespace, s.name);
@@ -70,7 +79,7 @@ void feed_slice(struct feed *f, const json_t *object)
 {
 	struct slice s;
 
-	if (decode_slice(object, f->node_name, &s) == DECODE_OK)
+	if (is_good(decode_slice(object, f->node_name, &s)))
 		feed_put_slice(f, &s);
 	else
 		feed_del(f, OBJ_SLICE_DEL, s.namespace, s.name);
@@ -81,7 +90,7 @@ void feed_node(struct feed *f, const json_t *object)
 {
 	struct node n;
 
-	if (decode_node(object, &n) != DECODE_OK)
+	if (!is_good(decode_node(object, &n)))
 		return; /* said; what was known of it stays */
 	if (strcmp(n.name, f->node_name) == 0)
 		feed_put_node(f, &n);

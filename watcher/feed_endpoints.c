@@ -6,6 +6,7 @@
 #include "common/log.h"
 #include "watcher/decode.h"
 #include "watcher/feed.h"
+#include "watcher/stats.h"
 
 /*
  * A tree of those that are more than one slice, which takes pods whose ports differ, or more than a
@@ -72,7 +73,8 @@ void feed_endpoints(struct feed *f, const json_t *object)
 {
 	struct endpoints_ids ids;
 
-	decode_endpoints(object, &ids, put, f);
+	if (decode_endpoints(object, &ids, put, f) == DECODE_BAD)
+		stats_bad_object();
 	settle(f, &ids);
 }
 

@@ -4,6 +4,7 @@
 #include "common/log.h"
 #include "watcher/decode.h"
 #include "watcher/feed.h"
+#include "watcher/stats.h"
 
 static struct {
 	struct service_cidr objects[SERVICE_CIDRS_MAX / FAMILY_COUNT];
@@ -61,6 +62,8 @@ void feed_service_cidr(struct feed *f, const json_t *object)
 	enum decode_result result = decode_service_cidr(object, &s);
 	uint32_t i = place_of(s.name);
 
+	if (result == DECODE_BAD)
+		stats_bad_object();
 	if (result != DECODE_OK) {
 		drop(i);
 	} else if (i == sizeof(known.objects) / sizeof(known.objects[0])) {

@@ -30,6 +30,7 @@
 #include "watcher/manifest.h"
 #include "watcher/oneshot.h"
 #include "watcher/source.h"
+#include "watcher/stats.h"
 
 #define PATHS_MAX 32
 
@@ -49,6 +50,7 @@ static const struct sandbox_rule oneshot_write_rules[] = {ALLOW(openat), ONESHOT
 static const struct sandbox_rule manifest_rules[] = {
     ALLOW_OPEN_TO_READ,
     ALLOW(read),
+    ALLOW(pread64), /* what this process has used */
     ALLOW(newfstatat),
     ALLOW(fstat),
     ALLOW(lseek),
@@ -245,6 +247,7 @@ static int watch(void)
 		fatal(EXIT_FAILED, "libevent has no event base");
 	feed.planner = channel_new(base, WATCHER_FD_PLANNER, "the planner", from_planner, NULL);
 	feed.node_name = cfg.node_name;
+	stats_start(base, feed.planner);
 	config_watch_start(base, &cfg);
 	addresses_start(base, &feed);
 	if (cfg.manifest_path[0] != '\0')

@@ -15,6 +15,7 @@
 #include "watcher/file.h"
 #include "watcher/manifest_file.h"
 #include "watcher/source.h"
+#include "watcher/stats.h"
 #include "watcher/watched.h"
 
 #define MANIFEST_SIZE_MAX (64u * 1024 * 1024) /* parsing takes forty times as much memory */
@@ -262,6 +263,7 @@ static void send_all(void)
 	send_slices(owners);
 	json_decref(owners);
 	source.sent = true;
+	stats_manifests_read();
 	for (size_t i = 0; i < source.file_count; i++) {
 		services += source.files[i].content.service_count;
 		slices += source.files[i].content.slice_count;

@@ -5,6 +5,7 @@
 
 #include "common/log.h"
 #include "watcher/decode.h"
+#include "watcher/stats.h"
 #include "watcher/yaml.h"
 
 struct parse {
@@ -116,8 +117,10 @@ static void take_as(
 	}
 	if (k->namespaced)
 		default_namespace(object);
-	if (k->take(p, object) == DECODE_BAD)
+	if (k->take(p, object) == DECODE_BAD) {
+		stats_bad_object();
 		log_error("%s:%u: this %s is left out", p->path, line(p), k->kind);
+	}
 }
 
 /* An item of a List, which may be of any kind. */

@@ -131,8 +131,12 @@ static size_t element_size(const ProtobufCFieldDescriptor *f)
 	}
 }
 
-static const char *map_json(json_t **out, const char *elements, size_t n)
+/* What is no UTF-8 makes the object a bad one; but for annotations, of which one is read. */
+static const char *map_json(
+    json_t **out, const ProtobufCFieldDescriptor *f, const char *elements, size_t n)
 {
+	bool all = strcmp(f->name, "annotations") != 0;
+
 	*out = json_object();
 	for (size_t i = 0; i < n; i++) {
 		const Kube__MapEntry *e =
@@ -141,7 +145,8 @@ static const char *map_json(json_t **out, const char *elements, size_t n)
 
 		/* A key without a value, or either as it may be absent, is the empty string. */
 		if (json_object_set_new(*out, e->key != NULL ? e->key : "", json_string(value)) !=
-		    0)
+			0 &&
+		    all)
 			return "a map whose strings are not UTF-8";
 	}
 	return NULL;
@@ -155,7 +160,7 @@ static const char *repeated_json(
 	if (n > PROTO_REPEATED_MAX)
 		return "a list of more than 16384 entries";
 	if (f->descriptor == &kube__map_entry__descriptor)
-		return map_json(out, elements, n);
+		return map_json(out, f, elements, n);
 	*out = json_array();
 	for (size_t i = 0; i < n; i++) {
 		json_t *one = NULL;

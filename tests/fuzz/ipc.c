@@ -5,6 +5,7 @@
 #include "ipc/config.h"
 #include "ipc/flows.h"
 #include "ipc/health.h"
+#include "ipc/metrics.h"
 #include "ipc/nft_ops.h"
 #include "ipc/objects.h"
 #include "ipc/query.h"
@@ -188,6 +189,18 @@ static void decode_health(unsigned type, struct cursor *c)
 		health_decode_addrs(c, &addrs);
 }
 
+static void decode_metrics(unsigned type, struct cursor *c)
+{
+	static struct metrics m;
+
+	if (type == METRICS_ALL)
+		metrics_decode_all(c, &m);
+	else
+		metrics_decode_stats(c, &m);
+	if (memchr(m.apiserver, '\0', sizeof(m.apiserver)) == NULL)
+		abort();
+}
+
 /* What the decoder takes, the encoder says again, and it is taken as the same. */
 static void decode_config(const uint8_t *data, size_t size)
 {
@@ -231,20 +244,22 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (size < 1)
 		return 0;
-	if (data[0] % 5 == 0) {
+	if (data[0] % 6 == 0) {
 		decode_config(data + 1, size - 1);
 		return 0;
 	}
 	if (frame_open(&r, data + 1, size - 1, &type, &c) != NULL)
 		return 0;
-	if (data[0] % 5 == 1)
+	if (data[0] % 6 == 1)
 		decode_object(type, &c);
-	else if (data[0] % 5 == 2)
+	else if (data[0] % 6 == 2)
 		decode_txn(type, &c);
-	else if (data[0] % 5 == 3 && type >= QUERY_ASK)
+	else if (data[0] % 6 == 3 && type >= QUERY_ASK)
 		decode_query(type, &c);
-	else if (data[0] % 5 == 3)
+	else if (data[0] % 6 == 3)
 		decode_flows(type, &c);
+	else if (data[0] % 6 == 5)
+		decode_metrics(type, &c);
 	else if (type >= NFT_OPS)
 		decode_nft(type, &c);
 	else if (type >= HEALTH_PUT)

@@ -37,7 +37,8 @@ NODE = "node-a"
     NODE_DEL,
     NODE_ADDRS,
     SERVICE_CIDRS,
-) = range(1, 11)
+    STATS,
+) = range(1, 12)
 SERVICES, SLICES = 1, 2  # kinds of a list
 
 
@@ -87,6 +88,7 @@ class Watcher:
         self.node = None  # None: nothing was said
         self.service_cidrs = None
         self.addresses = None  # of the machine
+        self.stats = None  # [apiserver, numbers]
         self.log_lines = []
         self.reading = threading.Event()
         self.reading.set()
@@ -148,6 +150,9 @@ class Watcher:
     def take(self, message):
         kind, *fields = message
         with self.lock:
+            if kind == STATS:  # when it comes is a matter of time
+                self.stats = fields
+                return
             self.messages.append(message)
             if kind == LIST_BEGIN:
                 self.listing[fields[0]] = set()

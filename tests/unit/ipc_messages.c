@@ -11,6 +11,7 @@
 
 #include "ipc/config.h"
 #include "ipc/health.h"
+#include "ipc/metrics.h"
 #include "ipc/nft_ops.h"
 #include "ipc/objects.h"
 #include "ipc/status.h"
@@ -46,6 +47,8 @@ static void config_round_trip(void **state)
 	    .conntrack_min = 131072,
 	    .healthz_port = 10256,
 	    .metrics_addr = {.family = FAMILY_6},
+	    .flags_text = "v=3\n",
+	    .config_json = "{}",
 	    .proxy_port_high = 65535,
 	    .key = {1, UINT64_MAX}};
 	ip_cidr_parse(&a.cluster_cidrs[0], "10.244.0.0/16");
@@ -180,6 +183,7 @@ static void the_longest_fit(void **state)
 	    .lb_ip_count = SERVICE_IPS_MAX,
 	    .source_range_count = SERVICE_IPS_MAX};
 	struct slice sl = {.family = FAMILY_6,
+	    .caused_ms = INT64_MAX,
 	    .port_count = SLICE_PORTS_MAX,
 	    .endpoint_count = SLICE_ENDPOINTS_MAX};
 	struct slice part;
@@ -226,6 +230,7 @@ static void the_longest_fit(void **state)
 		next = objects_encode_slice(&f, &sl, next, parts);
 		c = open_it(&r, OBJ_SLICE_PUT);
 		assert_null(objects_decode_slice(&c, &part));
+		assert_int_equal(part.caused_ms, sl.caused_ms);
 		frame_close(&r);
 		assert_int_equal(part.part, parts);
 		assert_int_equal(part.last_part, next == sl.endpoint_count);
@@ -792,6 +797,75 @@ static void status_round_trip(void **state)
 	frame_close(&r);
 }
 
+static void metrics_round_trip(void **state)
+{
+	static struct metrics a, b;
+	struct frame_reader r;
+	struct cursor c;
+	uint64_t v = 0;
+
+	(void)state;
+	strcpy(a.apiserver, "[fd00::1]:6443");
+	for (size_t i = 0; i < sizeof(a.watcher); i += sizeof(v), v++)
+		memcpy((char *)&a.watcher + i, &v, sizeof(v));
+	metrics_encode_stats(&f, a.apiserver, &a.watcher);
+	c = open_it(&r, METRICS_STATS);
+	assert_null(metrics_decode_stats(&c, &b));
+	frame_close(&r);
+	assert_memory_equal(&a, &b, sizeof(a));
+
+	v = UINT64_MAX;
+	for (size_t i = 0; i < sizeof(a.planner); i += sizeof(v), v--)
+		memcpy((char *)&a.planner + i, &v, sizeof(v));
+	metrics_encode_all(&f, &a);
+	c = open_it(&r, METRICS_ALL);
+	assert_null(metrics_decode_all(&c, &b));
+	frame_close(&r);
+	assert_memory_equal(&a, &b, sizeof(a));
+
+	metrics_encode_request(&f);
+	c = open_it(&r, METRICS_REQUEST);
+	assert_string_equal(metrics_decode_stats(&c, &b), "too few fields");
+	frame_close(&r);
+
+	/* One number too many, one too few. */
+	for (unsigned n = 0; n < 2; n++) {
+		uint32_t count = (uint32_t)(sizeof(a.watcher) / sizeof(v)) - 1 + 2 * n;
+
+		frame_begin(&f, METRICS_STATS, 2);
+		frame_str(&f, "");
+		frame_array(&f, count);
+		while (count-- > 0)
+			frame_uint(&f, 1);
+		c = open_it(&r, METRICS_STATS);
+		assert_string_equal(
+		    metrics_decode_stats(&c, &b), n == 0 ? "too few fields" : "too many elements");
+		frame_close(&r);
+	}
+}
+
+static void histograms(void **state)
+{
+	uint64_t h[METRICS_HISTOGRAM(METRICS_NETWORK_BOUNDS)] = {0};
+	static const struct metrics_bounds *const all[] = {
+	    &metrics_sync_bounds, &metrics_network_bounds, &metrics_request_bounds};
+
+	(void)state;
+	for (unsigned k = 0; k < 3; k++)
+		for (unsigned i = 1; i < all[k]->count; i++)
+			assert_true(all[k]->us[i] > all[k]->us[i - 1]);
+	assert_int_equal(metrics_network_bounds.us[METRICS_NETWORK_BOUNDS - 1], 300000000);
+	metrics_observe(h, &metrics_network_bounds, 0);
+	metrics_observe(h, &metrics_network_bounds, 250000);
+	metrics_observe(h, &metrics_network_bounds, 250001);
+	metrics_observe(h, &metrics_network_bounds, 300000001);
+	assert_int_equal(h[0], 1);
+	assert_int_equal(h[1], 1);
+	assert_int_equal(h[2], 1);
+	assert_int_equal(h[METRICS_NETWORK_BOUNDS], 1);
+	assert_int_equal(h[METRICS_NETWORK_BOUNDS + 1], 300500002);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -809,6 +883,8 @@ int main(void)
 	    cmocka_unit_test(nft_answers_round_trip),
 	    cmocka_unit_test(health_round_trip),
 	    cmocka_unit_test(status_round_trip),
+	    cmocka_unit_test(metrics_round_trip),
+	    cmocka_unit_test(histograms),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

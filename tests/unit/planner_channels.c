@@ -39,7 +39,7 @@ static void test_slice_in_parts(void **state)
 
 	(void)state;
 	assert_non_null(fr);
-	feed_init(&f, w->plan);
+	feed_init(&f, w->plan, NULL);
 	s.ports = calloc(1, sizeof(*s.ports));
 	s.endpoints = calloc(SLICE_ENDPOINTS_MAX, sizeof(*s.endpoints));
 	assert_true(s.ports != NULL && s.endpoints != NULL);
@@ -103,7 +103,7 @@ static void test_every_message(void **state)
 
 	(void)state;
 	assert_non_null(fr);
-	feed_init(&f, w->plan);
+	feed_init(&f, w->plan, NULL);
 	world_listed(w);
 	world_snapshot(w);
 	assert_true(world_sync(w));

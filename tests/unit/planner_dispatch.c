@@ -494,9 +494,10 @@ struct counter {
 	unsigned digests, puts, gone;
 };
 
-static uint64_t count_digest(void *arg, const struct ip_cidr *net)
+static uint64_t count_digest(void *arg, const struct ip_cidr *net, uint32_t *rules)
 {
 	((struct counter *)arg)->digests++;
+	*rules = 3;
 	return net->bits;
 }
 

@@ -174,6 +174,21 @@ static inline void kernel_check_puts(struct world *w)
 	}
 }
 
+/* The planner knows how many rules there are without asking. */
+static inline void kernel_check_rules(struct world *w)
+{
+	uint64_t rules[FAMILY_COUNT][IPT_TABLE_COUNT] = {0};
+	struct metrics_planner m;
+	struct kernel_chain *k;
+
+	plan_describe(w->plan, &m);
+	RB_FOREACH (k, kernel_chains, &w->chains)
+		rules[k->chain.family][k->chain.table] += k->count;
+	for (unsigned f = 0; f < FAMILY_COUNT; f++)
+		for (unsigned t = 0; t < IPT_TABLE_COUNT; t++)
+			assert_int_equal(m.rules[f][t], rules[f][t]);
+}
+
 /* What the planner sends, as the applier gets it. */
 static inline void world_frame(void *arg, const struct frame *f)
 {
@@ -258,6 +273,7 @@ static inline bool world_sync(struct world *w)
 		return false;
 	kernel_check_jumps(w);
 	kernel_check_puts(w);
+	kernel_check_rules(w);
 	r.generation = w->apply.generation;
 	assert_null(apply_result(&w->apply, &r, &applied));
 	assert_true(applied);

@@ -454,6 +454,51 @@ static void test_slice_topology(void **state)
 	json_decref(json);
 }
 
+/* When it was that endpoints changed for, in whatever form of RFC 3339 controllers write. */
+static void test_cause(void **state)
+{
+	static const struct {
+		const char *text;
+		uint64_t ms;
+	} cases[] = {
+	    {"1970-01-01T00:00:00Z", 0},
+	    {"1970-01-01T00:00:01.5Z", 1500},
+	    {"2000-02-29T23:59:59Z", 951868799000},
+	    {"2024-03-01T00:00:00Z", 1709251200000},
+	    {"2026-11-22T17:30:00.123456789Z", 1795368600123},
+	    {"2100-02-28T12:00:00.04Z", 4107499200040},
+	    {"9999-12-31T23:59:60Z", 253402300800000},
+	    {"", 0},
+	    {"2026-11-22T17:30:00+01:00", 0},
+	    {"2026-11-22 17:30:00Z", 0},
+	    {"2026-13-01T00:00:00Z", 0},
+	    {"2026-1-01T00:00:00Z", 0},
+	    {"2026-11-22T17:30:00.Z1", 0},
+	    {"-026-11-22T17:30:00Z", 0},
+	    {"2026-11-22T17:30:0", 0},
+	};
+	struct slice s;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		char text[512];
+		json_t *json;
+
+		snprintf(text, sizeof(text),
+		    "{'metadata':{'name':'s','namespace':'ns','labels':"
+		    "{'kubernetes.io/service-name':'web'},'annotations':"
+		    "{'endpoints.kubernetes.io/last-change-trigger-time':'%s'}},"
+		    "'addressType':'IPv4'}",
+		    cases[i].text);
+		json = parse(text);
+		assert_int_equal(decode_slice(json, "me", &s), DECODE_OK);
+		if (s.caused_ms != cases[i].ms)
+			fail_msg("%s: %llu", cases[i].text, (unsigned long long)s.caused_ms);
+		slice_clear(&s);
+		json_decref(json);
+	}
+}
+
 /* What decode_endpoints() hands out, as text. */
 static void on_endpoints_slice(void *arg, const struct slice *s)
 {
@@ -608,6 +653,7 @@ int main(void)
 	    cmocka_unit_test(test_slice_too_long),
 	    cmocka_unit_test(test_node_cases),
 	    cmocka_unit_test(test_slice_topology),
+	    cmocka_unit_test(test_cause),
 	    cmocka_unit_test(test_endpoints),
 	    cmocka_unit_test(test_endpoints_many),
 	    cmocka_unit_test(test_endpoints_names),
