@@ -97,6 +97,8 @@ static const struct field {
     F_NUMBER(healthz_port, UINT16_MAX),
     F_ADDRESS(metrics_addr),
     F_NUMBER(metrics_port, UINT16_MAX),
+    F_TEXT(flags_text),
+    F_TEXT(config_json),
 
     F_TEXT(ipvs_scheduler),
     F_SWITCH(ipvs_strict_arp),

@@ -20,6 +20,7 @@
 #define CONFIG_WORD_MAX	     64
 #define CONFIG_VMODULE_MAX   256
 #define CONFIG_PREFIXES_MAX  32
+#define CONFIG_SHOWN_MAX     16384
 #define CONFIG_VERBOSITY_MAX 10 /* more means no more */
 
 /* Blank, which the one-shot settles: no process sees it. */
@@ -94,7 +95,9 @@ struct config {
 	struct ip_addr healthz_addr;
 	uint16_t healthz_port; /* 0: no health server */
 	struct ip_addr metrics_addr;
-	uint16_t metrics_port; /* 0: no metrics server */
+	uint16_t metrics_port;		    /* 0: no metrics server */
+	char flags_text[CONFIG_SHOWN_MAX];  /* what /flagz and ... */
+	char config_json[CONFIG_SHOWN_MAX]; /* ... /configz show; "": it is too long */
 
 	/* modes to come: ipvs, userspace */
 	char ipvs_scheduler[CONFIG_WORD_MAX]; /* "": rr */

@@ -20,6 +20,8 @@
 #include "ipc/fds.h"
 #include "listener/http.h"
 #include "listener/inspect.h"
+#include "listener/pages.h"
+#include "listener/scrape.h"
 #include "listener/service_health.h"
 #include "listener/status_pages.h"
 
@@ -47,6 +49,7 @@ static const struct sandbox_rule rules[] = {
     ALLOW(shutdown),
     ALLOW(close),
     ALLOW(read),
+    ALLOW(pread64), /* what this process has used */
     ALLOW(readv),
     ALLOW(write),
     ALLOW(writev),
@@ -63,6 +66,8 @@ struct listener {
 	struct status_pages status;
 	struct service_health *services;
 	struct inspect *inspect;
+	struct scrape scrape;
+	struct pages pages;
 };
 
 /* What the planner says, by who listens to it. */
@@ -70,6 +75,8 @@ static const char *on_message(void *arg, unsigned type, struct cursor *c)
 {
 	struct listener *l = arg;
 
+	if (type == METRICS_ALL)
+		return scrape_told(&l->scrape, c);
 	if (type < HEALTH_PUT)
 		return status_pages_message(&l->status, type, c);
 	if (type == QUERY_ANSWER)
@@ -87,6 +94,10 @@ static void answer_ok(void *arg, const struct http_request *r, struct http_reply
 
 static const struct http_route metrics_routes[] = {
     {"/healthz", answer_ok, 0},
+};
+
+static const struct http_route scrape_routes[] = {
+    {"/metrics", scrape_answer, 0},
 };
 
 static struct http_pool *new_pool(struct event_base *base, unsigned connections)
@@ -153,6 +164,8 @@ static void serve_metrics(struct listener *l, struct event_base *base, const str
 	http_server_add(
 	    s, metrics_routes, sizeof(metrics_routes) / sizeof(metrics_routes[0]), NULL);
 	http_server_add(s, inspect_routes, INSPECT_ROUTES, l->inspect);
+	http_server_add(s, scrape_routes, 1, &l->scrape);
+	http_server_add(s, pages_routes, pages_route_count, &l->pages);
 }
 
 /* --- the service manager's watchdog --- */
@@ -222,7 +235,8 @@ int main(void)
 	signal(SIGPIPE, SIG_IGN); /* write() tells */
 	signal(SIGINT, SIG_IGN);  /* a terminal's Ctrl-C is for the parent, whose end is ours */
 	config_load(&cfg, FD_CONFIG);
-	status_pages_init(&l.status, &cfg);
+	status_pages_init(&l.status, &cfg, &l.scrape.told.listener);
+	pages_init(&l.pages, &cfg);
 	base = event_base_new();
 	if (base == NULL)
 		fatal(EXIT_FAILED, "libevent has no event base");
@@ -230,6 +244,9 @@ int main(void)
 	l.inspect = inspect_new(base, l.planner);
 	if (l.inspect == NULL)
 		fatal(EXIT_FAILED, "out of memory");
+	l.scrape.mode = cfg.mode;
+	l.scrape.planner = l.planner;
+	scrape_init(&l.scrape);
 	sockets = limit_fds();
 	lock_down();
 	serve_services(&l, base, sockets);

@@ -14,8 +14,10 @@ static void time_now(struct health_time *t)
 	t->mono_ms = (uint64_t)mono.tv_sec * 1000 + (uint64_t)mono.tv_nsec / 1000000;
 }
 
-void status_pages_init(struct status_pages *p, const struct config *cfg)
+void status_pages_init(
+    struct status_pages *p, const struct config *cfg, struct metrics_listener *counts)
 {
+	p->counts = counts;
 	health_init(&p->health, cfg->sync_period_ms);
 }
 
@@ -60,6 +62,7 @@ static void answer(const struct status_pages *p, bool with_node, struct http_rep
 	time_now(&now);
 	good = with_node ? health_is_ready(&p->health, &now) : health_is_live(&p->health, &now);
 	reply->status = good ? 200 : 503;
+	(with_node ? p->counts->healthz : p->counts->livez)[good ? PROBE_200 : PROBE_503]++;
 	reply->content_type = "application/json";
 	health_body(&p->health, &now, with_node, body, sizeof(body));
 	evbuffer_add(reply->body, body, strlen(body));

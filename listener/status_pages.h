@@ -6,12 +6,16 @@
 #include "ipc/frame.h"
 #include "listener/health.h"
 #include "listener/http.h"
+#include "listener/metric_rows.h"
 
 struct status_pages {
 	struct health health;
+	struct metrics_listener *counts; /* of the answers */
 };
 
-void status_pages_init(struct status_pages *p, const struct config *cfg);
+/* COUNTS must outlive P. */
+void status_pages_init(
+    struct status_pages *p, const struct config *cfg, struct metrics_listener *counts);
 
 /* Is the proxy live now, which is what a service's load balancer and the service manager ask? */
 bool status_pages_live(const struct status_pages *p);

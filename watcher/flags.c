@@ -4,6 +4,7 @@
 
 #include "common/log.h"
 #include "watcher/config_file.h"
+#include "watcher/config_show.h"
 #include "watcher/config_write.h"
 #include "watcher/flag_settle.h"
 #include "watcher/oneshot.h"
@@ -204,6 +205,8 @@ enum flags_result flags_parse(struct config *cfg, int argc, char **argv)
 		return config_write(s.write_config_to, &s) == 0 ? FLAGS_DONE : FLAGS_CONFIG;
 	if (r == FLAGS_RUN)
 		r = flags_settle(&s);
+	if (r == FLAGS_RUN)
+		config_show(&s);
 	*cfg = s.cfg;
 	return r;
 }

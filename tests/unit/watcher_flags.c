@@ -11,6 +11,8 @@
 
 #include <cmocka.h>
 
+#include <jansson.h>
+
 #include "watcher/flag_value.h"
 #include "watcher/mode_choose.h"
 #include "watcher/oneshot.h"
@@ -432,6 +434,54 @@ static void test_watchdog(void **state)
 	}
 }
 
+/* What /flagz and /configz say: everything that counts, and no password. */
+static void test_shown(void **state)
+{
+	json_t *all, *config;
+	const char *line = cfg.flags_text, *end;
+	char before[128] = "", said[1024];
+	size_t lines = 0;
+
+	(void)state;
+	assert_int_equal(
+	    parse("--master=https://10.0.0.1:6443 --nodeport-addresses=10.0.0.0/8,fd00::/8 "
+		  "--kube-api-qps=2.5 --masquerade-all --vmodule=a=1,b=2 --feature-gates=X=true "
+		  "--oom-score-adj=-5 --cluster-cidr=10.1.0.0/16",
+		said, sizeof(said)),
+	    FLAGS_RUN);
+	for (; (end = strchr(line, '\n')) != NULL; line = end + 1, lines++) {
+		char name[128];
+
+		snprintf(name, sizeof(name), "%.*s", (int)strcspn(line, "="), line);
+		assert_true(strcmp(before, name) < 0);
+		memcpy(before, name, sizeof(before));
+	}
+	assert_true(lines > 40);
+	assert_non_null(strstr(cfg.flags_text, "\nmaster=https://10.0.0.1:6443\n"));
+	assert_non_null(strstr(cfg.flags_text, "\nnodeport-addresses=10.0.0.0/8,fd00::/8\n"));
+	assert_non_null(strstr(cfg.flags_text, "\nmasquerade-all=true\n"));
+	assert_null(strstr(cfg.flags_text, "\nlog-dir=")); /* has no effect, so no value */
+
+	all = json_loads(cfg.config_json, 0, NULL);
+	config = json_object_get(all, "kubeproxy.config.k8s.io");
+	assert_non_null(config);
+	assert_int_equal(json_array_size(json_object_get(config, "nodePortAddresses")), 2);
+	assert_true(json_real_value(json_object_get(
+			json_object_get(config, "clientConnection"), "qps")) == 2.5);
+	assert_true(
+	    json_is_true(json_object_get(json_object_get(config, "iptables"), "masqueradeAll")));
+	assert_true(json_is_true(json_object_get(json_object_get(config, "featureGates"), "X")));
+	assert_int_equal(json_integer_value(json_object_get(config, "oomScoreAdj")), -5);
+	assert_string_equal(
+	    json_string_value(json_object_get(config, "clusterCIDR")), "10.1.0.0/16");
+	assert_int_equal(
+	    json_integer_value(json_object_get(
+		json_array_get(json_object_get(json_object_get(config, "logging"), "vmodule"), 1),
+		"verbosity")),
+	    2);
+	json_decref(all);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -448,6 +498,7 @@ int main(void)
 	    cmocka_unit_test(test_in_cluster),
 	    cmocka_unit_test(test_absolute_paths),
 	    cmocka_unit_test(test_watchdog),
+	    cmocka_unit_test(test_shown),
 	};
 
 	unsetenv("KUBERNETES_SERVICE_HOST");

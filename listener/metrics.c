@@ -1,0 +1,156 @@
+#include "listener/metrics.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#define LABELS_MAX 512
+
+#ifdef __clang__
+#define COMPILER "clang"
+#else
+#define COMPILER "gcc"
+#endif
+#if defined(__x86_64__)
+#define PLATFORM "linux/amd64"
+#elif defined(__aarch64__)
+#define PLATFORM "linux/arm64"
+#else
+#define PLATFORM "linux"
+#endif
+
+static const char *const type_names[] = {"counter", "gauge", "histogram"};
+
+/* Labels of a sample, as they stand between the braces. */
+struct labels {
+	char text[LABELS_MAX];
+	size_t len;
+};
+
+/* VALUE is the apiserver's host, which is not ours to trust: quotes and backslashes go. */
+static void add_label(struct labels *l, const char *name, const char *value)
+{
+	l->len += (size_t)snprintf(
+	    l->text + l->len, sizeof(l->text) - l->len, "%s%s=\"", l->len > 0 ? "," : "", name);
+	for (; *value != '\0' && l->len < sizeof(l->text) - 2; value++)
+		if (*value != '"' && *value != '\\' && *value != '\n')
+			l->text[l->len++] = *value;
+	l->text[l->len++] = '"';
+	l->text[l->len] = '\0';
+}
+
+static void print_value(struct evbuffer *out, enum metric_unit unit, uint64_t v)
+{
+	switch (unit) {
+	case UNIT_ONE:
+		evbuffer_add_printf(out, " %" PRIu64 "\n", v);
+		break;
+	case UNIT_MS:
+		evbuffer_add_printf(out, " %" PRIu64 ".%03u\n", v / 1000, (unsigned)(v % 1000));
+		break;
+	case UNIT_US:
+		evbuffer_add_printf(
+		    out, " %" PRIu64 ".%06u\n", v / 1000000, (unsigned)(v % 1000000));
+		break;
+	}
+}
+
+static void print_sample(struct evbuffer *out, const struct metric_row *row, const char *suffix,
+    const struct labels *l, enum metric_unit unit, uint64_t v)
+{
+	evbuffer_add_printf(out, "%s%s", row->name, suffix);
+	if (l->len > 0)
+		evbuffer_add_printf(out, "{%s}", l->text);
+	print_value(out, unit, v);
+}
+
+static void print_histogram(
+    struct evbuffer *out, const struct metric_row *row, const struct labels *l, const uint64_t *v)
+{
+	const unsigned n = row->bounds->count;
+	uint64_t sum = 0;
+
+	for (unsigned i = 0; i <= n; i++) {
+		struct labels with = *l;
+		char bound[32] = "+Inf";
+
+		if (i < n)
+			snprintf(bound, sizeof(bound), "%.10g", (double)row->bounds->us[i] / 1e6);
+		add_label(&with, "le", bound);
+		sum += v[i];
+		print_sample(out, row, "_bucket", &with, UNIT_ONE, sum);
+	}
+	print_sample(out, row, "_sum", l, UNIT_US, v[n + 1]);
+	print_sample(out, row, "_count", l, UNIT_ONE, sum);
+}
+
+/* Prints what V points to, spanned by the labels from number AT on. Returns what is behind it. */
+static const uint64_t *print_span(struct evbuffer *out, const struct metric_row *row, unsigned at,
+    const struct labels *before, const uint64_t *v)
+{
+	const struct metric_label_row *label =
+	    at < METRIC_LABELS_MAX ? &metric_labels[row->labels[at]] : &metric_labels[NO_LABEL];
+
+	if (label->count > 0) {
+		for (unsigned i = 0; i < label->count; i++) {
+			struct labels l = *before;
+
+			add_label(&l, label->name, label->values[i]);
+			v = print_span(out, row, at + 1, &l, v);
+		}
+		return v;
+	}
+	if (row->type == METRIC_HISTOGRAM) {
+		print_histogram(out, row, before, v);
+		return v + METRICS_HISTOGRAM(row->bounds->count);
+	}
+	if (*v != 0 || !(row->marks & METRIC_SKIP_ZERO))
+		print_sample(out, row, "", before, row->unit, *v);
+	return v + 1;
+}
+
+static void print_row(
+    struct evbuffer *out, const struct metric_row *row, const struct metrics_told *told)
+{
+	const uint64_t *v = (const uint64_t *)(const void *)((const char *)told + row->at);
+	struct labels l = {.len = 0};
+
+	if (row->constant != NULL)
+		l.len = strlcpy(l.text, row->constant, sizeof(l.text));
+	if (row->marks & METRIC_HOST) {
+		if (told->all.apiserver[0] == '\0')
+			return; /* manifests have no apiserver */
+		add_label(&l, "host", told->all.apiserver);
+	}
+	print_span(out, row, 0, &l, v);
+}
+
+static void print_build(struct evbuffer *out)
+{
+	const char *dot = strchr(VERSION, '.');
+
+	evbuffer_add_printf(out,
+	    "# HELP kubernetes_build_info Of this program, which is not built from Kubernetes: its "
+	    "version, compiler and platform\n# TYPE kubernetes_build_info gauge\n"
+	    "kubernetes_build_info{build_date=\"\",compiler=\"" COMPILER "\",git_commit=\"\","
+	    "git_tree_state=\"\",git_version=\"v" VERSION "\",go_version=\"\",major=\"%.*s\","
+	    "minor=\"%.*s\",platform=\"" PLATFORM "\"} 1\n",
+	    (int)(dot - VERSION), VERSION, (int)strcspn(dot + 1, "."), dot + 1);
+}
+
+void metrics_print(struct evbuffer *out, const struct metrics_told *told, uint8_t mode)
+{
+	const char *before = "";
+
+	for (size_t i = 0; i < metric_row_count; i++) {
+		const struct metric_row *row = &metric_rows[i];
+
+		if (row->modes != 0 && !(row->modes & 1u << mode))
+			continue;
+		if (strcmp(row->name, before) != 0)
+			evbuffer_add_printf(out, "# HELP %s %s\n# TYPE %s %s\n", row->name,
+			    row->help, row->name, type_names[row->type]);
+		before = row->name;
+		print_row(out, row, told);
+	}
+	print_build(out);
+}
