@@ -227,7 +227,8 @@ uint64_t desired_static(const struct desired *d, const struct ipt_chain *c, uint
 	struct rule_sink to = digest_begin(&g, d, c);
 
 	static_rules(d, c, &to);
-	*rules = g.rules;
+	if (rules != NULL)
+		*rules = g.rules;
 	return siphash_final(&g.hash);
 }
 

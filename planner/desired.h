@@ -45,8 +45,8 @@ void desired_service(struct desired *d, struct stored_service *v);
 uint64_t desired_shared(const struct desired *d, const struct stored_service *v,
     enum shared_chain kind, uint8_t family);
 /*
- * The digest of a chain whose kind has no hash, and how many rules it has; of a shared one after
- * every desired_service() and dispatch_update().
+ * The digest of a chain whose kind has no hash, and how many rules it has (RULES may be NULL); of a
+ * shared one after every desired_service() and dispatch_update().
  */
 uint64_t desired_static(const struct desired *d, const struct ipt_chain *c, uint32_t *rules);
 /* The same of the KUBE-NET- chain for NET. */

@@ -96,8 +96,8 @@ void diff_begin(struct diff *d, const struct plan_view *view)
 					continue;
 				d->constant = memory_grow(d->constant, &d->constant_room,
 				    d->constant_count + 1, sizeof(*d->constant));
-				d->constant[d->constant_count++] =
-				    (struct diff_chain){c, desired_static(&view->ipt->desired, &c)};
+				d->constant[d->constant_count++] = (struct diff_chain){
+				    c, desired_static(&view->ipt->desired, &c, NULL)};
 			}
 }
 

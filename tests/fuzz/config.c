@@ -42,7 +42,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	    config_file_differs(&s, &again, "f"))
 		abort();
 	free(text);
-	if (s.cfg.verbosity <= CONFIG_VERBOSITY_MAX && flags_check(&s) == FLAGS_RUN)
+	if (s.cfg.verbosity <= CONFIG_VERBOSITY_MAX && flags_check(&s) == FLAGS_RUN) {
+		if (s.cfg.mode == MODE_BLANK) /* what no message has any more */
+			s.cfg.mode = MODE_IPTABLES;
 		check_message(&s);
+	}
 	return 0;
 }
