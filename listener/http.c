@@ -29,6 +29,7 @@ struct http_server {
 	size_t table_count;
 	int fd; /* -1 while not bound */
 	struct event *accept;
+	struct http_waiter turn; /* to accept */
 	struct event *retry;
 	int bind_error; /* the last one logged */
 };
@@ -99,6 +100,13 @@ static void on_accept(evutil_socket_t listener, short what, void *arg)
 	}
 }
 
+static void on_turn(void *arg)
+{
+	struct http_server *s = arg;
+
+	event_add(s->accept, NULL);
+}
+
 static void bind_failed(struct http_server *s, const char *where)
 {
 	const struct timeval again = {HTTP_BIND_RETRY_SECONDS, 0};
@@ -158,23 +166,6 @@ static void on_retry(evutil_socket_t fd, short what, void *arg)
 
 /* --- beginning and end --- */
 
-struct http_pool *http_pool_new(struct event_base *base, unsigned max)
-{
-	struct http_pool *pool = calloc(1, sizeof(*pool));
-
-	if (pool == NULL)
-		return NULL;
-	pool->base = base;
-	pool->max = max;
-	TAILQ_INIT(&pool->conns);
-	return pool;
-}
-
-void http_pool_free(struct http_pool *pool)
-{
-	free(pool);
-}
-
 struct http_server *http_server_new(
     struct http_pool *pool, const struct http_server_options *options)
 {
@@ -184,6 +175,7 @@ struct http_server *http_server_new(
 		return NULL;
 	s->pool = pool;
 	s->options = *options;
+	s->turn = (struct http_waiter){.resume = on_turn, .arg = s};
 	s->retry = event_new(pool->base, -1, 0, on_retry, s);
 	if (s->retry == NULL) {
 		free(s);
@@ -198,6 +190,7 @@ void http_server_free(struct http_server *s)
 	if (s == NULL)
 		return;
 	http_conn_close_all(s->pool, s);
+	http_pool_leave(s->pool, &s->turn);
 	if (s->accept != NULL)
 		event_free(s->accept);
 	if (s->fd >= 0)

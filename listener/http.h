@@ -20,12 +20,9 @@
 #include "common/ip.h"
 #include "listener/http_parse.h"
 
-#define HTTP_DISCARD_MAX	65536 /* bytes read and dropped after the last answer */
-#define HTTP_REQUEST_SECONDS	5     /* for a request to come whole, and for the end */
-#define HTTP_IDLE_SECONDS	60    /* between two requests of a connection */
-#define HTTP_DEFER_SECONDS	30    /* for an answer that was put off */
-#define HTTP_WRITE_SECONDS	30    /* for a client to take an answer */
-#define HTTP_STREAM_SECONDS	60    /* ... that is sent in parts */
+#define HTTP_DISCARD_MAX	65536	   /* bytes read and dropped after the last answer */
+#define HTTP_QUEUED_MAX		(4u << 20) /* bytes of answers that a pool's clients do not take */
+#define HTTP_TURNS_PER_SECOND	10000 /* connections accepted and requests answered of a pool */
 #define HTTP_BIND_RETRY_SECONDS 5
 #define HTTP_HEADERS_MAX	256
 
@@ -84,8 +81,29 @@ void http_abort(struct http_pending *pending);
 
 /* --- servers --- */
 
-/* Connections that servers share: no more than MAX at a time. NULL only without memory. */
+/*
+ * Connections that servers share: no more than MAX at a time, when the one that did nothing for
+ * longest makes room, and no more than HTTP_TURNS_PER_SECOND of them accepted and requests answered
+ * in a second, beyond which all wait, each as long as the others. A connection takes 16 KiB at
+ * most, its answer aside; answers that clients do not take HTTP_QUEUED_MAX together, or one that is
+ * longer. NULL only without memory.
+ */
 struct http_pool *http_pool_new(struct event_base *base, unsigned max);
+
+/* How long the stages of a connection may take, in milliseconds. */
+struct http_times {
+	unsigned request_ms; /* for a request to come whole, and for the connection's end */
+	unsigned idle_ms;    /* between two requests */
+	unsigned defer_ms;   /* for an answer that was put off */
+	unsigned write_ms;   /* for the client to take an answer ... */
+	unsigned stream_ms;  /* ... that is sent in parts */
+};
+#define HTTP_TIMES                                                                                 \
+	{                                                                                          \
+		5000, 60000, 30000, 30000, 60000                                                   \
+	}
+/* Other times than HTTP_TIMES. */
+void http_pool_times(struct http_pool *pool, const struct http_times *times);
 /* After its servers. NULL is allowed. */
 void http_pool_free(struct http_pool *pool);
 

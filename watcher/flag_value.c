@@ -205,7 +205,7 @@ int value_bind_address(struct ip_addr *addr, uint16_t *port, const char *text)
 			return -1;
 		r = address(&a, text, (size_t)(colon - text));
 	}
-	if (r != 0 || value_number(&number, colon + 1, 1, 65535) != 0)
+	if (r != 0 || value_number(&number, colon + 1, 0, 65535) != 0)
 		return -1;
 	*addr = a;
 	*port = (uint16_t)number;

@@ -16,7 +16,8 @@
 #define SETTING_TEXT_MAX  2560 /* bytes of any value as text, with its NUL */
 #define SETTINGS_MAX	  128
 
-/* Where something is served: as text "IP", "IP:port", "[IPv6]:port" or "" (nowhere). */
+/* Where something is served: as text "IP", "IP:port", "[IPv6]:port" or "" (nowhere, as with port
+ * 0). */
 struct setting_bind {
 	struct ip_addr addr;
 	uint16_t port; /* 0: the text names none */

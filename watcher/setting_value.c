@@ -193,9 +193,11 @@ static const char *store_address(struct ip_addr *at, const char *text)
 static const char *store_bind(struct setting_bind *at, const struct setting *row, const char *text)
 {
 	struct setting_bind b = {.nowhere = text[0] == '\0'};
+	struct ip_addr alone;
 
 	if (!b.nowhere && value_bind_address(&b.addr, &b.port, text) != 0)
 		return row->expected;
+	b.nowhere |= b.port == 0 && ip_parse(&alone, text) != 0; /* "IP:0" */
 	*at = b;
 	return NULL;
 }

@@ -213,6 +213,8 @@ static void test_healthz(void **state)
 	    {"--healthz-bind-address=::1", "::1", 10256},
 	    {"--healthz-bind-address=[::]:99", "::", 99},
 	    {"--healthz-bind-address=", "0.0.0.0", 0},
+	    {"--healthz-bind-address=127.0.0.1:0", "127.0.0.1", 0},
+	    {"--healthz-bind-address=[::1]:0 --healthz-port=98", "::1", 0},
 	    {"--healthz-port=98", "0.0.0.0", 98},
 	    {"--healthz-port=0", "0.0.0.0", 0},
 	    {"--healthz-port=0 --healthz-bind-address=::1", "::1", 0},
