@@ -84,6 +84,8 @@ const char *audit_rule(char *buf, size_t size, const struct ipt_rule *r, const s
 		add(buf, size, " name=%s", r->name);
 	if ((t->args & ARG_TO) != 0)
 		add(buf, size, " to=%s port=%u", ip_format(&r->to, addr), r->to_port);
+	if ((t->args & ARG_RELAY) != 0)
+		add(buf, size, " relay=%u", r->to_port);
 	if ((t->args & ARG_PROBABILITY) != 0)
 		add(buf, size, " probability=%u", r->probability);
 	if ((t->args & ARG_SECONDS) != 0)

@@ -77,6 +77,8 @@ static const char *check_numbers(const struct ipt_rule *r, const struct ipt_temp
 		return "a port accepted for other than TCP";
 	if ((t->args & ARG_DPORT) != 0 && r->dport == 0)
 		return "a destination port 0";
+	if ((t->args & ARG_RELAY) != 0 && r->to_port == 0)
+		return "a relay's port 0";
 	if ((t->args & ARG_PROBABILITY) != 0 &&
 	    (r->probability == 0 || r->probability > UINT32_C(1) << 31))
 		return "a probability that is not in 1..2^31";

@@ -238,6 +238,26 @@ static void target_dnat(struct ipt_encoder *e)
 	n->min_proto.all = n->max_proto.all = htons(r->to_port);
 }
 
+/* To a port of this machine: there is no address to say, so none can be said wrongly. */
+static void target_redirect(struct ipt_encoder *e)
+{
+	const __be16 port = htons(e->rule->to_port);
+
+	if (e->family == FAMILY_4) {
+		struct nf_nat_ipv4_multi_range_compat *n =
+		    target_take(e->b, "REDIRECT", 0, sizeof(*n));
+
+		n->rangesize = 1;
+		n->range[0].flags = NF_NAT_RANGE_PROTO_SPECIFIED;
+		n->range[0].min.all = n->range[0].max.all = port;
+	} else {
+		struct nf_nat_range *n = target_take(e->b, "REDIRECT", 0, sizeof(*n));
+
+		n->flags = NF_NAT_RANGE_PROTO_SPECIFIED;
+		n->min_proto.all = n->max_proto.all = port;
+	}
+}
+
 static void target_masquerade(struct ipt_encoder *e)
 {
 	bool v4 = e->family == FAMILY_4;
@@ -285,6 +305,8 @@ void ipt_ext_target(struct ipt_encoder *e, enum ipt_verdict verdict)
 		target_masquerade(e);
 	else if (verdict == VERDICT_REJECT)
 		target_reject(e);
+	else if (verdict == VERDICT_REDIRECT)
+		target_redirect(e);
 	else
 		target_take(e->b, names[verdict], 0,
 		    sizeof(struct xt_standard_target) - sizeof(struct xt_entry_target));

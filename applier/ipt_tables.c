@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#define BIT(n) ((uint16_t)(1u << (n)))
+#define BIT(n) (1u << (n))
 #define NAT    ((uint8_t)(1u << IPT_NAT))
 #define FILTER ((uint8_t)(1u << IPT_FILTER))
 
@@ -49,21 +49,21 @@ const struct ipt_hook ipt_hooks[IPT_HOOK_COUNT] = {
     {IPT_NAT, "OUTPUT", CHAIN_SERVICES, HOOK_ANY, "kubernetes service portals"},
     {IPT_NAT, "PREROUTING", CHAIN_SERVICES, HOOK_ANY, "kubernetes service portals"},
     {IPT_NAT, "POSTROUTING", CHAIN_POSTROUTING, HOOK_ANY, "kubernetes postrouting rules"},
-    /* leftovers: of 1.13 to 1.19, of ipvs mode, of userspace mode */
+    /* leftovers of 1.13 to 1.19, of ipvs mode; userspace mode's */
     {IPT_FILTER, "INPUT", CHAIN_SERVICES, HOOK_NEW, "kubernetes service portals"},
     {IPT_FILTER, "INPUT", CHAIN_NODE_PORT, HOOK_ANY, "kubernetes health check rules"},
     {IPT_FILTER, "INPUT", CHAIN_PROXY_FIREWALL, HOOK_ANY, "kube-proxy firewall rules"},
     {IPT_FILTER, "FORWARD", CHAIN_PROXY_FIREWALL, HOOK_ANY, "kube-proxy firewall rules"},
     {IPT_FILTER, "INPUT", CHAIN_IPVS_FILTER, HOOK_ANY, "kubernetes ipvs access filter"},
     {IPT_FILTER, "OUTPUT", CHAIN_IPVS_OUT_FILTER, HOOK_ANY, "kubernetes ipvs access filter"},
-    {IPT_NAT, "PREROUTING", CHAIN_PORTALS_CONTAINER, HOOK_ANY,
-	"handle ClusterIPs; NOTE: this must be before the NodePort rules"},
-    {IPT_NAT, "OUTPUT", CHAIN_PORTALS_HOST, HOOK_ANY,
-	"handle ClusterIPs; NOTE: this must be before the NodePort rules"},
     {IPT_NAT, "PREROUTING", CHAIN_NODEPORT_CONTAINER, HOOK_LOCAL,
 	"handle service NodePorts; NOTE: this must be the last rule in the chain"},
     {IPT_NAT, "OUTPUT", CHAIN_NODEPORT_HOST, HOOK_LOCAL,
 	"handle service NodePorts; NOTE: this must be the last rule in the chain"},
+    {IPT_NAT, "PREROUTING", CHAIN_PORTALS_CONTAINER, HOOK_ANY,
+	"handle ClusterIPs; NOTE: this must be before the NodePort rules"},
+    {IPT_NAT, "OUTPUT", CHAIN_PORTALS_HOST, HOOK_ANY,
+	"handle ClusterIPs; NOTE: this must be before the NodePort rules"},
     {IPT_FILTER, "INPUT", CHAIN_NODEPORT_NON_LOCAL, HOOK_ANY,
 	"Ensure that non-local NodePort traffic can flow"},
 };
@@ -75,6 +75,8 @@ const struct ipt_hook ipt_hooks[IPT_HOOK_COUNT] = {
 #define K(kind)	 BIT(CHAIN_##kind)
 #define SERVICE	 (K(SVC) | K(SVL))
 #define PORTALS	 (K(SERVICES) | K(NET))
+#define RELAYED	 (K(PORTALS_CONTAINER) | K(PORTALS_HOST))
+#define RELAYED_NODE_PORTS (K(NODEPORT_CONTAINER) | K(NODEPORT_HOST))
 
 const struct ipt_template ipt_templates[IPT_TEMPLATE_COUNT] = {
     [T_CLUSTER_IP] = {"cluster-ip", IPT_NAT, PORTALS, FRONTEND | ARG_TARGET,
@@ -178,6 +180,19 @@ const struct ipt_template ipt_templates[IPT_TEMPLATE_COUNT] = {
 	VERDICT_ACCEPT, 0, "kubernetes forwarding rules"},
     [T_FORWARD_ESTABLISHED] = {"forward-established", IPT_FILTER, K(FORWARD), 0,
 	MATCH_CTSTATE_EST | TEXT, VERDICT_ACCEPT, 0, "kubernetes forwarding conntrack rule"},
+    [T_PORTAL] = {"portal", IPT_NAT, RELAYED | RELAYED_NODE_PORTS, ARG_NET | FRONTEND | ARG_RELAY,
+	MATCH_SRC | TEXT | MATCH_PROTO, VERDICT_REDIRECT, 0, ""},
+    [T_PORTAL_POD_IF] = {"portal-pod-if", IPT_NAT, K(PORTALS_CONTAINER) | K(NODEPORT_CONTAINER),
+	ARG_NET | FRONTEND | ARG_RELAY, MATCH_SRC | MATCH_POD_IF | TEXT | MATCH_PROTO,
+	VERDICT_REDIRECT, 0, ""},
+    [T_PORTAL_NODE_PORT] = {"portal-node-port", IPT_NAT, RELAYED_NODE_PORTS,
+	ARG_NET | PORT | ARG_RELAY, MATCH_SRC | TEXT | MATCH_PROTO, VERDICT_REDIRECT, 0, ""},
+    [T_PORTAL_NODE_PORT_POD_IF] = {"portal-node-port-pod-if", IPT_NAT, K(NODEPORT_CONTAINER),
+	ARG_NET | PORT | ARG_RELAY, MATCH_SRC | MATCH_POD_IF | TEXT | MATCH_PROTO,
+	VERDICT_REDIRECT, 0, ""},
+    [T_RELAY_REJECT] = {"relay-reject", IPT_FILTER, K(EXTERNAL_SERVICES), PORT,
+	TEXT | MATCH_CTSTATE_ALIEN | MATCH_LOCAL_DST | MATCH_PROTO, VERDICT_REJECT, 0,
+	" is not reached by the port of its relay"},
 };
 /* clang-format on */
 

@@ -36,8 +36,8 @@ enum chain_kind {
 	CHAIN_SEP, /* KUBE-SEP-<hash>: one endpoint */
 	CHAIN_MARK_MASQ,
 	/*
-	 * What other kube-proxies leave, to be deleted. No rule may stand in or jump to one of
-	 * these, as templates have no bit for them.
+	 * Those of other modes, and what other kube-proxies leave, to be deleted. No rule may stand
+	 * in or jump to one of these that templates have no bit for.
 	 */
 	CHAIN_LEFTOVERS,
 	CHAIN_XLB = CHAIN_LEFTOVERS, /* KUBE-XLB-<hash>: today's KUBE-SVL-, until 1.23 */
@@ -46,8 +46,8 @@ enum chain_kind {
 	CHAIN_SOURCE_RANGES_FIREWALL,
 	CHAIN_IPVS_FILTER,
 	CHAIN_IPVS_OUT_FILTER,
-	CHAIN_PORTALS_CONTAINER, /* userspace mode's ... */
-	CHAIN_PORTALS_HOST,
+	CHAIN_PORTALS_CONTAINER, /* userspace mode's: from PREROUTING to the relays ... */
+	CHAIN_PORTALS_HOST,	 /* ... and from OUTPUT */
 	CHAIN_NODEPORT_CONTAINER,
 	CHAIN_NODEPORT_HOST,
 	CHAIN_NODEPORT_NON_LOCAL,
@@ -92,7 +92,7 @@ enum hook_only {
 	HOOK_NEW,   /* connection state NEW */
 	HOOK_LOCAL, /* to a local address */
 };
-#define IPT_HOOK_LEFTOVERS 12 /* from here on: what other kube-proxies leave, to be removed */
+#define IPT_HOOK_LEFTOVERS 12 /* from here on: other modes', or what other kube-proxies leave */
 #define IPT_HOOK_COUNT	   23
 /* In the order in which each is prepended, as upstream does it: the last one ends up first. */
 extern const struct ipt_hook ipt_hooks[IPT_HOOK_COUNT];
@@ -110,6 +110,7 @@ enum ipt_arg {
 	ARG_PROBABILITY = 64, /* 1..2^31, of 2^31 */
 	ARG_SECONDS = 128,    /* of session affinity, 1..86400 */
 	ARG_TARGET = 256,     /* chain: kind and hash (two fields) */
+	ARG_RELAY = 512,      /* port of a relay, one of the policy's */
 };
 
 #define SVCPORT_NAME_LEN 192 /* 63 + "/" + 63 + ":" + 63 and NUL */
@@ -124,7 +125,7 @@ struct ipt_rule {
 	uint8_t template; /* index into ipt_templates */
 	uint8_t proto;
 	uint16_t dport;
-	uint16_t to_port;
+	uint16_t to_port; /* the endpoint's, or a relay's */
 	uint32_t probability;
 	uint32_t seconds;
 	struct ip_cidr net;
@@ -176,6 +177,7 @@ enum ipt_verdict {
 	VERDICT_ACCEPT,
 	VERDICT_DROP,
 	VERDICT_RETURN,
+	VERDICT_REDIRECT, /* to a local port */
 };
 
 enum ipt_template_id {
@@ -233,13 +235,19 @@ enum ipt_template_id {
 	T_FORWARD_INVALID,
 	T_FORWARD_MARKED,
 	T_FORWARD_ESTABLISHED,
+	/* userspace mode: what is taken to the relays, and what may not go there by itself */
+	T_PORTAL,
+	T_PORTAL_POD_IF,
+	T_PORTAL_NODE_PORT,
+	T_PORTAL_NODE_PORT_POD_IF,
+	T_RELAY_REJECT,
 	IPT_TEMPLATE_COUNT
 };
 
 struct ipt_template {
 	const char *name;
 	uint8_t table;
-	uint16_t chains;  /* bit per chain_kind it may stand in */
+	uint32_t chains;  /* bit per chain_kind it may stand in */
 	uint16_t args;	  /* enum ipt_arg */
 	uint32_t matches; /* enum ipt_match */
 	uint8_t verdict;  /* enum ipt_verdict */

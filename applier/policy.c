@@ -16,6 +16,7 @@ struct policy *policy_new(const struct config *cfg, int audit_fd)
 	*p = (struct policy){
 	    .mode = cfg->mode,
 	    .params = ipt_params_of(cfg),
+	    .relays = relay_ports_of(cfg),
 	    .key = cfg->key,
 	    .audit_fd = audit_fd,
 	    .audit_is_syslog = strcmp(cfg->audit_log, "syslog") == 0,

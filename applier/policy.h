@@ -12,6 +12,7 @@
 #include "common/ip.h"
 #include "common/siphash.h"
 #include "ipc/config.h"
+#include "ipc/relay.h"
 
 #define NFT_COMMENT_MAX 32 /* bytes, with the NUL */
 
@@ -19,7 +20,8 @@ struct policy {
 	uint8_t mode;		     /* enum proxy_mode */
 	bool families[FAMILY_COUNT]; /* which the kernel offers: the backend fills it */
 	struct ipt_params params;
-	struct siphash_key key; /* of the digests; no secret to the children */
+	struct relay_ports relays; /* that rules may redirect to; userspace mode's alone */
+	struct siphash_key key;	   /* of the digests; no secret to the children */
 	int audit_fd;
 	bool audit_is_syslog; /* a datagram socket that wants a priority before each line */
 	int lock_fd;	      /* of /run/xtables.lock: ipt_backend_open() fills it */

@@ -77,6 +77,9 @@ static const char *check_rule(void *arg, const struct ipt_rule *r)
 	if (!t->open)
 		return "rules without a chain";
 	why = ipt_rule_check(r, &t->chain);
+	if (why == NULL && (ipt_templates[r->template].args & ARG_RELAY) != 0 &&
+	    (r->to_port < t->policy->relays.low || r->to_port > t->policy->relays.high))
+		why = "a relay's port that is none of this mode's";
 	if (why == NULL && t->rules++ == t->policy->max_rules)
 		why = "more rules than a transaction may have";
 	if (why != NULL)

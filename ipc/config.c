@@ -47,7 +47,7 @@ static const struct field {
 	{                                                                                          \
 		PREFIXES, AT(name), 0, offsetof(struct config, n)                                  \
 	}
-    F_NUMBER(mode, MODE_NFTABLES),
+    F_NUMBER(mode, MODE_USERSPACE),
     F_SWITCH(dry_run),
     F_TEXT(inspect),
     F_SWITCH(cleanup),
@@ -243,7 +243,8 @@ const char *config_decode(struct config *c, const void *data, size_t len)
 	cursor_str(&in, version, sizeof(version));
 	if (in.error == NULL && strcmp(version, VERSION) != 0)
 		cursor_fail(&in, "from a program of another version");
-	if (in.error == NULL && c->mode != MODE_IPTABLES && c->mode != MODE_NFTABLES)
+	if (in.error == NULL && c->mode != MODE_IPTABLES && c->mode != MODE_NFTABLES &&
+	    c->mode != MODE_USERSPACE)
 		cursor_fail(&in, "an unknown mode");
 	why = cursor_end(&in);
 	frame_close(&r);

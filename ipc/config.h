@@ -24,7 +24,13 @@
 #define CONFIG_VERBOSITY_MAX 10 /* more means no more */
 
 /* Blank, which the one-shot settles: no process sees it. */
-enum proxy_mode { MODE_BLANK = 0, MODE_IPTABLES = 1, MODE_NFTABLES = 2 };
+enum proxy_mode {
+	MODE_BLANK = 0,
+	MODE_IPTABLES = 1,
+	MODE_NFTABLES = 2,
+	MODE_IPVS = 3, /* to come */
+	MODE_USERSPACE = 4,
+};
 
 /* What tells that a packet comes from a pod of this node. */
 enum detect_local {
@@ -99,7 +105,7 @@ struct config {
 	char flags_text[CONFIG_SHOWN_MAX];  /* what /flagz and ... */
 	char config_json[CONFIG_SHOWN_MAX]; /* ... /configz show; "": it is too long */
 
-	/* modes to come: ipvs, userspace */
+	/* ipvs mode, which is to come */
 	char ipvs_scheduler[CONFIG_WORD_MAX]; /* "": rr */
 	bool ipvs_strict_arp;
 	uint32_t ipvs_exclude_count;
@@ -107,7 +113,9 @@ struct config {
 	uint32_t ipvs_tcp_s; /* 0 leaves what the kernel has */
 	uint32_t ipvs_tcp_fin_s;
 	uint32_t ipvs_udp_s;
-	uint64_t udp_idle_ms;
+
+	/* userspace mode, and other modes' relays */
+	uint64_t udp_idle_ms;	 /* a UDP flow that is idle for so long is closed */
 	uint16_t proxy_port_low; /* both 0: any port */
 	uint16_t proxy_port_high;
 

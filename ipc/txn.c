@@ -147,6 +147,8 @@ void txn_rule(struct txn_writer *w, const struct ipt_rule *r)
 		frame_uint(f, r->target_kind);
 		frame_bin(f, r->target_hash, CHAIN_HASH_LEN);
 	}
+	if (args & ARG_RELAY)
+		frame_uint(f, r->to_port);
 }
 
 void txn_chain_delete(struct txn_writer *w, const struct ipt_chain *c)
@@ -230,6 +232,8 @@ static void get_rule(struct cursor *c, struct ipt_rule *r)
 		r->target_kind = (uint8_t)cursor_uint(c, CHAIN_KIND_COUNT - 1);
 		cursor_bin(c, r->target_hash, CHAIN_HASH_LEN);
 	}
+	if (args & ARG_RELAY)
+		r->to_port = (uint16_t)cursor_uint(c, UINT16_MAX);
 }
 
 static void visit_rules(struct cursor *op, const struct txn_visitor *v, void *arg)

@@ -43,6 +43,7 @@ static const char *const verdicts[] = {
     [VERDICT_ACCEPT] = "ACCEPT",
     [VERDICT_DROP] = "DROP",
     [VERDICT_RETURN] = "RETURN",
+    [VERDICT_REDIRECT] = "REDIRECT to a relay's port",
 };
 
 /* A kind's name, padded to WIDTH. */
@@ -77,7 +78,7 @@ static void print_chains(void)
 				printf(" %s", tables[t]);
 		putchar('\n');
 		if (k + 1 == CHAIN_LEFTOVERS)
-			puts("  what other kube-proxies leave, to be deleted:");
+			puts("  userspace mode's, and what other kube-proxies leave, to be deleted:");
 	}
 }
 
@@ -93,7 +94,7 @@ static void print_hooks(void)
 		printf("  %2u  %-6s  %-11s -> %-22s %s\n", i, tables[h->table], h->builtin,
 		    ipt_chain_kinds[h->kind].name, only[h->only]);
 		if (i + 1 == IPT_HOOK_LEFTOVERS)
-			puts("  what other kube-proxies leave, to be removed:");
+			puts("  userspace mode's, and what other kube-proxies leave, to be removed:");
 	}
 }
 

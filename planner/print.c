@@ -133,7 +133,7 @@ static void print_matches(const struct line *l)
 
 	if (matches & MATCH_NOT_SRC)
 		fputs(" !", l->out);
-	if (matches & (MATCH_SRC | MATCH_NOT_SRC))
+	if (matches & (MATCH_SRC | MATCH_NOT_SRC) && r->net.bits > 0)
 		print_address(l, "-s", &r->net.addr, r->net.bits);
 	if (matches & MATCH_SRC_TO)
 		print_address(l, "-s", &r->to, ip_bits(l->family));
@@ -194,6 +194,9 @@ static void print_verdict(const struct line *l)
 		break;
 	case VERDICT_RETURN:
 		fputs(" -j RETURN\n", l->out);
+		break;
+	case VERDICT_REDIRECT:
+		fprintf(l->out, " -j REDIRECT --to-ports %u\n", l->rule->to_port);
 		break;
 	}
 }

@@ -85,7 +85,7 @@ class OneShot(unittest.TestCase):
                  "f.yaml: iptables.minSyncPeriod (2s) must not be longer than"),
                 ("detectLocalMode: BridgeInterface\n",
                  'f.yaml: detectLocal.bridgeInterface "": expected an interface\'s name'),
-                ("mode: ipvs\n", 'f.yaml:3: mode "ipvs": expected iptables or nftables'),
+                ("mode: ipvs\n", 'f.yaml:3: mode "ipvs": expected iptables, nftables or userspace'),
                 ("conntrack: {min: many}\n", 'f.yaml:3: conntrack.min "many": expected a whole')):
             with self.subTest(text):
                 r = run("--config=" + self.file(HEAD + text), "--master=http://127.0.0.1:1")

@@ -222,6 +222,38 @@ static const struct expectation expectations[] = {
 	" traffic not accepted by its source ranges\" -m tcp --dport 443 -j DROP"},
     {T_HEALTH_CHECK_ACCEPT, IPPROTO_TCP, 0,
 	"-p tcp " COMMENT "\"" NAME " health check node port\" -m tcp --dport 443 -j ACCEPT", NULL},
+    {T_PORTAL, IPPROTO_TCP, 0,
+	"-s 10.244.0.0/16 -d 10.96.0.1/32 -p tcp " COMMENT "\"" NAME
+	"\" -m tcp --dport 443 -j REDIRECT --to-ports 8443",
+	"-s fd00:244::/56 -d fd00:10::1/128 -p tcp " COMMENT "\"" NAME
+	"\" -m tcp --dport 443 -j REDIRECT --to-ports 8443"},
+    {T_PORTAL, IPPROTO_UDP, 0,
+	"-s 10.244.0.0/16 -d 10.96.0.1/32 -p udp " COMMENT "\"" NAME
+	"\" -m udp --dport 443 -j REDIRECT --to-ports 8443",
+	"-s fd00:244::/56 -d fd00:10::1/128 -p udp " COMMENT "\"" NAME
+	"\" -m udp --dport 443 -j REDIRECT --to-ports 8443"},
+    {T_PORTAL_POD_IF, IPPROTO_TCP, 0,
+	"-s 10.244.0.0/16 -d 10.96.0.1/32 -i cni0 -p tcp " COMMENT "\"" NAME
+	"\" -m tcp --dport 443 -j REDIRECT --to-ports 8443",
+	"-s fd00:244::/56 -d fd00:10::1/128 -i cni0 -p tcp " COMMENT "\"" NAME
+	"\" -m tcp --dport 443 -j REDIRECT --to-ports 8443"},
+    {T_PORTAL_NODE_PORT, IPPROTO_UDP, 0,
+	"-s 10.244.0.0/16 -p udp " COMMENT "\"" NAME
+	"\" -m udp --dport 443 -j REDIRECT --to-ports 8443",
+	"-s fd00:244::/56 -p udp " COMMENT "\"" NAME
+	"\" -m udp --dport 443 -j REDIRECT --to-ports 8443"},
+    {T_PORTAL_NODE_PORT_POD_IF, IPPROTO_TCP, 0,
+	"-s 10.244.0.0/16 -i cni0 -p tcp " COMMENT "\"" NAME
+	"\" -m tcp --dport 443 -j REDIRECT --to-ports 8443",
+	"-s fd00:244::/56 -i cni0 -p tcp " COMMENT "\"" NAME
+	"\" -m tcp --dport 443 -j REDIRECT --to-ports 8443"},
+    {T_RELAY_REJECT, IPPROTO_TCP, 0,
+	"-p tcp " COMMENT "\"" NAME " is not reached by the port of its relay\" -m conntrack ! --ctstate "
+	"RELATED,ESTABLISHED,DNAT -m addrtype --dst-type LOCAL -m tcp --dport 443 -j REJECT "
+	"--reject-with icmp-port-unreachable",
+	"-p tcp " COMMENT "\"" NAME " is not reached by the port of its relay\" -m conntrack ! --ctstate "
+	"RELATED,ESTABLISHED,DNAT -m addrtype --dst-type LOCAL -m tcp --dport 443 -j REJECT "
+	"--reject-with icmp6-port-unreachable"},
 };
 
 static const struct ipt_chain *chains_of(uint8_t family, uint8_t table, size_t *count)

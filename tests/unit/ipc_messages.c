@@ -71,8 +71,9 @@ static void config_out_of_range(void **state)
 		size_t size;
 		const char *says;
 	} cases[] = {
-	    {offsetof(struct config, mode), MODE_NFTABLES + 1, 1, "a number out of range"},
+	    {offsetof(struct config, mode), MODE_USERSPACE + 1, 1, "a number out of range"},
 	    {offsetof(struct config, mode), 0, 1, "an unknown mode"},
+	    {offsetof(struct config, mode), MODE_IPVS, 1, "an unknown mode"},
 	    {offsetof(struct config, masquerade_bit), 32, 1, "a number out of range"},
 	    {offsetof(struct config, detect_local), DETECT_LOCAL_COUNT, 1, "a number out of range"},
 	    {offsetof(struct config, oom_score_adj), 1001, 4, "a number out of range"},
@@ -432,7 +433,7 @@ static void every_template(void **state)
 		assert_int_equal(came.template, t);
 		assert_int_equal(came.proto, args & ARG_PROTO ? a.proto : 0);
 		assert_int_equal(came.dport, args & ARG_DPORT ? a.dport : 0);
-		assert_int_equal(came.to_port, args & ARG_TO ? a.to_port : 0);
+		assert_int_equal(came.to_port, args & (ARG_TO | ARG_RELAY) ? a.to_port : 0);
 		assert_int_equal(came.probability, args & ARG_PROBABILITY ? a.probability : 0);
 		assert_int_equal(came.seconds, args & ARG_SECONDS ? 10800 : 0);
 		assert_int_equal(came.net.bits, args & ARG_NET ? a.net.bits : 0);

@@ -264,7 +264,7 @@ static void test_bad(void **state)
 	    {"--cluster-cidr=10.0.0.0/8,11.0.0.0/8", "expected a prefix", FLAGS_BAD},
 	    {"--cluster-cidr=10.0.0.0/8,", "expected a prefix", FLAGS_BAD},
 	    {"--cluster-cidr=10.0.0.0/8,fd00::/8,fe00::/8", "expected a prefix", FLAGS_BAD},
-	    {"--proxy-mode=ipvs", "expected iptables or nftables", FLAGS_BAD},
+	    {"--proxy-mode=ipvs", "expected iptables, nftables or userspace", FLAGS_BAD},
 	    {"--hostname-override=a_b", "expected a node's name", FLAGS_BAD},
 	    {"--healthz-bind-address=localhost", "expected IP", FLAGS_BAD},
 	    {"--healthz-bind-address=1.2.3.4:", "expected IP", FLAGS_BAD},

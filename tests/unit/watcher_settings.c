@@ -71,7 +71,7 @@ static const struct {
     {"pod-interface-name-prefix", "", "veth", "veth", "0123456789012345", "\"veth\"",
 	"\"0123456789012345\"", "expected at most 15"},
     {"proxy-mode", "", "nftables", "nftables", "ipvs", "\"nftables\"", "\"ipvs\"",
-	"expected iptables or nftables"},
+	"expected iptables, nftables or userspace"},
     {"masquerade-all", "false", "true", "true", "2", "true", "\"true\"", "expected true or false"},
     {"iptables-masquerade-bit", "14", "31", "31", "32", "31", "32", "from 0 to 31"},
     {"iptables-sync-period", "30s", "90s", "1m30s", "0", "\"90s\"", "90", "expected a duration"},
