@@ -5,6 +5,9 @@
 #include "applier/ipt_handle.h"
 #include "applier/transaction.h"
 
+/* Checks the operations that C stands on. NULL, or what is wrong. T is a struct transaction. */
+const char *ipt_check_ops(struct cursor *c, void *t);
+
 /*
  * Applies TXN under the xtables lock and fills R, which is zero but for the writes before, to which
  * it adds, and SUMMARY, the digests before and after of the tables touched, for the audit line.

@@ -154,7 +154,7 @@ static const char *answer_begin(struct session *s, struct cursor *c)
 
 static const char *answer_ops(struct session *s, struct cursor *c)
 {
-	return transaction_add(&s->txn, c, s->data, s->len, transaction_check_ops);
+	return transaction_add(&s->txn, c, s->data, s->len, ipt_check_ops);
 }
 
 static const char *answer_nft_ops(struct session *s, struct cursor *c)

@@ -78,7 +78,8 @@ void sysctl_apply(const struct config *cfg)
 	    {CONNTRACK "udp_timeout", IF_ANY(cfg->conntrack_udp_s)},
 	    {CONNTRACK "udp_timeout_stream", IF_ANY(cfg->conntrack_udp_stream_s)},
 	    {CONNTRACK "tcp_be_liberal", IF_ANY(cfg->conntrack_tcp_be_liberal)},
-	    {"/proc/sys/net/ipv4/conf/all/route_localnet", IF_ANY(cfg->localhost_nodeports)},
+	    {"/proc/sys/net/ipv4/conf/all/route_localnet",
+		IF_ANY(cfg->localhost_nodeports && cfg->mode == MODE_IPTABLES)},
 #undef IF_ANY
 	};
 

@@ -6,7 +6,6 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "applier/ipt_handle.h"
 #include "common/log.h"
 
 /* Memory that is taken when it is written to, and given back after the transaction. */
@@ -34,87 +33,6 @@ void transaction_begin(struct transaction *t, uint64_t generation)
 uint64_t transaction_ops(const struct transaction *t)
 {
 	return (uint64_t)t->puts + t->deletes + t->hooks + t->others;
-}
-
-/* What holds for an operation of any kind. */
-static const char *check_op(struct transaction *t, uint8_t family, uint8_t table)
-{
-	t->open = false;
-	if (!t->policy->families[family])
-		return "an address family that is not offered";
-	if (transaction_ops(t) >= t->policy->max_ops)
-		return "more operations than a transaction may have";
-	t->touched |= 1u << ipt_index(family, table);
-	return NULL;
-}
-
-/* The decoder has checked that chains, templates and hooks exist. */
-static const char *check_chain(struct transaction *t, const struct ipt_chain *c)
-{
-	const char *why = check_op(t, c->family, c->table);
-
-	if (why != NULL)
-		audit_chain(t->refused, sizeof(t->refused), c);
-	return why;
-}
-
-static const char *check_chain_put(void *arg, const struct ipt_chain *c)
-{
-	struct transaction *t = arg;
-	const char *why = check_chain(t, c);
-
-	t->puts++;
-	t->chain = *c;
-	t->open = true;
-	return why;
-}
-
-static const char *check_rule(void *arg, const struct ipt_rule *r)
-{
-	struct transaction *t = arg;
-	const char *why;
-
-	if (!t->open)
-		return "rules without a chain";
-	why = ipt_rule_check(r, &t->chain);
-	if (why == NULL && (ipt_templates[r->template].args & ARG_RELAY) != 0 &&
-	    (r->to_port < t->policy->relays.low || r->to_port > t->policy->relays.high))
-		why = "a relay's port that is none of this mode's";
-	if (why == NULL && t->rules++ == t->policy->max_rules)
-		why = "more rules than a transaction may have";
-	if (why != NULL)
-		audit_rule(t->refused, sizeof(t->refused), r, &t->chain);
-	return why;
-}
-
-static const char *check_chain_delete(void *arg, const struct ipt_chain *c)
-{
-	struct transaction *t = arg;
-
-	t->deletes++;
-	return check_chain(t, c);
-}
-
-static const char *check_hook(void *arg, uint8_t family, unsigned number, bool on)
-{
-	struct transaction *t = arg;
-	const char *why = check_op(t, family, ipt_hooks[number].table);
-
-	(void)on;
-	if (why != NULL)
-		snprintf(t->refused, sizeof(t->refused), "hook %u of %s", number,
-		    audit_table(family, ipt_hooks[number].table));
-	else
-		t->hooks++;
-	return why;
-}
-
-const char *transaction_check_ops(struct cursor *c, void *t)
-{
-	static const struct txn_visitor checks = {
-	    check_chain_put, check_rule, check_chain_delete, check_hook};
-
-	return txn_decode_ops(c, &checks, t);
 }
 
 const char *transaction_add(struct transaction *t, struct cursor *c, const void *frame, size_t len,

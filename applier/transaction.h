@@ -29,10 +29,9 @@ struct transaction {
 void transaction_init(struct transaction *t, const struct policy *p);
 /* Begins an empty one. */
 void transaction_begin(struct transaction *t, uint64_t generation);
-/* Decodes, and checks or does, the operations of a frame. NULL, or what is wrong. */
+/* Decodes, and checks or does, the operations of a frame: ipt_check_ops(), nft_check_ops(). NULL,
+ * or what is wrong. */
 typedef const char *(*transaction_decoder)(struct cursor *c, void *arg);
-/* Checks operations of iptables mode; the other mode's is nft_check_ops(). */
-const char *transaction_check_ops(struct cursor *c, void *t);
 /*
  * Checks, with CHECK on T, and keeps the operations of a message of LEN bytes at FRAME, of which C
  * stands on the first field. NULL, or which rule of the policy or the protocol it breaks; T is of

@@ -82,7 +82,7 @@ struct config {
 	bool nodeport_primary;		 /* node ports answer on the Node's own addresses only */
 	uint32_t nodeport_address_count; /* 0: on all, if not nodeport_primary */
 	struct ip_cidr nodeport_addresses[CONFIG_PREFIXES_MAX];
-	bool localhost_nodeports; /* IPv4 node ports answer on 127/8 as well */
+	bool localhost_nodeports; /* node ports answer on loopback addresses as well */
 	uint64_t sync_period_ms;
 	uint64_t min_sync_period_ms;
 

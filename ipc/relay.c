@@ -40,6 +40,30 @@ const char *relay_decode_open(struct cursor *c, struct relay_open *o)
 	return cursor_end(c);
 }
 
+/* FNV-1a of its name: of no secret, the same in every process. */
+uint16_t relay_first_port(const struct relay_ports *range, const struct relay_open *o)
+{
+	const uint32_t count = (uint32_t)range->high - range->low + 1;
+	uint64_t h = UINT64_C(14695981039346656037);
+
+	for (const char *p = o->name; *p != '\0'; p++)
+		h = (h ^ (uint8_t)*p) * UINT64_C(1099511628211);
+	h = (h ^ o->local_list) * UINT64_C(1099511628211);
+	return (uint16_t)(range->low + (h ^ h >> 32) % count);
+}
+
+bool relays_wanted(const struct config *cfg)
+{
+	return cfg->mode == MODE_USERSPACE || cfg->localhost_nodeports;
+}
+
+int relay_endpoint_cmp(const struct relay_endpoint *a, const struct relay_endpoint *b)
+{
+	int n = ip_cmp(&a->addr, &b->addr);
+
+	return n != 0 ? n : a->port - b->port;
+}
+
 void relay_encode_backends(struct frame *f, const struct relay_backends *b)
 {
 	frame_begin(f, RELAY_BACKENDS, 5);
@@ -72,7 +96,10 @@ const char *relay_decode_backends(struct cursor *c, struct relay_backends *b)
 		cursor_ip(&in, &e->addr);
 		e->port = (uint16_t)cursor_uint(&in, UINT16_MAX);
 		if (in.error == NULL && (e->port == 0 || !ip_is_endpoint(&e->addr)))
-			cursor_fail(&in, "an endpoint that is no plain unicast address with a port");
+			cursor_fail(
+			    &in, "an endpoint that is no plain unicast address with a port");
+		if (in.error == NULL && b->count > 0 && relay_endpoint_cmp(e - 1, e) >= 0)
+			cursor_fail(&in, "endpoints out of order");
 		cursor_leave(&list, &in);
 	}
 	cursor_leave(c, &list);

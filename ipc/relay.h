@@ -40,9 +40,9 @@ struct relay_ports {
 struct relay_ports relay_ports_of(const struct config *cfg);
 
 /*
- * A listening socket is wanted. PORT 0: on every address of FAMILY, at a port that is chosen by NAME
- * and LOCAL_LIST, the same at every start as long as it is free. Else on the loopback address, at
- * PORT.
+ * A listening socket is wanted. PORT 0: on every address of FAMILY, at a port that is chosen by
+ * NAME and LOCAL_LIST, the same at every start as long as it is free. Else on the loopback address,
+ * at PORT.
  */
 struct relay_open {
 	uint32_t id;
@@ -58,7 +58,17 @@ struct relay_endpoint {
 	uint16_t port;
 };
 
-/* Where relay ID sends what comes. A list of many parts counts once the last one came. */
+/* The port of RANGE that is O's if nobody else has it. */
+uint16_t relay_first_port(const struct relay_ports *range, const struct relay_open *o);
+
+/* Are there relays with CFG? In userspace mode; in others for node ports on loopback addresses. */
+bool relays_wanted(const struct config *cfg);
+
+/* Order of endpoints: by address, then port. <0, 0, >0. */
+int relay_endpoint_cmp(const struct relay_endpoint *a, const struct relay_endpoint *b);
+
+/* Where relay ID sends what comes, sorted, none twice. A list of many parts counts once the last
+ * one came. */
 struct relay_backends {
 	uint32_t id;
 	uint32_t affinity_seconds; /* 0: none */

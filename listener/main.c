@@ -1,7 +1,8 @@
 /*
  * kube-proxy-listener: every socket that strangers can reach, and nothing else. It holds no
- * credential and no capability, reads no file and connects to nobody; from the planner it only
- * learns how the proxy is, and where and what load balancers may ask.
+ * credential and no capability, reads no file, and connects to nobody but, where it relays, to the
+ * endpoints that the planner gave. From the planner it learns how the proxy is, where and what load
+ * balancers may ask, and what is to be relayed.
  */
 #include <errno.h>
 #include <event2/event.h>
@@ -21,6 +22,7 @@
 #include "listener/http.h"
 #include "listener/inspect.h"
 #include "listener/pages.h"
+#include "listener/relay.h"
 #include "listener/scrape.h"
 #include "listener/service_health.h"
 #include "listener/status_pages.h"
@@ -34,10 +36,12 @@
 #define FDS_OTHERS (HEALTH_CONNECTIONS_MAX + METRICS_CONNECTIONS_MAX + SERVICE_CONNECTIONS_MAX + 64)
 /* ... and sockets of health check node ports, one for each of their addresses. */
 #define FDS_MAX (FDS_OTHERS + 4096)
+/* ... and with relays, if the limit that was inherited allows it: sixty thousand connections. */
+#define FDS_MAX_RELAYS 131072
 
 #define TCP_SOCKET (SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC)
 
-/* No connect, no open, no exec, no other kind of socket. */
+/* No connect, no open, no exec, no other kind of socket; relay_rules has what relays take. */
 static const struct sandbox_rule rules[] = {
     ALLOW_IF2(socket, 0, AF_INET, 1, TCP_SOCKET), /* a bind that failed is tried again */
     ALLOW_IF2(socket, 0, AF_INET6, 1, TCP_SOCKET),
@@ -68,6 +72,7 @@ struct listener {
 	struct inspect *inspect;
 	struct scrape scrape;
 	struct pages pages;
+	struct relays *relays; /* NULL: there are none */
 };
 
 /* What the planner says, by who listens to it. */
@@ -81,6 +86,8 @@ static const char *on_message(void *arg, unsigned type, struct cursor *c)
 		return status_pages_message(&l->status, type, c);
 	if (type == QUERY_ANSWER)
 		return inspect_answer(l->inspect, c);
+	if (l->relays != NULL && type >= RELAY_PROXY_PORT_OPEN && type <= RELAY_LAST)
+		return relays_message(l->relays, type, c);
 	return service_health_message(l->services, type, c);
 }
 
@@ -195,33 +202,52 @@ static void feed_watchdog(struct listener *l, struct event_base *base, uint64_t 
 
 /* --- set-up --- */
 
-/* Afterwards no more can be opened. Returns how many are left for health check node ports. */
-static unsigned limit_fds(void)
+/* Descriptors for those whose number is not known beforehand. */
+struct shares {
+	unsigned sockets; /* of health check node ports */
+	unsigned relays;
+};
+
+/* Afterwards no more can be opened. */
+static struct shares limit_fds(bool relays)
 {
+	const unsigned most = relays ? FDS_MAX_RELAYS : FDS_MAX;
+	struct shares s = {0};
 	struct rlimit fds;
 
 	if (getrlimit(RLIMIT_NOFILE, &fds) != 0)
 		fatal(EXIT_FAILED, "getrlimit(RLIMIT_NOFILE): %s", strerror(errno));
 	if (fds.rlim_max < FDS_MAX)
-		log_warn("no more than %llu descriptors, where %d may be needed: of very many "
+		log_warn("no more than %llu descriptors, where %u may be needed: of very many "
 			 "health check node ports not all will be served (LimitNOFILE=)",
-		    (unsigned long long)fds.rlim_max, FDS_MAX);
-	else
-		fds.rlim_max = FDS_MAX;
+		    (unsigned long long)fds.rlim_max, most);
+	if (fds.rlim_max > most)
+		fds.rlim_max = most;
 	fds.rlim_cur = fds.rlim_max;
 	if (setrlimit(RLIMIT_NOFILE, &fds) != 0)
 		fatal(EXIT_FAILED, "setrlimit(RLIMIT_NOFILE, %llu): %s",
 		    (unsigned long long)fds.rlim_max, strerror(errno));
-	return fds.rlim_max > FDS_OTHERS ? (unsigned)fds.rlim_max - FDS_OTHERS : 0;
+	if (fds.rlim_max > FDS_OTHERS)
+		s.sockets = (unsigned)fds.rlim_max - FDS_OTHERS;
+	if (relays) {
+		s.relays = s.sockets - s.sockets / 8;
+		s.sockets /= 8;
+		log_info("relays: up to %u connections at a time (LimitNOFILE=)", s.relays / 2);
+	}
+	return s;
 }
 
-static void lock_down(void)
+static void lock_down(bool relays)
 {
 	static const char *const nothing[] = {NULL};
+	const size_t count = sizeof(rules) / sizeof(rules[0]);
+	struct sandbox_rule all[sizeof(rules) / sizeof(rules[0]) + RELAY_RULES];
 
+	memcpy(all, rules, sizeof(rules));
+	memcpy(all + count, relay_rules, sizeof(relay_rules));
 	sandbox_no_new_privs();
 	sandbox_landlock(nothing, 1);
-	sandbox_seccomp(rules, sizeof(rules) / sizeof(rules[0]));
+	sandbox_seccomp(all, count + (relays ? RELAY_RULES : 0));
 }
 
 int main(void)
@@ -229,7 +255,7 @@ int main(void)
 	static struct config cfg;
 	static struct listener l;
 	struct event_base *base;
-	unsigned sockets;
+	struct shares fds;
 
 	log_init("listener");
 	signal(SIGPIPE, SIG_IGN); /* write() tells */
@@ -247,9 +273,11 @@ int main(void)
 	l.scrape.mode = cfg.mode;
 	l.scrape.planner = l.planner;
 	scrape_init(&l.scrape);
-	sockets = limit_fds();
-	lock_down();
-	serve_services(&l, base, sockets);
+	fds = limit_fds(relays_wanted(&cfg));
+	if (relays_wanted(&cfg))
+		l.relays = relays_new(base, &cfg, l.planner, fds.relays);
+	lock_down(relays_wanted(&cfg));
+	serve_services(&l, base, fds.sockets);
 	serve_health(&l, base, &cfg);
 	serve_metrics(&l, base, &cfg);
 	if (cfg.watchdog_ms > 0)

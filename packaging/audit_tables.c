@@ -78,7 +78,8 @@ static void print_chains(void)
 				printf(" %s", tables[t]);
 		putchar('\n');
 		if (k + 1 == CHAIN_LEFTOVERS)
-			puts("  userspace mode's, and what other kube-proxies leave, to be deleted:");
+			puts("  userspace mode's, and what other kube-proxies leave, to be "
+			     "deleted:");
 	}
 }
 
@@ -94,7 +95,8 @@ static void print_hooks(void)
 		printf("  %2u  %-6s  %-11s -> %-22s %s\n", i, tables[h->table], h->builtin,
 		    ipt_chain_kinds[h->kind].name, only[h->only]);
 		if (i + 1 == IPT_HOOK_LEFTOVERS)
-			puts("  userspace mode's, and what other kube-proxies leave, to be removed:");
+			puts("  userspace mode's, and what other kube-proxies leave, to be "
+			     "removed:");
 	}
 }
 

@@ -153,13 +153,14 @@ static void add_endpoint(struct desired *d, const struct stored_service *v, uint
 static void add_port(
     struct desired *d, const struct stored_service *v, uint32_t index, uint8_t family)
 {
+	const bool relayed = d->own.cfg->mode == MODE_USERSPACE; /* the listener chooses */
 	const struct chosen_endpoints *e = &d->chosen;
 	unsigned chains, used = 0;
 
 	endpoints_choose(&d->chosen, v, index, family, d->zone);
 	chains = rules_chains(v->spec, index, family);
 	for (unsigned kind = CHAIN_FW; kind <= CHAIN_SVL; kind++)
-		if (chains & 1u << kind)
+		if (!relayed && chains & 1u << kind)
 			add_port_chain(d, v, index, family, (uint8_t)kind);
 	if (chains & 1u << CHAIN_SVC)
 		used |= 1u << LIST_CLUSTER;
@@ -169,7 +170,7 @@ static void add_port(
 		if (!(e->e[i].lists & used))
 			continue;
 		d->endpoints++;
-		if (rules_endpoint_chains(v->spec, d->compact))
+		if (!relayed && rules_endpoint_chains(v->spec, d->compact))
 			add_endpoint(d, v, index, &e->e[i]);
 	}
 }

@@ -85,14 +85,13 @@ void diff_begin(struct diff *d, const struct plan_view *view)
 {
 	struct ipt_chain c = {0};
 
-	if (view->cfg->mode != MODE_IPTABLES)
+	if (view->cfg->mode == MODE_NFTABLES)
 		return;
 	for (c.family = 0; c.family < FAMILY_COUNT; c.family++)
 		for (c.table = 0;
 		     view->ipt->desired.families[c.family] && c.table < IPT_TABLE_COUNT; c.table++)
-			for (c.kind = 0; c.kind < CHAIN_LEFTOVERS; c.kind++) {
-				if (ipt_chain_kinds[c.kind].hashed ||
-				    !(ipt_chain_kinds[c.kind].tables & 1u << c.table))
+			for (c.kind = 0; c.kind < CHAIN_KIND_COUNT; c.kind++) {
+				if (!ipt_plan_has_chain(view->ipt, &c))
 					continue;
 				d->constant = memory_grow(d->constant, &d->constant_room,
 				    d->constant_count + 1, sizeof(*d->constant));
@@ -116,13 +115,13 @@ static void expect_constant(struct diff *d, const struct plan_view *view)
 	}
 }
 
-static void compare_hooks(struct diff *d, uint8_t family)
+static void compare_hooks(struct diff *d, const struct plan_view *view, uint8_t family)
 {
 	for (unsigned i = 0; i < IPT_HOOK_COUNT; i++) {
 		const bool is = (d->snapshot.hooks[family] & 1u << i) != 0;
 		const struct ipt_hook *h = &ipt_hooks[i];
 
-		if (is == (i < IPT_HOOK_LEFTOVERS) || !begin(d, is ? "too many" : "missing"))
+		if (is == ipt_plan_has_hook(view->ipt, i) || !begin(d, is ? "too many" : "missing"))
 			continue;
 		report_str(d->out, "family", family == FAMILY_4 ? "IPv4" : "IPv6");
 		report_str(d->out, "table", h->table == IPT_NAT ? "nat" : "filter");
@@ -138,7 +137,7 @@ static void compare_chains(struct diff *d, const struct plan_view *view)
 	expect_constant(d, view);
 	for (unsigned f = 0; f < FAMILY_COUNT; f++)
 		if (view->ipt->desired.families[f])
-			compare_hooks(d, (uint8_t)f);
+			compare_hooks(d, view, (uint8_t)f);
 	for (size_t i = 0; i < d->snapshot.count; i++)
 		if (!d->snapshot.chains[i].wanted)
 			write_chain(d, "too many", &d->snapshot.chains[i].chain, NULL);

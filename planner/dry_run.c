@@ -76,6 +76,7 @@ _Noreturn void dry_run_print(struct plan *p, const struct config *cfg)
 
 	if (out == NULL)
 		fatal(EXIT_FAILED, "out of memory");
+	plan_prepare(p);
 	if (cfg->mode == MODE_NFTABLES)
 		plan_nft_sync(p, &nft_print_operations, out, &counts);
 	else

@@ -6,6 +6,7 @@
 #include "planner/explain.h"
 #include "planner/memory.h"
 #include "planner/print.h"
+#include "planner/relays.h"
 
 #define PROBABILITY_ONE 2147483648.0 /* linux/netfilter/xt_statistic.h */
 
@@ -140,6 +141,12 @@ static const char *const whys[IPT_TEMPLATE_COUNT] = {
     [T_FIREWALL_DROP] = "the source is in no source range of the service",
     [T_LOCALNET_DROP] = "loopback is for this node alone (CVE-2020-8558)",
     [T_HEALTH_CHECK_ACCEPT] = "the destination is a health check node port",
+    [T_PORTAL] = "the destination is an address of a service: to its relay",
+    [T_PORTAL_POD_IF] = "a pod reaches every endpoint, whatever externalTrafficPolicy says",
+    [T_PORTAL_NODE_PORT] = "the destination is a node port of a service: to its relay",
+    [T_PORTAL_NODE_PORT_POD_IF] =
+	"a pod reaches every endpoint, whatever externalTrafficPolicy says",
+    [T_RELAY_REJECT] = "the destination is a relay's own port, which is nobody's way in",
     [T_FORWARD_MARKED] = "what is to be masqueraded may be forwarded",
 };
 
@@ -285,6 +292,34 @@ static bool jump(struct way *w, const struct ipt_chain *chain, const struct matc
 	return target_of(w, &m->r, chain, &to) && walk(w, &to);
 }
 
+/* To the relay of M's rule, which sends it on to each of its endpoints in turn. */
+static void relay(const struct way *w, const struct ipt_chain *chain, const struct matched *m)
+{
+	const struct plan_view *view = w->x->view;
+	struct chosen_endpoints chosen = {0};
+	uint32_t index;
+	const struct stored_service *v = find_port(w, &m->r, &index);
+	enum endpoint_list list = LIST_CLUSTER;
+
+	if (v == NULL)
+		return;
+	if (relays_port(v, index, w->dst.family, LIST_LOCAL) == m->r.to_port)
+		list = LIST_LOCAL;
+	endpoints_choose(&chosen, v, index, w->dst.family, view->ipt->desired.zone);
+	w->x->affinity_seconds = v->spec->affinity_seconds;
+	for (size_t i = 0; i < chosen.count; i++) {
+		struct explain_endpoint *e;
+
+		if (!(chosen.e[i].lists & 1u << list))
+			continue;
+		e = explain_add(w->x, &chosen.e[i].addr, chosen.e[i].port,
+		    w->share / (double)chosen.in_list[list]);
+		e->marked = e->masqueraded = true; /* it comes from the relay */
+		where_of(chain, m->number, e->rule, sizeof(e->rule), false);
+	}
+	endpoints_clear(&chosen);
+}
+
 /* Rule M of CHAIN takes the packet. Returns whether that ends its way; *BACK: or the chain's. */
 static bool take(struct way *w, const struct ipt_chain *chain, const struct matched *m, bool *back)
 {
@@ -293,6 +328,10 @@ static bool take(struct way *w, const struct ipt_chain *chain, const struct matc
 	case VERDICT_GOTO:
 		return jump(w, chain, m, back);
 	case VERDICT_DNAT: /* an endpoint's own chain: what it is for is known */
+		return true;
+	case VERDICT_REDIRECT:
+		step(w, chain, m);
+		relay(w, chain, m);
 		return true;
 	case VERDICT_SET_MARK:
 		w->marked = true;
@@ -380,12 +419,16 @@ static bool walk(struct way *w, const struct change *place)
 /* The jumps of a built-in chain: each is prepended, so the last one comes first. */
 static bool walk_hooks(struct way *w, uint8_t table, const char *builtin)
 {
-	for (unsigned i = IPT_HOOK_LEFTOVERS; i-- > 0;) {
+	for (unsigned i = IPT_HOOK_COUNT; i-- > 0;) {
 		const struct ipt_hook *h = &ipt_hooks[i];
 		const struct change place = {
 		    .chain = {.family = w->dst.family, .table = table, .kind = h->kind}};
 
-		if (h->table == table && strcmp(h->builtin, builtin) == 0 && walk(w, &place))
+		if (h->table != table || strcmp(h->builtin, builtin) != 0 ||
+		    !ipt_plan_has_hook(w->x->view->ipt, i) ||
+		    (h->only == HOOK_LOCAL && !explain_is_local(w->x->view, &w->dst)))
+			continue;
+		if (walk(w, &place))
 			return true;
 	}
 	return false;

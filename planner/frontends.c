@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "planner/portals.h"
+
 /* One port of a service in one family, on its way into a shared chain. */
 struct visit {
 	const struct rule_sink *to;
@@ -10,8 +12,9 @@ struct visit {
 	const struct stored_port *port;
 	const struct ip_addr *only; /* this address; NULL: all */
 	uint8_t family;
-	uint8_t live;	 /* enum live_bit */
-	unsigned chains; /* rules_chains() */
+	enum chain_kind chain; /* the shared one */
+	uint8_t live;	       /* enum live_bit */
+	unsigned chains;       /* rules_chains() */
 	struct ipt_rule r;
 };
 
@@ -94,9 +97,13 @@ static void filter_services(struct visit *w)
  */
 static void filter_external_services(struct visit *w)
 {
+	const struct rules_port port = {
+	    w->own, w->v, (uint32_t)(w->port - w->v->spec->ports), w->family, false};
 	bool reject = !(w->live & LIVE_CLUSTER);
 	enum ipt_template_id t = reject ? T_EXTERNAL_NO_ENDPOINTS_REJECT : T_EXTERNAL_NO_LOCAL_DROP;
 
+	if (w->own->cfg->mode == MODE_USERSPACE)
+		portals_reject(w->to, &port);
 	if (!reject && (!w->v->spec->external_local || w->live & LIVE_LOCAL))
 		return;
 	addresses(w, FRONTEND_EXTERNAL, t, 0);
@@ -154,6 +161,14 @@ static void filter_proxy_firewall(struct visit *w)
 	addresses(w, FRONTEND_LOAD_BALANCER, T_FIREWALL_DROP, 0);
 }
 
+static void portals(struct visit *w)
+{
+	const struct rules_port port = {
+	    w->own, w->v, (uint32_t)(w->port - w->v->spec->ports), w->family, false};
+
+	portals_rules(w->to, &port, w->chain);
+}
+
 static const struct {
 	uint8_t table;
 	uint8_t kind;
@@ -166,6 +181,10 @@ static const struct {
 	filter_external_services},
     [SHARED_FILTER_NODEPORTS] = {IPT_FILTER, CHAIN_NODEPORTS, filter_nodeports},
     [SHARED_FILTER_PROXY_FIREWALL] = {IPT_FILTER, CHAIN_PROXY_FIREWALL, filter_proxy_firewall},
+    [SHARED_PORTALS_CONTAINER] = {IPT_NAT, CHAIN_PORTALS_CONTAINER, portals},
+    [SHARED_PORTALS_HOST] = {IPT_NAT, CHAIN_PORTALS_HOST, portals},
+    [SHARED_NODEPORT_CONTAINER] = {IPT_NAT, CHAIN_NODEPORT_CONTAINER, portals},
+    [SHARED_NODEPORT_HOST] = {IPT_NAT, CHAIN_NODEPORT_HOST, portals},
 };
 
 struct ipt_chain frontends_chain(enum shared_chain kind, uint8_t family)
@@ -184,6 +203,15 @@ enum shared_chain frontends_shared(const struct ipt_chain *c)
 	return (enum shared_chain)i;
 }
 
+bool frontends_in_mode(enum shared_chain kind, const struct config *cfg)
+{
+	const bool redirects = kind >= SHARED_PORTALS_CONTAINER;
+
+	if (shared[kind].table == IPT_FILTER)
+		return true;
+	return redirects == (cfg->mode == MODE_USERSPACE);
+}
+
 static void visit_port(struct visit *w, uint32_t index, enum shared_chain kind)
 {
 	const struct service_spec *spec = w->v->spec;
@@ -191,6 +219,7 @@ static void visit_port(struct visit *w, uint32_t index, enum shared_chain kind)
 	w->port = &spec->ports[index];
 	w->live = (uint8_t)(spec->live[index] >> w->family);
 	w->chains = rules_chains(spec, index, w->family);
+	w->chain = (enum chain_kind)shared[kind].kind;
 	shared[kind].rules(w);
 }
 

@@ -16,6 +16,9 @@ struct ipt_chain frontends_chain(enum shared_chain kind, uint8_t family);
 /* Which of the shared chains C is; SHARED_COUNT if none. */
 enum shared_chain frontends_shared(const struct ipt_chain *c);
 
+/* Is a shared chain one of the mode's that CFG is for? */
+bool frontends_in_mode(enum shared_chain kind, const struct config *cfg);
+
 /* V's rules in a shared chain. Nothing if V has no specification or no cluster IP of FAMILY. */
 void frontends_rules(const struct rule_sink *to, const struct own_node *own,
     const struct stored_service *v, enum shared_chain kind, uint8_t family);

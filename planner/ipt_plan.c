@@ -52,7 +52,7 @@ size_t ipt_plan_rules(const struct ipt_plan *p, uint8_t family, uint8_t table)
 	size_t n =
 	    table == IPT_NAT ? p->service_rules[family] + p->desired.dispatch[family].rules : 0;
 
-	for (unsigned k = 0; k < CHAIN_LEFTOVERS; k++)
+	for (unsigned k = 0; k < CHAIN_KIND_COUNT; k++)
 		n += p->static_rules[family][table][k];
 	return p->desired.families[family] ? n : 0;
 }
@@ -156,8 +156,11 @@ static void diff_shared(struct ipt_plan *p, struct stored_service *v)
 {
 	for (unsigned f = 0; f < FAMILY_COUNT; f++)
 		for (unsigned k = 0; p->desired.families[f] && k < SHARED_COUNT; k++) {
-			uint64_t digest =
-			    desired_shared(&p->desired, v, (enum shared_chain)k, (uint8_t)f);
+			uint64_t digest;
+
+			if (!frontends_in_mode((enum shared_chain)k, p->desired.own.cfg))
+				continue;
+			digest = desired_shared(&p->desired, v, (enum shared_chain)k, (uint8_t)f);
 
 			if (k == SHARED_NAT_SERVICES && (p->full || digest != v->shared[f][k]))
 				diff_addresses(p, v, (uint8_t)f);
@@ -219,6 +222,8 @@ static void diff_tree(struct ipt_plan *p)
 	const struct dispatch_visitor v = {net_digest, net_put, net_gone, p};
 	struct ipt_chain c = frontends_chain(SHARED_NAT_SERVICES, FAMILY_4);
 
+	if (!frontends_in_mode(SHARED_NAT_SERVICES, p->desired.own.cfg))
+		return;
 	for (unsigned f = 0; f < FAMILY_COUNT; f++) {
 		bool *changed = &p->shared_changed[f][SHARED_NAT_SERVICES];
 		uint64_t was = p->services_digest[f];
@@ -238,7 +243,8 @@ static void diff_tree(struct ipt_plan *p)
 /* The layout goes by the size of the cluster; where it changes, every service does. */
 static void choose_layout(struct ipt_plan *p)
 {
-	const bool compact = p->store->endpoints > COMPACT_ENDPOINTS && !p->compact_refused;
+	const bool compact = p->store->endpoints > COMPACT_ENDPOINTS && !p->compact_refused &&
+			     p->desired.own.cfg->mode != MODE_USERSPACE;
 	struct stored_service *v;
 
 	p->layout_changed = compact != p->desired.compact;
@@ -248,6 +254,26 @@ static void choose_layout(struct ipt_plan *p)
 	RB_FOREACH (v, service_tree, &p->store->services)
 		if (v->spec != NULL)
 			store_touch(p->store, v);
+}
+
+bool ipt_plan_has_chain(const struct ipt_plan *p, const struct ipt_chain *c)
+{
+	const struct config *cfg = p->desired.own.cfg;
+	enum shared_chain shared = frontends_shared(c);
+
+	if (ipt_chain_kinds[c->kind].hashed || !(ipt_chain_kinds[c->kind].tables & 1u << c->table))
+		return false;
+	if (shared < SHARED_COUNT)
+		return frontends_in_mode(shared, cfg);
+	return cfg->mode != MODE_USERSPACE && c->kind < CHAIN_LEFTOVERS;
+}
+
+/* Those up to the leftovers lead to chains of iptables mode. */
+bool ipt_plan_has_hook(const struct ipt_plan *p, unsigned h)
+{
+	const struct ipt_chain c = {.table = ipt_hooks[h].table, .kind = ipt_hooks[h].kind};
+
+	return ipt_plan_has_chain(p, &c) && (h < IPT_HOOK_LEFTOVERS || c.kind >= CHAIN_LEFTOVERS);
 }
 
 static void diff_everything(struct ipt_plan *p)
@@ -267,9 +293,8 @@ static void diff_everything(struct ipt_plan *p)
 	for (c.family = 0; c.family < FAMILY_COUNT; c.family++)
 		for (c.table = 0; p->desired.families[c.family] && c.table < IPT_TABLE_COUNT;
 		     c.table++)
-			for (c.kind = 0; c.kind < CHAIN_LEFTOVERS; c.kind++)
-				if (!ipt_chain_kinds[c.kind].hashed &&
-				    (ipt_chain_kinds[c.kind].tables & 1u << c.table))
+			for (c.kind = 0; c.kind < CHAIN_KIND_COUNT; c.kind++)
+				if (ipt_plan_has_chain(p, &c))
 					need_put(p, &c, static_digest(p, &c), false);
 	memset(p->shared_changed, 0, sizeof(p->shared_changed));
 	for (size_t i = 0; i < p->snapshot.count; i++)
@@ -342,8 +367,8 @@ static void emit(struct ipt_plan *p, const struct txn_visitor *out, void *arg)
 	}
 	for (unsigned f = 0; p->full && f < FAMILY_COUNT; f++)
 		for (unsigned h = 0; p->desired.families[f] && h < IPT_HOOK_COUNT; h++)
-			if (((p->snapshot.hooks[f] & 1u << h) != 0) != (h < IPT_HOOK_LEFTOVERS)) {
-				out->hook(arg, (uint8_t)f, h, h < IPT_HOOK_LEFTOVERS);
+			if (((p->snapshot.hooks[f] & 1u << h) != 0) != ipt_plan_has_hook(p, h)) {
+				out->hook(arg, (uint8_t)f, h, ipt_plan_has_hook(p, h));
 				p->counts->hooks++;
 			}
 	for (size_t i = 0; i < ch->deletes.count; i++)

@@ -24,7 +24,7 @@ struct ipt_plan {
 	/* How many rules there are in chains of services, all in nat, and in those without a hash.
 	 */
 	size_t service_rules[FAMILY_COUNT];
-	uint32_t static_rules[FAMILY_COUNT][IPT_TABLE_COUNT][CHAIN_LEFTOVERS];
+	uint32_t static_rules[FAMILY_COUNT][IPT_TABLE_COUNT][CHAIN_KIND_COUNT];
 
 	/* of the transaction being planned */
 	bool full; /* compare everything with the snapshot; else what was touched with what it owns
@@ -40,6 +40,11 @@ struct ipt_plan {
 void ipt_plan_init(
     struct ipt_plan *p, struct store *s, struct udp_index *udp, const struct config *cfg);
 void ipt_plan_clear(struct ipt_plan *p);
+
+/* Is C of a kind without a hash, and in the kernel always in the mode? */
+bool ipt_plan_has_chain(const struct ipt_plan *p, const struct ipt_chain *c);
+/* Is hook H on in the mode? */
+bool ipt_plan_has_hook(const struct ipt_plan *p, unsigned h);
 
 /* A part of what is in the kernel. NULL, or how it breaks the protocol. */
 const char *ipt_plan_snapshot(struct ipt_plan *p, const struct txn_snapshot *part);

@@ -17,6 +17,7 @@
 #include "ipc/channel.h"
 #include "ipc/config.h"
 #include "ipc/fds.h"
+#include "ipc/relay.h"
 #include "planner/cleanup.h"
 #include "planner/dry_run.h"
 #include "planner/metrics.h"
@@ -36,8 +37,9 @@ static const char *on_listener(void *arg, unsigned type, struct cursor *c)
 {
 	if (type == METRICS_REQUEST)
 		return metrics_answer(arg, c);
-	return type == HEALTH_ALIVE ? sync_on_listener(arg, type, c)
-				    : queries_message(arg, type, c);
+	if (type == HEALTH_ALIVE || type == RELAY_PROXY_PORT)
+		return sync_on_listener(arg, type, c);
+	return queries_message(arg, type, c);
 }
 
 /* --- --dry-run --- */

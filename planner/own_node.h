@@ -13,9 +13,10 @@
 #include "ipc/objects.h"
 #include "planner/local.h"
 
-/* Start zeroed but for CFG. */
+/* Start zeroed but for CFG and LOCAL. */
 struct own_node {
 	const struct config *cfg;
+	const struct local_addrs *local; /* the machine's own, in modes whose rules list them */
 	uint32_t addr_count;
 	struct ip_addr addrs[16];
 	/*

@@ -7,6 +7,7 @@
 #include "planner/memory.h"
 #include "planner/nft_plan.h"
 #include "planner/plan_view.h"
+#include "planner/relays.h"
 
 struct plan {
 	struct store store;
@@ -15,6 +16,7 @@ struct plan {
 	bool node_told; /* what is known of the own node, if it exists */
 	struct udp_index udp;
 	struct health_index health;
+	struct relays *relays; /* NULL: there are none */
 	struct ipt_plan ipt;
 	struct nft_plan nft; /* in nftables mode */
 };
@@ -28,6 +30,12 @@ struct plan *plan_new(const struct config *cfg)
 	p->udp.own = &p->ipt.desired.own;
 	health_init(&p->health);
 	health_addrs_moved(&p->health);
+	p->ipt.desired.own.local = &p->udp.local;
+	if (relays_wanted(cfg)) {
+		p->relays = memory_new(sizeof(*p->relays));
+		p->relays->own = p->udp.own;
+		p->relays->zone = p->ipt.desired.zone;
+	}
 	nft_plan_init(&p->nft, &p->store, p->udp.own, p->ipt.desired.zone, &p->udp);
 	return p;
 }
@@ -38,10 +46,16 @@ void plan_free(struct plan *p)
 
 	if (p == NULL)
 		return;
-	RB_FOREACH (v, service_tree, &p->store.services)
+	RB_FOREACH (v, service_tree, &p->store.services) {
 		udp_forget(&p->udp, v);
+		if (p->relays != NULL)
+			relays_forget(p->relays, v);
+	}
 	udp_clear(&p->udp);
 	health_clear(&p->health);
+	if (p->relays != NULL)
+		relays_clear(p->relays);
+	free(p->relays);
 	nft_plan_clear(&p->nft);
 	ipt_plan_clear(&p->ipt);
 	store_clear(&p->store);
@@ -89,6 +103,12 @@ static bool in_nftables_mode(const struct plan *p)
 	return p->ipt.desired.own.cfg->mode == MODE_NFTABLES;
 }
 
+/* Do the mode's rules or elements list the node's addresses that answer on node ports? */
+static bool lists_addrs(const struct plan *p)
+{
+	return in_nftables_mode(p) || p->udp.own->cfg->mode == MODE_USERSPACE;
+}
+
 static void set_zone(struct plan *p, const char *zone)
 {
 	struct stored_slice *s;
@@ -104,7 +124,7 @@ static void set_zone(struct plan *p, const char *zone)
 void plan_node(struct plan *p, const struct node *n)
 {
 	unsigned changed = own_node_put(&p->ipt.desired.own, n);
-	bool nft = in_nftables_mode(p);
+	bool nft = in_nftables_mode(p), lists = lists_addrs(p);
 	struct stored_service *v;
 
 	p->node_told = true;
@@ -113,12 +133,12 @@ void plan_node(struct plan *p, const struct node *n)
 	if (changed & OWN_NODE_NODEPORTS)
 		udp_node_ports_moved(&p->udp);
 	p->nft.node_changed |= nft && (changed & OWN_NODE_PODS) != 0;
-	p->ipt.nodeports_changed |= !nft && (changed & OWN_NODE_NODEPORTS) != 0;
-	if (changed == 0 || (!nft && (changed & (OWN_NODE_ADDRS | OWN_NODE_PODS)) == 0))
+	p->ipt.nodeports_changed |= !lists && (changed & OWN_NODE_NODEPORTS) != 0;
+	if (changed == 0 || (!lists && (changed & (OWN_NODE_ADDRS | OWN_NODE_PODS)) == 0))
 		return;
 	RB_FOREACH (v, service_tree, &p->store.services)
 		if (v->spec != NULL &&
-		    (nft || changed & OWN_NODE_PODS || v->spec->source_range_count > 0))
+		    (lists || changed & OWN_NODE_PODS || v->spec->source_range_count > 0))
 			store_touch(&p->store, v);
 }
 
@@ -128,8 +148,7 @@ const char *plan_node_addrs(struct plan *p, const struct node_addrs_part *part)
 	struct stored_service *v;
 
 	health_addrs_moved(&p->health);
-	/* In nftables mode each address that node ports answer on has elements. */
-	if (why != NULL || !part->last || !in_nftables_mode(p) || !own_node_takes_addrs(p->udp.own))
+	if (why != NULL || !part->last || !lists_addrs(p) || !own_node_takes_addrs(p->udp.own))
 		return why;
 	RB_FOREACH (v, service_tree, &p->store.services)
 		if (v->spec != NULL)
@@ -193,7 +212,7 @@ bool plan_waiting(const struct plan *p)
 	       !SLIST_EMPTY(&p->store.touched);
 }
 
-/* In nftables mode node ports are elements, which a start must not take away to put them back. */
+/* Node ports at addresses that are listed must not be taken away at a start to be put back. */
 static bool knows_node(const struct plan *p)
 {
 	return p->node_told && (!own_node_takes_addrs(p->udp.own) || p->udp.local.count > 0);
@@ -202,7 +221,53 @@ static bool knows_node(const struct plan *p)
 bool plan_ready(const struct plan *p)
 {
 	return p->store.listed[KIND_SERVICE] && p->store.listed[KIND_SLICE] && p->known &&
-	       plan_missing(p) == NULL && (!in_nftables_mode(p) || knows_node(p));
+	       plan_missing(p) == NULL && (!lists_addrs(p) || knows_node(p));
+}
+
+/* --- relays --- */
+
+void plan_relays_to(struct plan *p, txn_sink send, void *arg)
+{
+	if (p->relays == NULL)
+		return;
+	p->relays->send = send;
+	p->relays->arg = arg;
+}
+
+bool plan_prepare(struct plan *p)
+{
+	const bool *families =
+	    in_nftables_mode(p) ? p->nft.desired.families : p->ipt.desired.families;
+	struct stored_service *v;
+
+	if (p->relays == NULL)
+		return true;
+	if (p->full)
+		RB_FOREACH (v, service_tree, &p->store.services)
+			relays_update(p->relays, v, families);
+	else
+		SLIST_FOREACH (v, &p->store.touched, touched_next)
+			relays_update(p->relays, v, families);
+	return p->relays->waiting == 0 || p->udp.own->cfg->mode != MODE_USERSPACE;
+}
+
+const char *plan_proxy_port(struct plan *p, struct cursor *c)
+{
+	struct stored_service *moved;
+	const char *why;
+
+	if (p->relays == NULL)
+		return "a relay in a mode without";
+	why = relays_answer(p->relays, c, &moved);
+	if (why == NULL && moved != NULL && p->udp.own->cfg->mode == MODE_USERSPACE)
+		store_touch(&p->store, moved);
+	return why;
+}
+
+void plan_close_relays(struct plan *p)
+{
+	if (p->relays != NULL)
+		relays_close_unused(p->relays);
 }
 
 /* --- differences --- */

@@ -47,6 +47,21 @@ void plan_service_cidrs(struct plan *p, const struct ip_cidr *cidrs, uint32_t n)
 /* A part of what is in the kernel. NULL, or how it breaks the protocol. */
 const char *plan_snapshot(struct plan *p, const struct txn_snapshot *part);
 const char *plan_nft_snapshot(struct plan *p, const struct nft_snapshot *part);
+/*
+ * Relays. Messages to the listener go to SEND; without, each has the port that it would be given
+ * first.
+ */
+void plan_relays_to(struct plan *p, txn_sink send, void *arg);
+/*
+ * Tells the listener of what is to be planned. False if that cannot be planned yet: what the
+ * listener says of ports goes to plan_proxy_port(), and then it is to be called again.
+ */
+bool plan_prepare(struct plan *p);
+/* PROXY_PORT. NULL, or how it breaks the protocol. */
+const char *plan_proxy_port(struct plan *p, struct cursor *c);
+/* What was planned is in the kernel: relays that no rule leads to any more are closed. */
+void plan_close_relays(struct plan *p);
+
 /* What was written may not be what is in the kernel: nothing can be planned before a new snapshot.
  */
 void plan_forget(struct plan *p);

@@ -103,15 +103,15 @@ bool rules_restricted(const struct service_spec *spec, uint8_t family)
 	return any;
 }
 
-unsigned rules_chains(const struct service_spec *spec, uint32_t index, uint8_t family)
+unsigned rules_chains_for(
+    const struct service_spec *spec, uint32_t index, uint8_t family, bool cluster, bool local)
 {
-	uint8_t live = (uint8_t)(spec->live[index] >> family);
 	bool balanced = has_ip(spec, FRONTEND_LOAD_BALANCER, family);
 	bool external = balanced || spec->ports[index].node_port != 0 ||
 			has_ip(spec, FRONTEND_EXTERNAL, family);
 	unsigned chains = 0;
 
-	if (!(live & LIVE_CLUSTER))
+	if (!cluster)
 		return 0;
 	if (external)
 		chains |= 1u << CHAIN_EXT;
@@ -120,9 +120,17 @@ unsigned rules_chains(const struct service_spec *spec, uint32_t index, uint8_t f
 	/* From outside as well: pods and the node pass by the policy Local. */
 	if (external || !spec->internal_local)
 		chains |= 1u << CHAIN_SVC;
-	if (live & LIVE_LOCAL && (spec->internal_local || (external && spec->external_local)))
+	if (local && (spec->internal_local || (external && spec->external_local)))
 		chains |= 1u << CHAIN_SVL;
 	return chains;
+}
+
+unsigned rules_chains(const struct service_spec *spec, uint32_t index, uint8_t family)
+{
+	uint8_t live = (uint8_t)(spec->live[index] >> family);
+
+	return rules_chains_for(
+	    spec, index, family, (live & LIVE_CLUSTER) != 0, (live & LIVE_LOCAL) != 0);
 }
 
 /* --- the chains of a port --- */

@@ -40,6 +40,9 @@ bool rules_has_family(const struct service_spec *spec, uint8_t family);
  * CHAIN_SVL. Goes by spec->live.
  */
 unsigned rules_chains(const struct service_spec *spec, uint32_t index, uint8_t family);
+/* ... if there are endpoints: at all (CLUSTER), on this node (LOCAL). */
+unsigned rules_chains_for(
+    const struct service_spec *spec, uint32_t index, uint8_t family, bool cluster, bool local);
 
 /*
  * Do SPEC's endpoints have chains of their own? In the COMPACT layout only where session affinity

@@ -38,7 +38,11 @@ static const char *what_becomes(const struct visit *w, const struct ipt_rule *r)
 {
 	switch ((enum ipt_verdict)ipt_templates[r->template].verdict) {
 	case VERDICT_REJECT:
-		return "rejected: no endpoints";
+		return r->template == T_RELAY_REJECT
+			   ? "rejected, unless sent there as by another line: the relay's own port"
+			   : "rejected: no endpoints";
+	case VERDICT_REDIRECT:
+		return r->net.bits > 0 ? "from a prefix, to the relay" : "to the relay";
 	case VERDICT_DROP:
 		return r->template == T_FIREWALL_DROP
 			   ? "dropped, unless from its source ranges"
@@ -85,7 +89,8 @@ static void write_rule(void *arg, const struct ipt_rule *r)
 		report_str(out, "kind", frontend_kind(s->w, &r->dst));
 		report_str(out, "address", names_endpoint(text, &r->dst, r->dport));
 	} else {
-		report_str(out, "kind", "node port");
+		report_str(
+		    out, "kind", r->template == T_RELAY_REJECT ? "port of the relay" : "node port");
 		report_uint(out, "port", r->dport);
 	}
 	report_str(out, "is", what_becomes(s->w, r));
@@ -93,6 +98,8 @@ static void write_rule(void *arg, const struct ipt_rule *r)
 	    ipt_chain_name(&s->chain, name));
 	if (ipt_rule_target(r, &s->chain, &target))
 		report_str(out, "target", ipt_chain_name(&target, name));
+	if (t->args & ARG_RELAY)
+		report_uint(out, "relay", r->to_port);
 	report_close(out);
 }
 
@@ -102,8 +109,9 @@ static void write_rules(const struct visit *w)
 		struct shared_rules s = {w, frontends_chain((enum shared_chain)k, w->family)};
 		struct rule_sink to = {write_rule, &s};
 
-		frontends_port_rules(
-		    &to, w->view->own, w->v, w->index, (enum shared_chain)k, w->family);
+		if (frontends_in_mode((enum shared_chain)k, w->view->cfg))
+			frontends_port_rules(
+			    &to, w->view->own, w->v, w->index, (enum shared_chain)k, w->family);
 	}
 }
 

@@ -109,7 +109,7 @@ void store_planned(struct stored_service *v)
 void store_release(struct store *s, struct stored_service *v)
 {
 	if (v->spec != NULL || !LIST_EMPTY(&v->slices) || v->chain_count > 0 || v->elem_count > 0 ||
-	    v->touched)
+	    !SLIST_EMPTY(&v->relays) || v->touched)
 		return;
 	RB_REMOVE(service_tree, &s->services, v);
 	free(v->was);

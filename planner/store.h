@@ -92,10 +92,16 @@ enum shared_chain {
 	SHARED_FILTER_EXTERNAL_SERVICES,
 	SHARED_FILTER_NODEPORTS,
 	SHARED_FILTER_PROXY_FIREWALL,
+	/* userspace mode's */
+	SHARED_PORTALS_CONTAINER,
+	SHARED_PORTALS_HOST,
+	SHARED_NODEPORT_CONTAINER,
+	SHARED_NODEPORT_HOST,
 	SHARED_COUNT
 };
 
 struct element;
+struct relay_entry;
 
 /* Exists while there is a specification, a slice, a chain in the kernel, or a change to plan. */
 struct stored_service {
@@ -106,7 +112,8 @@ struct stored_service {
 	struct service_spec *was;   /* the one planned last, if it is another; NULL: none */
 	struct owned_chain *chains; /* sorted; the planner's */
 	uint32_t chain_count;
-	struct udp_service *udp; /* the planner's (planner/udp.h); NULL: no UDP port */
+	struct udp_service *udp;	  /* the planner's (planner/udp.h); NULL: no UDP port */
+	SLIST_HEAD(, relay_entry) relays; /* the planner's (planner/relays.h) */
 	/* nftables mode's: what was written, sorted */
 	uint32_t elem_count;
 	struct element *elems;

@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "common/log.h"
+#include "ipc/relay.h"
 #include "ipc/status.h"
 
 #define BACKOFF_MIN_MS	  100
@@ -143,6 +144,7 @@ static void finished(struct planner *p)
 	 */
 	tell_applied(p);
 	plan_tell_health(p->plan, &p->frame, send_to_listener, p);
+	plan_close_relays(p->plan);
 	want_flows(p, udp_take_stale(plan_udp(p->plan)));
 	schedule(p);
 }
@@ -161,7 +163,7 @@ static void on_sync(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	if (!can_sync(p))
+	if (!can_sync(p) || !plan_prepare(p->plan))
 		return;
 	p->apply.counts = (struct apply_counts){0};
 	stats_begin(&p->stats, &t);
@@ -177,10 +179,12 @@ static void on_sync(evutil_socket_t fd, short what, void *arg)
 		    (unsigned long long)p->counts.puts, things(p),
 		    (unsigned long long)p->counts.hooks, (unsigned long long)p->counts.deletes);
 	p->checking = false;
-	if (apply_commit(&p->apply))
+	if (apply_commit(&p->apply)) {
 		pace_spend(&p->pace);
-	else
+	} else {
+		log_debug(2, "synced: nothing to write");
 		finished(p);
+	}
 	queries_go_on(p);
 }
 
@@ -437,11 +441,10 @@ const char *sync_on_watcher(void *arg, unsigned type, struct cursor *c)
 
 /* --- the listener --- */
 
-/* Its word goes on to the applier: the service manager hears only if all three go on. */
-const char *sync_on_listener(void *arg, unsigned type, struct cursor *c)
+/* The listener's word goes on to the applier: the service manager hears only if all three go on. */
+static const char *on_alive(struct planner *p, struct cursor *c)
 {
-	struct planner *p = arg;
-	const char *why = type == HEALTH_ALIVE ? cursor_end(c) : "an unknown message type";
+	const char *why = cursor_end(c);
 
 	if (why != NULL)
 		return why;
@@ -450,7 +453,33 @@ const char *sync_on_listener(void *arg, unsigned type, struct cursor *c)
 	return NULL;
 }
 
+static const char *on_proxy_port(struct planner *p, struct cursor *c)
+{
+	const char *why = plan_proxy_port(p->plan, c);
+
+	if (why == NULL)
+		schedule(p);
+	return why;
+}
+
+const char *sync_on_listener(void *arg, unsigned type, struct cursor *c)
+{
+	if (type == HEALTH_ALIVE)
+		return on_alive(arg, c);
+	if (type == RELAY_PROXY_PORT)
+		return on_proxy_port(arg, c);
+	return "an unknown message type";
+}
+
 /* --- set-up --- */
+
+/* The listener never waits for us, so that what it is told of relays can wait for it. */
+static void send_of_relays(void *arg, const struct frame *f)
+{
+	struct planner *p = arg;
+
+	channel_send_wait(p->listener, f);
+}
 
 static void send_to_applier(void *arg, const struct frame *f)
 {
@@ -468,6 +497,7 @@ void sync_start(struct planner *p, struct event_base *base)
 	p->backoff_ms = BACKOFF_MIN_MS;
 	stats_init(&p->stats, &t);
 	apply_init(&p->apply, send_to_applier, p);
+	plan_relays_to(p->plan, send_of_relays, p);
 	conntrack_init(&p->conntrack, plan_udp(p->plan), send_to_applier, p);
 	pace_init(&p->pace,
 	    p->cfg.min_sync_period_ms > shortest ? p->cfg.min_sync_period_ms : shortest,

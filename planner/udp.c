@@ -5,6 +5,7 @@
 
 #include "planner/memory.h"
 #include "planner/nodeports.h"
+#include "planner/relays.h"
 #include "planner/rules.h"
 
 struct udp_endpoint {
@@ -62,6 +63,11 @@ static bool serves(const struct udp_port *p, const struct udp_endpoint *e)
 	return p->count > 0 && bsearch(e, p->serving, p->count, sizeof(*e), endpoint_cmp) != NULL;
 }
 
+static bool is_relayed(const struct udp_index *x)
+{
+	return x->own->cfg->mode == MODE_USERSPACE;
+}
+
 /* --- what a service has --- */
 
 static void free_service(struct udp_service *u)
@@ -86,13 +92,22 @@ static void add_frontend(struct udp_service *u, const struct stored_service *v,
 	f->of = &u->ports[u->port_count - 1];
 }
 
-static void add_port(struct udp_service *u, struct chosen_endpoints *serving,
+/* In userspace mode it is relays that answer, from whichever address of the machine. */
+static void serve_by_relays(
+    struct udp_port *p, const struct stored_service *v, uint32_t index, uint8_t family)
+{
+	p->serving = memory_new(LIST_COUNT * sizeof(*p->serving));
+	for (unsigned list = 0; list < LIST_COUNT; list++) {
+		uint16_t port = relays_port(v, index, family, (enum endpoint_list)list);
+
+		if (port != 0)
+			p->serving[p->count++] = (struct udp_endpoint){{.family = family}, port};
+	}
+}
+
+static void serve_by_endpoints(struct udp_port *p, struct chosen_endpoints *serving,
     const struct stored_service *v, uint32_t index, uint8_t family)
 {
-	const struct ip_addr any = {.family = family};
-	const struct service_spec *spec = v->spec;
-	struct udp_port *p = &u->ports[u->port_count++];
-
 	endpoints_serving(serving, v, index, family);
 	p->serving = memory_new((serving->count + 1) * sizeof(*p->serving));
 	for (size_t i = 0; i < serving->count; i++) {
@@ -100,6 +115,19 @@ static void add_port(struct udp_service *u, struct chosen_endpoints *serving,
 		p->serving[i].port = serving->e[i].port;
 	}
 	p->count = serving->count;
+}
+
+static void add_port(struct udp_index *x, struct udp_service *u, const struct stored_service *v,
+    uint32_t index, uint8_t family)
+{
+	const struct ip_addr any = {.family = family};
+	const struct service_spec *spec = v->spec;
+	struct udp_port *p = &u->ports[u->port_count++];
+
+	if (is_relayed(x))
+		serve_by_relays(p, v, index, family);
+	else
+		serve_by_endpoints(p, &x->serving, v, index, family);
 	qsort(p->serving, p->count, sizeof(*p->serving), endpoint_cmp);
 	for (unsigned kind = 0; kind < FRONTEND_COUNT; kind++)
 		for (uint32_t i = 0; i < spec->ip_counts[kind]; i++)
@@ -130,7 +158,7 @@ static struct udp_service *new_service(
 		for (uint32_t i = 0; i < spec->port_count; i++)
 			if (families[f] && rules_has_family(spec, (uint8_t)f) &&
 			    spec->ports[i].proto == PROTO_UDP)
-				add_port(u, &x->serving, v, i, (uint8_t)f);
+				add_port(x, u, v, i, (uint8_t)f);
 	return u;
 }
 
@@ -210,10 +238,12 @@ void udp_clear(struct udp_index *x)
 static bool reached_by(
     struct udp_index *x, const struct ip_addr *addr, const struct flow *f, bool *good)
 {
-	const struct udp_endpoint from = {f->src, f->src_port};
+	struct udp_endpoint from = {f->src, f->src_port};
 	struct udp_frontend key = {.addr = *addr, .port = f->dst_port}, *e;
 	bool any = false;
 
+	if (is_relayed(x) && node_is_local(&x->local, &f->src))
+		from.addr = (struct ip_addr){.family = f->src.family};
 	for (e = RB_NFIND(udp_tree, &x->frontends, &key);
 	     e != NULL && e->port == f->dst_port && ip_cmp(&e->addr, addr) == 0;
 	     e = RB_NEXT(udp_tree, , e)) {

@@ -58,13 +58,6 @@ static const struct setting rows[] = {
 	.help = "Of TCP connections after a FIN. 0: leave."),
     OF_MODE("ipvs-udp-timeout", cfg.ipvs_udp_s, SETTING_SECONDS, "0", .field = "ipvs.udpTimeout",
 	.argument = "DURATION", .help = "Of UDP. 0: leave."),
-    OF_MODE("proxy-port-range", cfg.proxy_port_low, SETTING_PORTS, "", .field = "portRange",
-	.argument = "RANGE",
-	.help = "The ports of userspace mode: first-last, first+more or one.\n"
-		"Empty or 0-0: any."),
-    OF_MODE("udp-timeout", cfg.udp_idle_ms, SETTING_DURATION, "250ms", .field = "udpIdleTimeout",
-	.low = 1, .expected = PERIOD_ABOVE_0, .marks = EMPTY_IS_DEFAULT, .argument = "DURATION",
-	.help = "For how long userspace mode keeps idle UDP."),
     OF_NFTABLES(
 	"nftables.masqueradeBit", SETTING_NUMBER, nftables.masquerade_bit, "14", .high = 31),
     OF_NFTABLES("nftables.masqueradeAll", SETTING_SWITCH, nftables.masquerade_all, "false"),

@@ -9,6 +9,7 @@
 #include "ipc/nft_ops.h"
 #include "ipc/objects.h"
 #include "ipc/query.h"
+#include "ipc/relay.h"
 #include "ipc/status.h"
 #include "ipc/txn.h"
 
@@ -122,6 +123,34 @@ static void decode_flows(unsigned type, struct cursor *c)
 		break;
 	default:
 		flows_decode_end(c, &end);
+	}
+}
+
+static void decode_relay(unsigned type, struct cursor *c)
+{
+	static struct relay_backends backends;
+	struct relay_open open;
+	uint32_t id;
+	uint16_t port;
+
+	switch (type) {
+	case RELAY_PROXY_PORT_OPEN:
+		if (relay_decode_open(c, &open) == NULL && open.id >= RELAYS_MAX)
+			abort();
+		break;
+	case RELAY_BACKENDS:
+		if (relay_decode_backends(c, &backends) != NULL)
+			break;
+		for (uint32_t i = 0; i < backends.count; i++) /* nobody else is connected to */
+			if (!ip_is_endpoint(&backends.endpoints[i].addr) ||
+			    backends.endpoints[i].port == 0)
+				abort();
+		break;
+	case RELAY_PROXY_PORT_CLOSE:
+		relay_decode_close(c, &id);
+		break;
+	default:
+		relay_decode_port(c, &id, &port);
 	}
 }
 
@@ -260,6 +289,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		decode_flows(type, &c);
 	else if (data[0] % 6 == 5)
 		decode_metrics(type, &c);
+	else if (type >= RELAY_PROXY_PORT_OPEN)
+		decode_relay(type, &c);
 	else if (type >= NFT_OPS)
 		decode_nft(type, &c);
 	else if (type >= HEALTH_PUT)

@@ -248,10 +248,12 @@ static const struct expectation expectations[] = {
 	"-s fd00:244::/56 -i cni0 -p tcp " COMMENT "\"" NAME
 	"\" -m tcp --dport 443 -j REDIRECT --to-ports 8443"},
     {T_RELAY_REJECT, IPPROTO_TCP, 0,
-	"-p tcp " COMMENT "\"" NAME " is not reached by the port of its relay\" -m conntrack ! --ctstate "
+	"-p tcp " COMMENT "\"" NAME
+	" is not reached by the port of its relay\" -m conntrack ! --ctstate "
 	"RELATED,ESTABLISHED,DNAT -m addrtype --dst-type LOCAL -m tcp --dport 443 -j REJECT "
 	"--reject-with icmp-port-unreachable",
-	"-p tcp " COMMENT "\"" NAME " is not reached by the port of its relay\" -m conntrack ! --ctstate "
+	"-p tcp " COMMENT "\"" NAME
+	" is not reached by the port of its relay\" -m conntrack ! --ctstate "
 	"RELATED,ESTABLISHED,DNAT -m addrtype --dst-type LOCAL -m tcp --dport 443 -j REJECT "
 	"--reject-with icmp6-port-unreachable"},
 };

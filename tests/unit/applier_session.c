@@ -635,6 +635,17 @@ static void loopback_dnat(void)
 	txn_commit(&writer);
 }
 
+/* Outside userspace mode no port is a relay's. */
+static void redirect(void)
+{
+	struct ipt_rule r = rule(FAMILY_4, T_PORTAL);
+
+	begin();
+	put(FAMILY_4, IPT_NAT, CHAIN_PORTALS_CONTAINER, 0);
+	txn_rule(&writer, &r);
+	txn_commit(&writer);
+}
+
 static void built_in_hash(void)
 {
 	struct ipt_chain c = chain(FAMILY_4, IPT_NAT, CHAIN_SERVICES, 0);
@@ -719,6 +730,7 @@ static const struct violation {
     {too_long, "longer than a frame may be"},
     {more_without_chain, "rules without a chain"},
     {more_after_hook, "rules without a chain"},
+    {redirect, "a relay's port that is none of this mode's"},
     {loopback_dnat, "no plain unicast address: ipv4 nat KUBE-SEP-AIBAEAQCAIBAEAQC: endpoint-dnat "
 		    "proto=6 name=default/kubernetes:https to=127.0.0.1 port=8443"},
     {built_in_hash, "a chain that cannot exist"},

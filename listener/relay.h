@@ -1,0 +1,31 @@
+/*
+ * Relays: listening sockets that the planner asks for, and what comes there goes on to endpoints.
+ * Userspace mode sends its services' traffic there; other modes the node's own to node ports on
+ * loopback addresses. It connects to nobody but the endpoints that the planner gave.
+ */
+#ifndef LISTENER_RELAY_H
+#define LISTENER_RELAY_H
+
+#include <event2/event.h>
+
+#include "common/sandbox.h"
+#include "ipc/channel.h"
+#include "ipc/config.h"
+#include "ipc/relay.h"
+
+struct relays;
+
+/*
+ * Those of CFG, none yet; answers go to PLANNER. At most FDS descriptors are open at a time.
+ * fatal() without memory.
+ */
+struct relays *relays_new(
+    struct event_base *base, const struct config *cfg, struct channel *planner, unsigned fds);
+/* A message of TYPE, RELAY_PROXY_PORT_OPEN to RELAY_LAST. NULL, or how it breaks the protocol. */
+const char *relays_message(struct relays *r, unsigned type, struct cursor *c);
+
+/* The system calls that they take, beside those of a listener that serves HTTP. */
+#define RELAY_RULES 10
+extern const struct sandbox_rule relay_rules[RELAY_RULES];
+
+#endif

@@ -1,0 +1,31 @@
+/*
+ * Relayed TCP connections: from a client that was accepted to an endpoint that answers, and back.
+ * An endpoint has 250 ms to answer, the next one 500 ms, then 1 s and 2 s; then the client is
+ * reset.
+ */
+#ifndef LISTENER_RELAY_TCP_H
+#define LISTENER_RELAY_TCP_H
+
+#include <event2/event.h>
+#include <stdint.h>
+
+#include "common/ip.h"
+#include "listener/relay_balance.h"
+#include "listener/relay_fds.h"
+#include "listener/relay_poll.h"
+
+struct relay_tcp;
+
+/* All must outlive it. fatal() without memory. */
+struct relay_tcp *relay_tcp_new(
+    struct event_base *base, struct relay_poll *poll, struct relay_fds *fds);
+/*
+ * Takes over FD, connected to CLIENT, non-blocking, and connects it with one of B's endpoints; with
+ * none, or no descriptor left, the client is reset.
+ */
+void relay_tcp_accepted(
+    struct relay_tcp *t, int fd, struct balance *b, const struct ip_addr *client);
+/* B is going to be cleared: who still waits for one of its endpoints is reset. */
+void relay_tcp_forget(struct relay_tcp *t, const struct balance *b);
+
+#endif
