@@ -80,15 +80,11 @@ int setup_cleanup(struct config *cfg)
 	return seal(f.buf, f.len);
 }
 
-static pid_t start(const char *program, const struct user *user, bool keep_stdout, int config_fd,
-    int c0, int c1, int c2, int c3)
+static pid_t start(const char *program, const struct user *user, bool keep_stdout, const int fds[])
 {
-	char name[32];
-	char *argv[] = {name, NULL};
+	char *argv[] = {(char *)(uintptr_t)program, NULL}; /* exec writes nothing there */
 
-	strlcpy(name, program, sizeof(name));
-	return child_spawn(
-	    program, argv, user, keep_stdout, (int[]){config_fd, c0, c1, c2, c3, -1});
+	return child_spawn(program, argv, user, keep_stdout, fds);
 }
 
 int setup_children(const struct config *cfg, int config_fd, const struct user users[USER_COUNT],
@@ -105,18 +101,18 @@ int setup_children(const struct config *cfg, int config_fd, const struct user us
 	if (serves) {
 		channel_pair(listener);
 		pids[USER_LISTENER] = start("kube-proxy-listener", &users[USER_LISTENER], false,
-		    config_fd, listener[1], -1, -1, -1);
+		    (int[]){config_fd, listener[1], -1});
 		close(listener[1]);
 	}
 	pids[USER_PLANNER] = start("kube-proxy-planner", &users[USER_PLANNER], cfg->dry_run,
-	    config_fd, watcher[0], applier[1], listener[0], use);
+	    (int[]){config_fd, watcher[0], applier[1], listener[0], use, -1});
 	close(use);
 	close(watcher[0]);
 	close(applier[1]);
 	close(listener[0]);
 	if (!cfg->cleanup)
 		pids[USER_WATCHER] = start("kube-proxy-watcher", &users[USER_WATCHER], false,
-		    config_fd, watcher[1], -1, -1, -1);
+		    (int[]){config_fd, watcher[1], -1});
 	close(watcher[1]);
 	return applier[0];
 }
