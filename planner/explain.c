@@ -168,7 +168,9 @@ static void write_outcome(const struct explain *x)
 static void send_it(struct explain *x)
 {
 	report_list(x->out, "steps");
-	if (x->view->cfg->mode == MODE_NFTABLES)
+	if (!plan_view_has(x->view, x->packet->dst.family))
+		; /* nothing meets it */
+	else if (x->view->cfg->mode == MODE_NFTABLES)
 		explain_nftables(x);
 	else
 		explain_iptables(x);
@@ -209,6 +211,9 @@ void explain_packet(
 	report_printf(out, "to", "%s/%s", names_endpoint(to, &packet->dst, packet->port),
 	    names_proto(packet->proto));
 	report_bool(out, "local", explain_is_local(view, &packet->dst));
+	if (!plan_view_has(view, packet->dst.family))
+		report_str(out, "note",
+		    "of this family nothing is programmed: the kernel has not what it takes");
 	report_list(out, "answers");
 	if (write_case(&x, false))
 		write_case(&x, true);

@@ -440,8 +440,6 @@ void explain_iptables(struct explain *x)
 	struct way w = {
 	    .x = x, .dst = x->packet->dst, .port = x->packet->port, .share = 1, .quiet = false};
 
-	if (!x->view->ipt->desired.families[w.dst.family])
-		return;
 	/* An address that is translated is no service's any more: the filter has nothing on it. */
 	if (walk_hooks(&w, IPT_NAT, x->from_node ? "OUTPUT" : "PREROUTING"))
 		return;

@@ -329,8 +329,6 @@ void explain_nftables(struct explain *x)
 	memcpy(w.e.addr, x->packet->dst.b, sizeof(w.e.addr));
 	w.e.proto = x->packet->proto;
 	w.e.port = x->packet->port;
-	if (!x->view->nft->desired.families[w.e.family])
-		return;
 	w.owner = claims_owner(&x->view->nft->desired.claims, &w.e);
 	if (find(&w, NFT_SERVICES) != NULL)
 		service(&w);

@@ -18,5 +18,11 @@ struct plan_view {
 };
 
 struct plan_view plan_view(struct plan *p);
+/* Is FAMILY programmed at all? */
+static inline bool plan_view_has(const struct plan_view *view, uint8_t family)
+{
+	return view->cfg->mode == MODE_NFTABLES ? view->nft->desired.families[family]
+						: view->ipt->desired.families[family];
+}
 
 #endif

@@ -231,6 +231,21 @@ static void write_endpoints(const struct visit *w)
 	endpoints_clear(&all);
 }
 
+/* Those that limit who may reach its load-balancer IPs: of the other family's none counts. */
+static void write_source_ranges(const struct visit *w)
+{
+	const struct service_spec *spec = w->v->spec;
+	char cidr[CIDR_STRLEN];
+
+	if (!rules_restricted(spec, w->family))
+		return;
+	report_list(w->out, "sourceRanges");
+	for (uint32_t i = 0; i < spec->source_range_count; i++)
+		if (spec->source_ranges[i].addr.family == w->family)
+			report_str(w->out, NULL, ip_cidr_format(&spec->source_ranges[i], cidr));
+	report_close(w->out);
+}
+
 static void write_port(const struct visit *w)
 {
 	const struct service_spec *spec = w->v->spec;
@@ -244,6 +259,7 @@ static void write_port(const struct visit *w)
 	report_str(w->out, "internalTrafficPolicy", spec->internal_local ? "Local" : "Cluster");
 	report_str(w->out, "externalTrafficPolicy", spec->external_local ? "Local" : "Cluster");
 	report_uint(w->out, "affinitySeconds", spec->affinity_seconds);
+	write_source_ranges(w);
 	report_list(w->out, "frontends");
 	if (w->view->cfg->mode == MODE_NFTABLES)
 		write_elements(w);
@@ -280,12 +296,6 @@ static void step(struct service_place *at)
 	at->port++;
 }
 
-static bool is_programmed(const struct plan_view *view, uint8_t family)
-{
-	return view->cfg->mode == MODE_NFTABLES ? view->nft->desired.families[family]
-						: view->ipt->desired.families[family];
-}
-
 bool service_report_next(const struct plan_view *view, const struct service_filter *filter,
     struct service_place *at, struct report *out)
 {
@@ -301,7 +311,7 @@ bool service_report_next(const struct plan_view *view, const struct service_filt
 			    view, out, v, &v->spec->ports[at->port], at->port, at->family};
 
 			step(at);
-			if (!is_programmed(view, w.family) || !rules_has_family(v->spec, w.family))
+			if (!plan_view_has(view, w.family) || !rules_has_family(v->spec, w.family))
 				continue;
 			write_port(&w);
 			return true;

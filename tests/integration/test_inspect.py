@@ -11,7 +11,8 @@ import threading
 import time
 import unittest
 
-from harness import BUILD, Node, ns_socket, service, sh, slice_of
+from apiserver import Stub
+from harness import BUILD, Node, inside, ns_socket, service, sh, slice_of
 
 PORT = 10249
 MANY = 3000
@@ -223,12 +224,29 @@ class Inspection(unittest.TestCase):
         self.run_with(many(30))
         for path in ("/services?format=json", "/services?name=s0003",
                      "/explain?src=10.244.1.1&dst=10.100.0.4&port=80"):
-            said = subprocess.run(
-                ["ip", "netns", "exec", self.n.node, os.path.join(BUILD, "kube-proxy"),
-                 "--inspect=" + path, "--hostname-override=node-a", "--manifest-path", self.path,
-                 *self.flags], text=True, check=True, stdin=subprocess.DEVNULL,
-                capture_output=True, timeout=30).stdout
-            self.assertEqual(said, self.get(path)[1])
+            self.assertEqual(self.printed(path, "--manifest-path", self.path), self.get(path)[1])
+
+    def printed(self, path, *source):
+        return subprocess.run(
+            ["ip", "netns", "exec", self.n.node, os.path.join(BUILD, "kube-proxy"),
+             "--inspect=" + path, "--hostname-override=node-a", *source, *self.flags], text=True,
+            check=True, stdin=subprocess.DEVNULL, capture_output=True, timeout=30).stdout
+
+    def test_the_same_from_an_apiserver(self):
+        objects = many(20)
+        with inside(self.n.node, lambda: Stub().__enter__()) as api:
+            config = os.path.join(self.n.dir, "kubeconfig")
+            api.kubeconfig(config)
+            for o in objects:
+                api.put(o)
+            for name in [config, api.ca_file]:
+                os.chmod(name, 0o644)
+            os.chmod(api.directory, 0o755)
+            path = "/services?format=json"
+            said = self.printed(path, "--kubeconfig", config)
+        self.run_with(objects)
+        self.assertEqual(len(json.loads(said)["services"]), 20)
+        self.assertEqual(said, self.get(path)[1])
 
     def test_nothing_is_programmed_yet(self):
         self.n.start("--master=http://127.0.0.1:1", *self.flags, wait=False)

@@ -296,6 +296,30 @@ static void test_interfaces(void **state)
 	}
 }
 
+/* A kernel without IPv6: nothing of it is told as if it were programmed. */
+static void test_family_that_is_not_there(void **state)
+{
+	static const struct txn_snapshot ipt = {.families = {true, false}, .last = true};
+	static const struct nft_snapshot nft = {.families = {true, false}, .last = true};
+	static const char url[] = "/explain?src=fd00::9&dst=fd00::1&port=80";
+
+	(void)state;
+	for (unsigned m = 0; m < 2; m++) {
+		struct world *w = world_in(modes[m]);
+
+		put_words(w, &(struct words){WEB});
+		assert_null(
+		    m == 0 ? plan_snapshot(w->plan, &ipt) : plan_nft_snapshot(w->plan, &nft));
+		program(w);
+		assert_says(w, url, "note: of this family nothing is programmed");
+		assert_says(w, url, "outcome: passes");
+		assert_says(w, "/services", "family: IPv4");
+		assert_says_not(w, "/services", "family: IPv6");
+		assert_says_not(w, "/explain?src=10.9.9.9&dst=10.0.0.1&port=80", "note: ");
+		world_free(w);
+	}
+}
+
 /* The sum and the extremes of the shares in an answer, in percent. */
 static double shares(const char *text, unsigned *count, double *least, double *most)
 {
@@ -402,7 +426,7 @@ static void test_services(void **state)
 	    "10.1.0.5:8080  cluster: out, terminating and not serving  local: out, not on this "
 	    "node\n",
 	    "externalTrafficPolicy: Local\n",
-	    "affinitySeconds: 600\n",
+	    "affinitySeconds: 600\n    sourceRanges:\n      - 198.51.100.0/24\n    frontends:\n",
 	    "note: all of it is of one moment\n",
 	};
 	static const char *const ours[][4] = {
@@ -704,6 +728,7 @@ int main(void)
 	    cmocka_unit_test(test_texts),
 	    cmocka_unit_test(test_outcomes),
 	    cmocka_unit_test(test_interfaces),
+	    cmocka_unit_test(test_family_that_is_not_there),
 	    cmocka_unit_test(test_shares),
 	    cmocka_unit_test(test_tree),
 	    cmocka_unit_test(test_services),
