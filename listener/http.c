@@ -79,9 +79,14 @@ static void on_accept(evutil_socket_t listener, short what, void *arg)
 	for (int i = 0; i < ACCEPT_BATCH; i++) {
 		struct sockaddr_storage peer;
 		socklen_t len = sizeof(peer);
-		int fd =
-		    accept4(listener, (struct sockaddr *)&peer, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+		int fd;
 
+		if (!http_pool_turn(s->pool, &s->turn)) {
+			event_del(s->accept);
+			return;
+		}
+		fd =
+		    accept4(listener, (struct sockaddr *)&peer, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
 		if (fd >= 0) {
 			http_conn_new(s->pool, s, fd, (const struct sockaddr *)&peer);
 			continue;

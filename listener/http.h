@@ -75,7 +75,7 @@ void http_send(struct http_pending *pending, struct evbuffer *body);
 void http_end(struct http_pending *pending);
 /*
  * Breaks the answer off, and with it the connection. Frees PENDING; CANCELLED is not called. Not
- * from within DRAINED.
+ * from within the handler, nor DRAINED.
  */
 void http_abort(struct http_pending *pending);
 

@@ -116,6 +116,13 @@ static struct http_pool *new_pool(struct event_base *base, unsigned connections)
 	return pool;
 }
 
+static void add_routes(
+    struct http_server *s, const struct http_route *routes, size_t count, void *arg)
+{
+	if (http_server_add(s, routes, count, arg) != 0)
+		fatal(EXIT_FAILED, "more tables of routes than HTTP_TABLES_MAX");
+}
+
 static struct http_server *serve(
     struct event_base *base, unsigned connections, const struct http_server_options *options)
 {
@@ -137,7 +144,7 @@ static void serve_health(struct listener *l, struct event_base *base, const stru
 	};
 
 	if (options.port != 0)
-		http_server_add(serve(base, HEALTH_CONNECTIONS_MAX, &options), status_routes,
+		add_routes(serve(base, HEALTH_CONNECTIONS_MAX, &options), status_routes,
 		    status_route_count, &l->status);
 }
 
@@ -168,11 +175,10 @@ static void serve_metrics(struct listener *l, struct event_base *base, const str
 	if (options.port == 0)
 		return;
 	s = serve(base, METRICS_CONNECTIONS_MAX, &options);
-	http_server_add(
-	    s, metrics_routes, sizeof(metrics_routes) / sizeof(metrics_routes[0]), NULL);
-	http_server_add(s, inspect_routes, INSPECT_ROUTES, l->inspect);
-	http_server_add(s, scrape_routes, 1, &l->scrape);
-	http_server_add(s, pages_routes, pages_route_count, &l->pages);
+	add_routes(s, metrics_routes, sizeof(metrics_routes) / sizeof(metrics_routes[0]), NULL);
+	add_routes(s, inspect_routes, INSPECT_ROUTES, l->inspect);
+	add_routes(s, scrape_routes, 1, &l->scrape);
+	add_routes(s, pages_routes, pages_route_count, &l->pages);
 }
 
 /* --- the service manager's watchdog --- */

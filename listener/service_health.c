@@ -202,6 +202,8 @@ static void put(struct service_health *h, const struct health_service *is)
 	}
 	s->is = *is;
 	open_port(s);
+	if (h->full)
+		open_rest(h);
 }
 
 static void del(struct service_health *h, struct checked *s)

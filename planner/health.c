@@ -134,6 +134,15 @@ static void add_addr(struct health_addrs *to, const struct ip_addr *a)
 		to->addrs[to->count++] = *a;
 }
 
+/* A kernel without a family has no address of it, nor a socket. */
+static bool may_have(const struct local_addrs *local, uint8_t family)
+{
+	for (size_t i = 0; i < local->count; i++)
+		if (local->addrs[i].family == family)
+			return true;
+	return local->count == 0;
+}
+
 static void add_family(struct health_addrs *to, const struct own_node *own,
     const struct local_addrs *local, uint8_t family)
 {
@@ -149,7 +158,7 @@ static void add_family(struct health_addrs *to, const struct own_node *own,
 		return;
 	}
 	count = own_node_nodeports(own, family, in);
-	if (count == 0)
+	if (count == 0 && may_have(local, family))
 		add_addr(to, &any);
 	for (size_t i = 0; count > 0 && i < local->count; i++) {
 		const struct ip_addr *a = &local->addrs[i];

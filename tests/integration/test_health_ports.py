@@ -1,6 +1,7 @@
 """Health check node ports: what a load balancer outside is told of each node, as its Services and
 endpoints come and go. In every mode that there is.
 """
+import fcntl
 import json
 import re
 import socket
@@ -144,6 +145,27 @@ class HealthPorts(unittest.TestCase):
                              r"listen on \S+: Address already in use" % PORT)
         self.assertEqual(self.told(200)[1], BODY % ("web", 1))
 
+    def test_an_unhealthy_proxy(self):
+        """A change waits for longer than two sync periods: no load balancer should ask for more."""
+        n, good = self.n, (balanced("web", 1), endpoints("web", (self.pod, "node-a", READY)))
+        self.start(*good, flags=("--iptables-sync-period=500ms",))
+        self.told(200)
+        with open("/run/xtables.lock") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            self.put(*good, balanced("new", 2, PORT + 1))
+            headers, body = self.told(503)
+            self.assertEqual(json.loads(body), {
+                "service": {"namespace": "default", "name": "web"}, "localEndpoints": 1,
+                "serviceProxyHealthy": False})
+            self.assertEqual(headers["X-Load-Balancing-Endpoint-Weight"], "1")
+            self.assertEqual(self.curl(NODE[4], PORT + 1)[0], 0)  # not programmed, not told
+        self.told(200)
+        self.told(503, port=PORT + 1)
+        # A Node that goes is for /healthz alone: the endpoints on it still serve.
+        n.write("objects.json", good)
+        n.wait("the end of the Node", lambda: n.health("/healthz")[0] == 503)
+        self.assertEqual(self.curl(NODE[4])[0], 200)
+
     def test_a_thousand(self):
         """All of them at once; and none is left when the Services have gone."""
         n, count = self.n, 1000
@@ -174,6 +196,7 @@ class NodePortAddresses(HealthPorts):
     flags = ["--nodeport-addresses=198.51.100.0/24,2001:db8:1::/64"]
     anywhere = False
     test_one_port_for_two = test_a_port_that_is_taken = test_a_thousand = None
+    test_an_unhealthy_proxy = None
 
     def test_an_address_comes_and_goes(self):
         n, more = self.n, "198.51.100.77"
@@ -191,4 +214,4 @@ class Nftables(HealthPorts):
     """Where node ports answer on the Node's own addresses unless it is told otherwise."""
     flags = ["--proxy-mode=nftables"]
     anywhere = False
-    test_a_port_that_is_taken = None
+    test_a_port_that_is_taken = test_an_unhealthy_proxy = None

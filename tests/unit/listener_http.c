@@ -351,12 +351,13 @@ static size_t count_of(const char *text, const char *what)
 static void test_pipeline(void **state)
 {
 	static const char one[] = "GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n";
-	static char request[200 * sizeof(one)], got[200 * 400];
+	enum { MANY = 1000 }; /* more than one connection's input has room for */
+	static char request[MANY * sizeof(one)], got[MANY * 400];
 	struct server s;
 	int fd;
 
 	(void)state;
-	for (size_t i = 0; i < 200; i++)
+	for (size_t i = 0; i < MANY; i++)
 		strlcat(request, one, sizeof(request));
 	start_free(&s, "127.0.0.1");
 	fd = dial("127.0.0.1", s.port, 3000);
@@ -364,8 +365,8 @@ static void test_pipeline(void **state)
 	assert_int_equal(write(fd, request, strlen(request)), strlen(request));
 	assert_int_equal(shutdown(fd, SHUT_WR), 0);
 	read_all(fd, got, sizeof(got));
-	assert_int_equal(count_of(got, "HTTP/1.1 503 "), 200);
-	assert_int_equal(count_of(got, "{\"a\": 1}"), 200);
+	assert_int_equal(count_of(got, "HTTP/1.1 503 "), MANY);
+	assert_int_equal(count_of(got, "{\"a\": 1}"), MANY);
 	assert_int_equal(count_of(got, "Connection:"), 0);
 	/* One that is put off holds up those behind it. */
 	ask(&s,
@@ -583,6 +584,11 @@ static void test_rate(void **state)
 		assert_int_equal(count_of(got, "HTTP/1.1 503 "), EACH);
 	}
 	assert_true(now_ms() - began >= GREEDY * EACH * 1000 / HTTP_TURNS_PER_SECOND - 200);
+	/* A connection takes a turn as well. */
+	began = now_ms();
+	for (size_t i = 0; i < 2500; i++)
+		ask(&s, "GET /healthz HTTP/1.0\r\n\r\n", got, sizeof(got));
+	assert_true(now_ms() - began >= 2 * 2500 * 1000 / HTTP_TURNS_PER_SECOND - 100);
 	stop(&s);
 }
 

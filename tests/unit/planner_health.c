@@ -186,7 +186,7 @@ static void test_addresses(void **state)
 	put_node_addrs(w, "10.0.0.1 198.51.100.1");
 	assert_string_equal(synced(w), "");
 	plan_node(w->plan, &n);
-	assert_string_equal(synced(w), "at 198.51.100.1 ::\na/web:30001 0\n");
+	assert_string_equal(synced(w), "at 198.51.100.1\na/web:30001 0\n");
 	world_free(w);
 }
 
