@@ -47,7 +47,7 @@ LIBS_listener := -levent_core -levent_extra
 PROTO := $(BUILD)/watcher/kube.pb-c.h
 
 objs = $(patsubst %.c,$(BUILD)/%.o,$(filter-out %/main.c,$(wildcard $(1)/*.c)))
-TABLES := $(addprefix $(BUILD)/applier/,ipt_tables.o ipt_check.o ipt_entry.o ipt_ext.o nft_tables.o)
+TABLES := $(addprefix $(BUILD)/applier/,ipt_tables.o ipt_check.o ipt_entry.o ipt_ext.o ipvs_tables.o nft_tables.o)
 # ipc/channel.c is for libevent's users; the applier reads with poll(2).
 EXTRA_planner := $(TABLES)
 EXTRA_watcher := $(BUILD)/applier/ipt_tables.o $(BUILD)/watcher/kube.pb-c.o

@@ -10,7 +10,12 @@ enum {
 	APPLIER_FD_FLOWS = 14,	     /* netlink: a dump of the kernel's flows ... */
 	APPLIER_FD_FLOW_DELETE = 15, /* ... and deletions, whose answers stand alone */
 	APPLIER_FD_NFT = 16,	     /* netlink: nf_tables, in nftables mode */
-	APPLIER_FD_FREE = 20,	     /* descriptors from here on are of no fixed meaning */
+	/* ipvs mode, all netlink: */
+	APPLIER_FD_IPVS = 17,  /* virtual servers ... */
+	APPLIER_FD_REALS = 18, /* ... and their real servers, listed while those are */
+	APPLIER_FD_IPSET = 19,
+	APPLIER_FD_ROUTE = 20, /* kube-ipvs0's addresses */
+	APPLIER_FD_FREE = 24,  /* descriptors from here on are of no fixed meaning */
 };
 
 /* Moves FD to NUMBER, close-on-exec; fatal() if it cannot. */

@@ -101,7 +101,9 @@ static const char *do_hook(void *arg, uint8_t family, unsigned number, bool on)
 
 static const char *decode(struct cursor *c, void *a)
 {
-	static const struct txn_visitor visitor = {do_chain_put, do_rule, do_chain_delete, do_hook};
+	/* ipvs mode's items are ipvs_apply()'s */
+	static const struct txn_visitor visitor = {
+	    do_chain_put, do_rule, do_chain_delete, do_hook, NULL};
 
 	return txn_decode_ops(c, &visitor, a);
 }

@@ -2,6 +2,7 @@
 
 #include <linux/netfilter/x_tables.h>
 #include <linux/netfilter/xt_bpf.h>
+#include <linux/netfilter/xt_set.h>
 #include <linux/netfilter/xt_statistic.h>
 #include <linux/netfilter_ipv4/ip_tables.h>
 #include <linux/netfilter_ipv6/ip6_tables.h>
@@ -168,7 +169,7 @@ void ipt_entry_encode_hook(struct ipt_blob *b, unsigned number, uint8_t family)
 	strlcpy(e.chain, ipt_chain_kinds[h->kind].name, sizeof(e.chain));
 	entry_begin(b, family);
 	if (h->only == HOOK_NEW)
-		ipt_ext_match_new(&e);
+		ipt_ext_matches(&e, MATCH_CTSTATE_NEW);
 	if (h->only == HOOK_LOCAL)
 		ipt_ext_matches(&e, MATCH_LOCAL_DST);
 	ipt_ext_matches(&e, MATCH_COMMENT);
@@ -184,7 +185,21 @@ static void digest_name(struct siphash *s, const char *name)
 	siphash_update(s, "", 1);
 }
 
-static void digest_match(struct siphash *s, const struct xt_entry_match *m)
+/* Under another number at each start, an ipset of ours is the same one. */
+static struct xt_set_info digest_set(const struct xt_entry_match *m, uint8_t family)
+{
+	struct xt_set_info info;
+
+	memcpy(&info, m->data, sizeof(info));
+	for (uint16_t i = 0; i < (uint16_t)IPVS_SET_COUNT; i++)
+		if (ipt_set_numbers[family][i] == info.index + 1) {
+			info.index = i;
+			break;
+		}
+	return info;
+}
+
+static void digest_match(struct siphash *s, const struct xt_entry_match *m, uint8_t family)
 {
 	static const struct {
 		const char *name;
@@ -201,6 +216,14 @@ static void digest_match(struct siphash *s, const struct xt_entry_match *m)
 	digest_name(s, m->u.user.name);
 	siphash_update(s, &m->u.user.revision, sizeof(m->u.user.revision));
 	siphash_update(s, &m->u.match_size, sizeof(m->u.match_size));
+	if (strncmp(m->u.user.name, "set", sizeof(m->u.user.name)) == 0 &&
+	    len >= sizeof(struct xt_set_info)) {
+		const struct xt_set_info set = digest_set(m, family);
+
+		siphash_update(s, &set, sizeof(set));
+		siphash_update(s, m->data + sizeof(set), len - sizeof(set));
+		return;
+	}
 	siphash_update(s, m->data, len);
 }
 
@@ -219,7 +242,7 @@ void ipt_entry_digest(struct siphash *s, const void *entry, uint8_t family, cons
 	for (uint32_t at = l->size; at < target_offset;) {
 		const struct xt_entry_match *m = (const void *)(p + at);
 
-		digest_match(s, m);
+		digest_match(s, m, family);
 		at += m->u.match_size;
 	}
 	t = (const void *)(p + target_offset);

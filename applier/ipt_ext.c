@@ -10,6 +10,7 @@
 #include <linux/netfilter/xt_mark.h>
 #include <linux/netfilter/xt_recent.h>
 #include <linux/netfilter/xt_sctp.h>
+#include <linux/netfilter/xt_set.h>
 #include <linux/netfilter/xt_statistic.h>
 #include <linux/netfilter/xt_tcpudp.h>
 #include <linux/netfilter_ipv4/ipt_REJECT.h>
@@ -181,6 +182,29 @@ static void match_proto(struct ipt_encoder *e, uint16_t arg __attribute__((unuse
 	ports->dpts[1] = dport ? e->rule->dport : UINT16_MAX;
 }
 
+uint16_t ipt_set_numbers[FAMILY_COUNT][IPVS_SET_COUNT];
+
+uint8_t ipt_rule_set(const struct ipt_rule *r, uint8_t *dimensions)
+{
+	uint8_t set = (uint8_t)(ipt_templates[r->template].matches / MATCH_SET_NUMBER), fields;
+
+	if (set == IPVS_NODE_PORT || set == IPVS_NODE_PORT_LOCAL)
+		set = (uint8_t)(set + (r->proto == IPPROTO_UDP) + 2 * (r->proto == IPPROTO_SCTP));
+	fields = ipvs_kinds[set].fields;
+	*dimensions = fields & (IPVS_TO | IPVS_NET) ? 3 : fields & IPVS_PROTO ? 2 : 1;
+	return set;
+}
+
+static void match_set(struct ipt_encoder *e, uint16_t from)
+{
+	struct xt_set_info_match_v4 *s = match_take(e->b, "set", 4, sizeof(*s));
+	const uint8_t set = ipt_rule_set(e->rule, &s->match_set.dim);
+	const uint16_t number = ipt_set_numbers[e->family][set];
+
+	s->match_set.index = number != 0 ? (uint16_t)(number - 1) : set;
+	s->match_set.flags = (uint8_t)(s->match_set.dim == 3 ? IPSET_DIM_THREE_SRC : from);
+}
+
 /* In the order in which they stand in a rule. */
 static const struct {
 	uint32_t match;
@@ -192,6 +216,7 @@ static const struct {
 	XT_CONNTRACK_STATE_BIT(IP_CT_RELATED) | XT_CONNTRACK_STATE_BIT(IP_CT_ESTABLISHED),
 	match_ctstate},
     {MATCH_CTSTATE_DNAT, XT_CONNTRACK_STATE_DNAT, match_ctstate},
+    {MATCH_CTSTATE_NEW, XT_CONNTRACK_STATE_BIT(IP_CT_NEW), match_ctstate},
     {MATCH_HAIRPIN, 0, match_hairpin},
     {MATCH_COMMENT, false, match_comment},
     {MATCH_COMMENT_TO, true, match_comment},
@@ -207,6 +232,8 @@ static const struct {
     {MATCH_RECENT, XT_RECENT_CHECK | XT_RECENT_REAP, match_recent},
     {MATCH_RECENT_SET, XT_RECENT_SET, match_recent},
     {MATCH_PROTO, 0, match_proto},
+    {MATCH_SET, 0, match_set},
+    {MATCH_SET_FROM, IPSET_DIM_ONE_SRC, match_set},
 };
 
 void ipt_ext_matches(struct ipt_encoder *e, uint32_t matches)
@@ -214,11 +241,6 @@ void ipt_ext_matches(struct ipt_encoder *e, uint32_t matches)
 	for (size_t i = 0; i < sizeof(matchers) / sizeof(matchers[0]); i++)
 		if ((matches & matchers[i].match) != 0)
 			matchers[i].encode(e, matchers[i].arg);
-}
-
-void ipt_ext_match_new(struct ipt_encoder *e)
-{
-	match_ctstate(e, XT_CONNTRACK_STATE_BIT(IP_CT_NEW));
 }
 
 /* --- targets --- */

@@ -3,6 +3,7 @@
 #define APPLIER_IPT_EXT_H
 
 #include "applier/ipt_entry.h"
+#include "applier/ipvs_tables.h"
 
 /* A rule being encoded: its parts, and the bytes so far. */
 struct ipt_encoder {
@@ -15,10 +16,16 @@ struct ipt_encoder {
 	char chain[CHAIN_NAME_LEN]; /* the one jumped to; without a jump the one RULE stands in */
 };
 
+/*
+ * The kernel's number of each of our ipsets, and one; ipvs_backend_open() fills it. 0 where there
+ * is no kernel (in the planner): the set's own number stands for it.
+ */
+extern uint16_t ipt_set_numbers[FAMILY_COUNT][IPVS_SET_COUNT];
+
+/* R's template matches a set: which it is, and in how many fields of a packet. */
+uint8_t ipt_rule_set(const struct ipt_rule *r, uint8_t *dimensions);
 /* Appends the matches of MATCHES (enum ipt_match); those of addresses stand in the entry itself. */
 void ipt_ext_matches(struct ipt_encoder *e, uint32_t matches);
-/* Appends the match on connection state NEW. */
-void ipt_ext_match_new(struct ipt_encoder *e);
 /* Appends a target of VERDICT. */
 void ipt_ext_target(struct ipt_encoder *e, enum ipt_verdict verdict);
 

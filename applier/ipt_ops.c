@@ -1,8 +1,10 @@
-/* What iptables mode allows: the operations of a transaction, before any is kept. */
+/* What iptables mode allows, and with ipvs mode's items ipvs mode: the operations of a transaction,
+ * before any is kept. */
 #include <stdio.h>
 
 #include "applier/ipt_apply.h"
 #include "applier/ipt_handle.h"
+#include "applier/ipvs_apply.h"
 
 /* What holds for an operation of any kind. */
 static const char *check_op(struct transaction *t, uint8_t family, uint8_t table)
@@ -45,6 +47,8 @@ static const char *check_rule(void *arg, const struct ipt_rule *r)
 	if (!t->open)
 		return "rules without a chain";
 	why = ipt_rule_check(r, &t->chain);
+	if (r->template >= T_IPVS_FIRST && t->policy->mode != MODE_IPVS)
+		why = "a template of ipvs mode";
 	if (why == NULL && (ipt_templates[r->template].args & ARG_RELAY) != 0 &&
 	    (r->to_port < t->policy->relays.low || r->to_port > t->policy->relays.high))
 		why = "a relay's port that is none of this mode's";
@@ -80,7 +84,7 @@ static const char *check_hook(void *arg, uint8_t family, unsigned number, bool o
 const char *ipt_check_ops(struct cursor *c, void *t)
 {
 	static const struct txn_visitor checks = {
-	    check_chain_put, check_rule, check_chain_delete, check_hook};
+	    check_chain_put, check_rule, check_chain_delete, check_hook, ipvs_check_item};
 
 	return txn_decode_ops(c, &checks, t);
 }

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "applier/ipvs_tables.h"
+
 #define BIT(n) (1u << (n))
 #define NAT    ((uint8_t)(1u << IPT_NAT))
 #define FILTER ((uint8_t)(1u << IPT_FILTER))
@@ -77,6 +79,16 @@ const struct ipt_hook ipt_hooks[IPT_HOOK_COUNT] = {
 #define PORTALS	 (K(SERVICES) | K(NET))
 #define RELAYED	 (K(PORTALS_CONTAINER) | K(PORTALS_HOST))
 #define RELAYED_NODE_PORTS (K(NODEPORT_CONTAINER) | K(NODEPORT_HOST))
+#define MASQ_TEXT     "Kubernetes service cluster ip + port for masquerade purpose"
+#define EXTERNAL_TEXT "Kubernetes service external ip + port for masquerade and filter purpose"
+#define BALANCER_TEXT "Kubernetes service load balancer ip + port with externalTrafficPolicy=local"
+#define PORT_TEXT     "Kubernetes nodeport for masquerade purpose"
+#define FIREWALL_TEXT "Kubernetes service load balancer ip + port for load balancer with sourceRange"
+#define NUMBER(set) ((uint32_t)(set) * MATCH_SET_NUMBER)
+#define IN(set)	    (MATCH_SET | NUMBER(set))
+#define FROM(set)   (MATCH_SET_FROM | NUMBER(set))
+#define KNOWN(what, set)                                                                                \
+	"ipvs-known-" what, IPT_FILTER, K(IPVS_FILTER), 0, IN(set), VERDICT_RETURN, 0, NULL
 
 const struct ipt_template ipt_templates[IPT_TEMPLATE_COUNT] = {
     [T_CLUSTER_IP] = {"cluster-ip", IPT_NAT, PORTALS, FRONTEND | ARG_TARGET,
@@ -193,6 +205,51 @@ const struct ipt_template ipt_templates[IPT_TEMPLATE_COUNT] = {
     [T_RELAY_REJECT] = {"relay-reject", IPT_FILTER, K(EXTERNAL_SERVICES), PORT,
 	TEXT | MATCH_CTSTATE_ALIEN | MATCH_LOCAL_DST | MATCH_PROTO, VERDICT_REJECT, 0,
 	" is not reached by the port of its relay"},
+    [T_IPVS_LOAD_BALANCER] = {"ipvs-load-balancer", IPT_NAT, K(SERVICES), 0, TEXT | IN(IPVS_LOAD_BALANCER),
+	VERDICT_JUMP, K(LOAD_BALANCER), "Kubernetes service lb portal"},
+    [T_IPVS_MASQ_ALL] = {"ipvs-masq-all", IPT_NAT, K(SERVICES), 0, TEXT | IN(IPVS_CLUSTER_IP), VERDICT_JUMP,
+	K(MARK_MASQ), MASQ_TEXT},
+    [T_IPVS_MASQ_OUTSIDE] = {"ipvs-masq-outside", IPT_NAT, K(SERVICES), ARG_NET,
+	MATCH_NOT_SRC | TEXT | IN(IPVS_CLUSTER_IP), VERDICT_JUMP, K(MARK_MASQ), MASQ_TEXT},
+    [T_IPVS_MASQ_OUTSIDE_IF] = {"ipvs-masq-outside-if", IPT_NAT, K(SERVICES), 0,
+	MATCH_NOT_POD_IF | TEXT | IN(IPVS_CLUSTER_IP), VERDICT_JUMP, K(MARK_MASQ), MASQ_TEXT},
+    [T_IPVS_MASQ_SELF] = {"ipvs-masq-self", IPT_NAT, K(SERVICES), 0, TEXT | FROM(IPVS_CLUSTER_IP),
+	VERDICT_JUMP, K(MARK_MASQ), MASQ_TEXT},
+    [T_IPVS_EXTERNAL_IP] = {"ipvs-external-ip", IPT_NAT, K(SERVICES), 0, TEXT | IN(IPVS_EXTERNAL_IP),
+	VERDICT_JUMP, K(MARK_MASQ), EXTERNAL_TEXT},
+    [T_IPVS_EXTERNAL_LOCAL] = {"ipvs-external-local", IPT_NAT, K(SERVICES), 0,
+	TEXT | MATCH_LOCAL_SRC | IN(IPVS_EXTERNAL_IP_LOCAL), VERDICT_JUMP, K(MARK_MASQ), EXTERNAL_TEXT},
+    [T_IPVS_SERVED] = {"ipvs-served", IPT_NAT, K(SERVICES), 0, IN(IPVS_IPS), VERDICT_RETURN, 0, NULL},
+    [T_IPVS_NODE_PORTS] = {"ipvs-node-ports", IPT_NAT, K(SERVICES), 0, MATCH_LOCAL_DST,
+	VERDICT_JUMP, K(NODE_PORT), NULL},
+    [T_IPVS_BALANCER_LOCAL_MASQ] = {"ipvs-balancer-local-masq", IPT_NAT, K(LOAD_BALANCER), 0,
+	TEXT | MATCH_LOCAL_SRC | IN(IPVS_LOAD_BALANCER_LOCAL), VERDICT_JUMP, K(MARK_MASQ), BALANCER_TEXT},
+    [T_IPVS_BALANCER_LOCAL] = {"ipvs-balancer-local", IPT_NAT, K(LOAD_BALANCER), 0,
+	TEXT | IN(IPVS_LOAD_BALANCER_LOCAL), VERDICT_RETURN, 0, BALANCER_TEXT},
+    [T_IPVS_BALANCER_MASQ] = {"ipvs-balancer-masq", IPT_NAT, K(LOAD_BALANCER), 0, 0, VERDICT_JUMP,
+	K(MARK_MASQ), NULL},
+    [T_IPVS_NODE_PORT_LOCAL_MASQ] = {"ipvs-node-port-local-masq", IPT_NAT, K(NODE_PORT), ARG_PROTO,
+	TEXT | MATCH_LOCAL_SRC | IN(IPVS_NODE_PORT_LOCAL), VERDICT_JUMP, K(MARK_MASQ), PORT_TEXT},
+    [T_IPVS_NODE_PORT_LOCAL] = {"ipvs-node-port-local", IPT_NAT, K(NODE_PORT), ARG_PROTO,
+	TEXT | IN(IPVS_NODE_PORT_LOCAL), VERDICT_RETURN, 0, PORT_TEXT},
+    [T_IPVS_NODE_PORT_MASQ] = {"ipvs-node-port-masq", IPT_NAT, K(NODE_PORT), ARG_PROTO,
+	TEXT | IN(IPVS_NODE_PORT), VERDICT_JUMP, K(MARK_MASQ), PORT_TEXT},
+    [T_IPVS_LOOP_BACK] = {"ipvs-loop-back", IPT_NAT, K(POSTROUTING), 0, TEXT | IN(IPVS_LOOP_BACK),
+	VERDICT_MASQUERADE, 0, "Kubernetes endpoints dst ip:port, source ip for solving hairpin purpose"},
+    [T_IPVS_FIREWALL] = {"ipvs-firewall", IPT_FILTER, K(PROXY_FIREWALL), 0, TEXT | IN(IPVS_FIREWALL),
+	VERDICT_JUMP, K(SOURCE_RANGES_FIREWALL), FIREWALL_TEXT},
+    [T_IPVS_SOURCE_CIDR] = {"ipvs-source-cidr", IPT_FILTER, K(SOURCE_RANGES_FIREWALL), 0,
+	TEXT | IN(IPVS_SOURCE_CIDR), VERDICT_RETURN, 0, FIREWALL_TEXT},
+    [T_IPVS_FIREWALL_DROP] = {"ipvs-firewall-drop", IPT_FILTER, K(SOURCE_RANGES_FIREWALL), 0,
+	TEXT | IN(IPVS_FIREWALL), VERDICT_DROP, 0, FIREWALL_TEXT},
+    [T_IPVS_HEALTH_CHECK] = {"ipvs-health-check", IPT_FILTER, K(NODE_PORT), ARG_PROTO,
+	TEXT | IN(IPVS_HEALTH_CHECK), VERDICT_ACCEPT, 0, "Kubernetes health check node port"},
+    [T_IPVS_KNOWN_CLUSTER_IP] = {KNOWN("cluster-ip", IPVS_CLUSTER_IP)},
+    [T_IPVS_KNOWN_EXTERNAL_IP] = {KNOWN("external-ip", IPVS_EXTERNAL_IP)},
+    [T_IPVS_KNOWN_EXTERNAL_LOCAL] = {KNOWN("external-local", IPVS_EXTERNAL_IP_LOCAL)},
+    [T_IPVS_KNOWN_BALANCER] = {KNOWN("balancer", IPVS_LOAD_BALANCER)},
+    [T_IPVS_UNKNOWN_REJECT] = {"ipvs-unknown-reject", IPT_FILTER, K(IPVS_FILTER), ARG_PROTO,
+	MATCH_CTSTATE_NEW | IN(IPVS_IPS), VERDICT_REJECT, 0, NULL},
 };
 /* clang-format on */
 

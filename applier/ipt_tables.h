@@ -34,6 +34,12 @@ enum chain_kind {
 	CHAIN_SVC, /* KUBE-SVC-<hash>: the cluster-wide endpoints of a service port */
 	CHAIN_SVL, /* KUBE-SVL-<hash>: the endpoints on this node */
 	CHAIN_SEP, /* KUBE-SEP-<hash>: one endpoint */
+	/* ipvs mode's, of which iptables mode has none */
+	CHAIN_IPVS_FIRST,
+	CHAIN_LOAD_BALANCER = CHAIN_IPVS_FIRST,
+	CHAIN_NODE_PORT,
+	CHAIN_SOURCE_RANGES_FIREWALL,
+	CHAIN_IPVS_FILTER,
 	CHAIN_MARK_MASQ,
 	/*
 	 * Those of other modes, and what other kube-proxies leave, to be deleted. No rule may stand
@@ -41,13 +47,9 @@ enum chain_kind {
 	 */
 	CHAIN_LEFTOVERS,
 	CHAIN_XLB = CHAIN_LEFTOVERS, /* KUBE-XLB-<hash>: today's KUBE-SVL-, until 1.23 */
-	CHAIN_LOAD_BALANCER,	     /* ipvs mode's ... */
-	CHAIN_NODE_PORT,
-	CHAIN_SOURCE_RANGES_FIREWALL,
-	CHAIN_IPVS_FILTER,
-	CHAIN_IPVS_OUT_FILTER,
-	CHAIN_PORTALS_CONTAINER, /* userspace mode's: from PREROUTING to the relays ... */
-	CHAIN_PORTALS_HOST,	 /* ... and from OUTPUT */
+	CHAIN_IPVS_OUT_FILTER,	     /* ipvs mode's */
+	CHAIN_PORTALS_CONTAINER,     /* userspace mode's: from PREROUTING to the relays ... */
+	CHAIN_PORTALS_HOST,	     /* ... and from OUTPUT */
 	CHAIN_NODEPORT_CONTAINER,
 	CHAIN_NODEPORT_HOST,
 	CHAIN_NODEPORT_NON_LOCAL,
@@ -164,7 +166,12 @@ enum ipt_match {
 	    1 << 20, /* the target's clients of the last ARG_SECONDS, older ones reaped */
 	MATCH_RECENT_SET = 1 << 21, /* remember the client as one of this chain's */
 	MATCH_PROTO = 1 << 22,	    /* -m tcp, udp, sctp, with --dport if ARG_DPORT */
+	MATCH_CTSTATE_NEW = 1 << 23,
+	/* what the template's set holds: destination address, protocol and port, then a source */
+	MATCH_SET = 1 << 24,
+	MATCH_SET_FROM = 1 << 25, /* ... source address, destination port */
 };
+#define MATCH_SET_NUMBER (1u << 26) /* from this bit on: which set, an enum ipvs_kind */
 
 enum ipt_verdict {
 	VERDICT_JUMP,
@@ -241,6 +248,33 @@ enum ipt_template_id {
 	T_PORTAL_NODE_PORT,
 	T_PORTAL_NODE_PORT_POD_IF,
 	T_RELAY_REJECT,
+	/* ipvs mode: which of its ipsets leads where */
+	T_IPVS_FIRST,
+	T_IPVS_LOAD_BALANCER = T_IPVS_FIRST,
+	T_IPVS_MASQ_ALL,
+	T_IPVS_MASQ_OUTSIDE,
+	T_IPVS_MASQ_OUTSIDE_IF,
+	T_IPVS_MASQ_SELF,
+	T_IPVS_EXTERNAL_IP,
+	T_IPVS_EXTERNAL_LOCAL,
+	T_IPVS_SERVED,
+	T_IPVS_NODE_PORTS,
+	T_IPVS_BALANCER_LOCAL_MASQ,
+	T_IPVS_BALANCER_LOCAL,
+	T_IPVS_BALANCER_MASQ,
+	T_IPVS_NODE_PORT_LOCAL_MASQ,
+	T_IPVS_NODE_PORT_LOCAL,
+	T_IPVS_NODE_PORT_MASQ,
+	T_IPVS_LOOP_BACK,
+	T_IPVS_FIREWALL,
+	T_IPVS_SOURCE_CIDR,
+	T_IPVS_FIREWALL_DROP,
+	T_IPVS_HEALTH_CHECK,
+	T_IPVS_KNOWN_CLUSTER_IP,
+	T_IPVS_KNOWN_EXTERNAL_IP,
+	T_IPVS_KNOWN_EXTERNAL_LOCAL,
+	T_IPVS_KNOWN_BALANCER,
+	T_IPVS_UNKNOWN_REJECT,
 	IPT_TEMPLATE_COUNT
 };
 
@@ -251,7 +285,7 @@ struct ipt_template {
 	uint16_t args;	  /* enum ipt_arg */
 	uint32_t matches; /* enum ipt_match */
 	uint8_t verdict;  /* enum ipt_verdict */
-	uint16_t targets; /* bit per chain_kind it may jump to (fixed if no ARG_TARGET: one bit) */
+	uint32_t targets; /* bit per chain_kind it may jump to (fixed if no ARG_TARGET: one bit) */
 	const char *comment; /* %: the name; without one, ARG_NAME stands before it; NULL: none */
 };
 extern const struct ipt_template ipt_templates[IPT_TEMPLATE_COUNT];

@@ -152,11 +152,32 @@ static const struct sandbox_rule nft_rules[] = {
     ALLOW_IF2(setsockopt, 1, SOL_NETLINK, 2, NETLINK_DROP_MEMBERSHIP),
 };
 
+/* ... and in ipvs mode, beside those of iptables mode: netlink sockets connected to the kernel */
+static const struct sandbox_rule ipvs_rules[] = {
+    ALLOW_IF(read, 0, APPLIER_FD_IPVS),
+    ALLOW_IF(write, 0, APPLIER_FD_IPVS),
+    ALLOW_IF(read, 0, APPLIER_FD_REALS),
+    ALLOW_IF(write, 0, APPLIER_FD_REALS),
+    ALLOW_IF(read, 0, APPLIER_FD_IPSET),
+    ALLOW_IF(write, 0, APPLIER_FD_IPSET),
+    ALLOW_IF(read, 0, APPLIER_FD_ROUTE),
+    ALLOW_IF(write, 0, APPLIER_FD_ROUTE),
+};
+
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
-void lockdown(uid_t uid, gid_t gid, bool nftables)
+static size_t append(
+    struct sandbox_rule *rules, size_t n, const struct sandbox_rule *more, size_t count)
 {
-	struct sandbox_rule rules[COUNT(applier_rules) + COUNT(ipt_rules) + COUNT(nft_rules)];
+	memcpy(rules + n, more, count * sizeof(*more));
+	return n + count;
+}
+
+void lockdown(uid_t uid, gid_t gid, uint8_t mode)
+{
+	struct sandbox_rule
+	    rules[COUNT(applier_rules) + COUNT(ipt_rules) + COUNT(nft_rules) + COUNT(ipvs_rules)];
+	size_t n = append(rules, 0, applier_rules, COUNT(applier_rules));
 	static const cap_value_t keep[] = {CAP_NET_ADMIN};
 	static const char *const readable[] = {NULL};
 
@@ -168,11 +189,11 @@ void lockdown(uid_t uid, gid_t gid, bool nftables)
 	try_to_regain();
 	sandbox_no_new_privs();
 	sandbox_landlock(readable, 0);
-	memcpy(rules, applier_rules, sizeof(applier_rules));
-	if (nftables)
-		memcpy(rules + COUNT(applier_rules), nft_rules, sizeof(nft_rules));
+	if (mode == MODE_NFTABLES)
+		n = append(rules, n, nft_rules, COUNT(nft_rules));
 	else
-		memcpy(rules + COUNT(applier_rules), ipt_rules, sizeof(ipt_rules));
-	sandbox_seccomp(
-	    rules, COUNT(applier_rules) + (nftables ? COUNT(nft_rules) : COUNT(ipt_rules)));
+		n = append(rules, n, ipt_rules, COUNT(ipt_rules));
+	if (mode == MODE_IPVS)
+		n = append(rules, n, ipvs_rules, COUNT(ipvs_rules));
+	sandbox_seccomp(rules, n);
 }

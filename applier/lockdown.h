@@ -10,6 +10,8 @@
 #include <sys/capability.h>
 #include <sys/types.h>
 
+#include "ipc/config.h"
+
 /*
  * Writes the names of the capabilities that the parent needs at start and has not into BUF, each
  * after a space. Returns how many are missing.
@@ -26,8 +28,8 @@ void drop_capabilities(const cap_value_t *keep, int count);
 /*
  * The parent's lock-down, once everything is open and every child is started: uid, CAP_NET_ADMIN
  * alone, no new privileges, Landlock, seccomp. Afterwards it can neither execute, fork, open,
- * connect, nor change who it is. NFTABLES: as nftables mode needs it, else iptables mode.
+ * connect, nor change who it is. MODE (enum proxy_mode) says what it needs.
  */
-void lockdown(uid_t uid, gid_t gid, bool nftables);
+void lockdown(uid_t uid, gid_t gid, uint8_t mode);
 
 #endif

@@ -17,6 +17,7 @@
 #include "applier/conntrack.h"
 #include "applier/fds.h"
 #include "applier/ipt_backend.h"
+#include "applier/ipvs_backend.h"
 #include "applier/lockdown.h"
 #include "applier/nft_backend.h"
 #include "applier/nft_probe.h"
@@ -178,15 +179,22 @@ static void require_preparation(const char *missing_capabilities, int missing_us
 }
 
 /*
- * Rules of iptables mode must not stay beside those of nftables mode: a copy of this process takes
- * them away, as --cleanup does. True in the copy, for which main() goes on with the CFG of that.
+ * Rules of iptables mode must not stay beside those of nftables mode, nor what ipvs mode has beside
+ * another's: a copy of this process takes them away, as --cleanup does. True in the copy, for which
+ * main() goes on with the CFG of that.
  */
 static bool clean_up_first(struct config *cfg, int *config_fd)
 {
 	pid_t pid;
 	int status;
 
-	if (cfg->mode != MODE_NFTABLES || cfg->init_only || !ipt_backend_used())
+	if (cfg->cleanup) {
+		close(*config_fd);
+		*config_fd = setup_cleanup(cfg);
+	}
+	if (cfg->cleanup || cfg->init_only ||
+	    !((cfg->mode == MODE_NFTABLES && ipt_backend_used()) ||
+		(cfg->mode != MODE_IPVS && ipvs_backend_used())))
 		return false;
 	pid = fork();
 	if (pid == 0) {
@@ -194,9 +202,8 @@ static bool clean_up_first(struct config *cfg, int *config_fd)
 		close(*config_fd);
 		*config_fd = setup_cleanup(cfg);
 	} else if (pid < 0 || waitpid(pid, &status, 0) != pid || status != 0) {
-		log_warn(
-		    "rules that iptables mode left may still be there, beside nftables mode's; "
-		    "kube-proxy --cleanup says why");
+		log_warn("what another mode left may still be there, beside this one's; "
+			 "kube-proxy --cleanup says why");
 	}
 	return pid == 0;
 }
@@ -209,7 +216,7 @@ int main(int argc, char **argv)
 	pid_t pids[USER_COUNT] = {0};
 	struct session *session;
 	struct policy *policy;
-	int missing_users, config_fd;
+	int missing_users, config_fd, code;
 	bool copy;
 
 	open_standard_fds();
@@ -229,6 +236,8 @@ int main(int argc, char **argv)
 		nft_backend_open(policy);
 	else
 		ipt_backend_open(policy, !cfg.cleanup);
+	if (cfg.mode == MODE_IPVS)
+		ipvs_backend_open(policy, &cfg);
 	policy_freeze(policy);
 	cleanup = cfg.cleanup;
 	if (!cleanup)
@@ -244,9 +253,12 @@ int main(int argc, char **argv)
 	fd_place(setup_children(&cfg, config_fd, users, pids), APPLIER_FD_PLANNER);
 	close(config_fd);
 	session = session_new(policy, APPLIER_FD_PLANNER);
-	lockdown(users[USER_APPLIER].uid, users[USER_APPLIER].gid, cfg.mode == MODE_NFTABLES);
+	lockdown(users[USER_APPLIER].uid, users[USER_APPLIER].gid, cfg.mode);
 	log_info("kube-proxy " VERSION ": planner %d, watcher %d, listener %d; locked down",
 	    pids[USER_PLANNER], pids[USER_WATCHER], pids[USER_LISTENER]);
 	notify("READY=1\nSTATUS=running");
-	return serve(session, pids, cfg.mode == MODE_NFTABLES);
+	code = serve(session, pids, cfg.mode == MODE_NFTABLES);
+	if (cleanup && code == EXIT_OK && cfg.mode == MODE_IPVS)
+		ipvs_backend_remove(policy);
+	return code;
 }

@@ -21,12 +21,16 @@ struct policy *policy_new(const struct config *cfg, int audit_fd)
 	    .audit_fd = audit_fd,
 	    .audit_is_syslog = strcmp(cfg->audit_log, "syslog") == 0,
 	    .lock_fd = -1,
+	    .ipvs_exclude_count = cfg->ipvs_exclude_count,
 	    /* 50,000 services of five endpoints, both families: 600,000 chains, 1,500,000 rules */
 	    .max_ops = 1000000,
 	    .max_rules = 4000000,
 	    .max_bytes = UINT64_C(512) << 20,
 	    .max_requests = 1000,
 	};
+	memcpy(p->ipvs_exclude, cfg->ipvs_exclude, sizeof(p->ipvs_exclude));
+	strlcpy(p->ipvs_scheduler, cfg->ipvs_scheduler[0] != '\0' ? cfg->ipvs_scheduler : "rr",
+	    sizeof(p->ipvs_scheduler));
 	return p;
 }
 

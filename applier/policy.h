@@ -28,6 +28,11 @@ struct policy {
 	/* What each family's nf_tables table says of itself: nft_backend_open() fills it. */
 	char nft_comment[FAMILY_COUNT][NFT_COMMENT_MAX];
 
+	/* ipvs mode: no operation reaches these, whoever made what is there. */
+	uint32_t ipvs_exclude_count;
+	struct ip_cidr ipvs_exclude[CONFIG_PREFIXES_MAX];
+	char ipvs_scheduler[CONFIG_WORD_MAX];
+
 	/* Quotas; beyond one the planner is broken. */
 	uint32_t max_ops;      /* of a transaction */
 	uint32_t max_rules;    /* of a transaction */

@@ -12,6 +12,7 @@
 #include "applier/conntrack.h"
 #include "applier/ipt_apply.h"
 #include "applier/ipt_snapshot.h"
+#include "applier/ipvs_apply.h"
 #include "applier/nft_backend.h"
 #include "applier/nft_snapshot.h"
 #include "applier/setup.h"
@@ -57,8 +58,9 @@ struct session *session_new(const struct policy *p, int fd)
 }
 
 /* NULL, or why the answer could not be sent. */
-static const char *send_answer(struct session *s)
+static const char *send_answer(void *arg)
 {
+	struct session *s = arg;
 	struct pollfd p = {.fd = s->fd, .events = POLLOUT};
 
 	if (s->answer.overflow)
@@ -97,6 +99,8 @@ static const char *answer_snapshot_request(struct session *s, struct cursor *c)
 {
 	const char *why = cursor_end(c);
 
+	if (why == NULL && s->policy->mode == MODE_IPVS)
+		why = ipvs_snapshot_read(s->policy, &s->answer, send_answer, s);
 	return why != NULL ? why
 			   : ipt_snapshot_read(s->policy, s->known, send_part, s, s->txn.refused,
 				 sizeof(s->txn.refused));
@@ -196,6 +200,8 @@ static const char *answer_commit(struct session *s, struct cursor *c)
 		return "a commit with another number of operations than came";
 	if (s->policy->mode == MODE_NFTABLES)
 		nft_apply(s->policy, &s->txn, s->affinities, &r, summary);
+	else if (s->policy->mode == MODE_IPVS)
+		ipvs_apply(s->policy, &s->txn, s->known, &r, summary);
 	else
 		ipt_apply(s->policy, &s->txn, s->known, &r, summary);
 	s->writes = r.writes;

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "applier/fds.h"
+#include "applier/ipvs_backend.h"
 #include "common/log.h"
 
 static void channel_pair(int sv[2])
@@ -74,8 +75,10 @@ int setup_cleanup(struct config *cfg)
 {
 	static struct frame f;
 
+	/* of ipvs mode's chains and all the rest, or of chains alone */
+	cfg->mode =
+	    ipvs_backend_used() && (cfg->cleanup_ipvs || !cfg->cleanup) ? MODE_IPVS : MODE_IPTABLES;
 	cfg->cleanup = true;
-	cfg->mode = MODE_IPTABLES;
 	config_encode(&f, cfg);
 	return seal(f.buf, f.len);
 }

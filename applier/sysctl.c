@@ -27,8 +27,7 @@ static int move_number(const char *path, int flags, char text[TEXT_MAX])
 	return n > 0 ? 0 : -1;
 }
 
-/* Has PATH hold VALUE; with ONLY_RAISE at least VALUE. */
-static void set(const char *path, int value, bool only_raise)
+void sysctl_set(const char *path, int value, bool only_raise)
 {
 	char text[TEXT_MAX] = "", want[TEXT_MAX];
 	long now;
@@ -85,5 +84,5 @@ void sysctl_apply(const struct config *cfg)
 
 	for (size_t i = 0; i < sizeof(list) / sizeof(list[0]); i++)
 		if (list[i].wanted)
-			set(list[i].path, list[i].value, list[i].only_raise);
+			sysctl_set(list[i].path, list[i].value, list[i].only_raise);
 }

@@ -11,5 +11,7 @@
  * warning with its path, and no more: a node works without.
  */
 void sysctl_apply(const struct config *cfg);
+/* Has PATH hold VALUE; with ONLY_RAISE at least VALUE. As above. */
+void sysctl_set(const char *path, int value, bool only_raise);
 
 #endif

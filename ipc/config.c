@@ -243,8 +243,7 @@ const char *config_decode(struct config *c, const void *data, size_t len)
 	cursor_str(&in, version, sizeof(version));
 	if (in.error == NULL && strcmp(version, VERSION) != 0)
 		cursor_fail(&in, "from a program of another version");
-	if (in.error == NULL && c->mode != MODE_IPTABLES && c->mode != MODE_NFTABLES &&
-	    c->mode != MODE_USERSPACE)
+	if (in.error == NULL && c->mode == MODE_BLANK)
 		cursor_fail(&in, "an unknown mode");
 	why = cursor_end(&in);
 	frame_close(&r);

@@ -28,7 +28,7 @@ enum proxy_mode {
 	MODE_BLANK = 0,
 	MODE_IPTABLES = 1,
 	MODE_NFTABLES = 2,
-	MODE_IPVS = 3, /* to come */
+	MODE_IPVS = 3,
 	MODE_USERSPACE = 4,
 };
 

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "ipc/ipvs_ops.h"
+
 /* --- writing a transaction --- */
 
 /* An array whose count is known only at its end: array 32, patched. Returns where the count is. */
@@ -165,6 +167,12 @@ void txn_hook(struct txn_writer *w, uint8_t family, unsigned number, bool on)
 	frame_bool(&w->frame, on);
 }
 
+void txn_item(struct txn_writer *w, enum txn_op op, const struct ipvs_item *i)
+{
+	txn_op(w, op, 1);
+	ipvs_encode_item(&w->frame, i);
+}
+
 void txn_commit(struct txn_writer *w)
 {
 	send_frame(w);
@@ -249,7 +257,7 @@ static void visit_rules(struct cursor *op, const struct txn_visitor *v, void *ar
 		cursor_leave(&rules, &c);
 		if (rules.error != NULL)
 			break;
-		why = v->rule(arg, &r);
+		why = v->rule != NULL ? v->rule(arg, &r) : NULL;
 		if (why != NULL)
 			cursor_fail(&rules, why);
 	}
@@ -265,7 +273,7 @@ static void visit_chain(
 	get_chain(op, &chain);
 	if (op->error != NULL)
 		return;
-	why = visit(arg, &chain);
+	why = visit != NULL ? visit(arg, &chain) : NULL;
 	if (why != NULL)
 		cursor_fail(op, why);
 }
@@ -279,14 +287,30 @@ static void visit_hook(struct cursor *op, const struct txn_visitor *v, void *arg
 
 	if (op->error != NULL)
 		return;
-	why = v->hook(arg, family, number, on);
+	why = v->hook != NULL ? v->hook(arg, family, number, on) : NULL;
+	if (why != NULL)
+		cursor_fail(op, why);
+}
+
+static void visit_item(
+    struct cursor *op, enum txn_op number, const struct txn_visitor *v, void *arg)
+{
+	struct ipvs_item i;
+	const char *why;
+
+	ipvs_decode_item(op, &i);
+	if (op->error != NULL)
+		return;
+	why = v->item != NULL ? v->item(arg, number, &i) : NULL;
 	if (why != NULL)
 		cursor_fail(op, why);
 }
 
 static void visit_op(struct cursor *op, const struct txn_visitor *v, void *arg)
 {
-	switch (cursor_uint(op, UINT8_MAX)) {
+	const uint64_t number = cursor_uint(op, UINT8_MAX);
+
+	switch (number) {
 	case OP_CHAIN_PUT:
 		visit_chain(op, v->chain_put, arg);
 		if (op->error == NULL)
@@ -300,6 +324,11 @@ static void visit_op(struct cursor *op, const struct txn_visitor *v, void *arg)
 		break;
 	case OP_HOOK:
 		visit_hook(op, v, arg);
+		break;
+	case OP_ITEM_PUT:
+	case OP_ITEM_CHANGE:
+	case OP_ITEM_DELETE:
+		visit_item(op, (enum txn_op)number, v, arg);
 		break;
 	default:
 		cursor_fail(op, "an unknown operation");

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "applier/ipt_tables.h"
+#include "applier/ipvs_tables.h"
 #include "ipc/frame.h"
 
 enum txn_message {
@@ -36,6 +37,10 @@ enum txn_op {
 	OP_CHAIN_MORE, /* [op, [rule, ...]]: goes on with the chain put last */
 	OP_CHAIN_DELETE, /* [op, family, table, kind, hash] */
 	OP_HOOK,	 /* [op, family, number, on] */
+	/* in ipvs mode as well */
+	OP_ITEM_PUT,	/* [op, item]: one that is not there */
+	OP_ITEM_CHANGE, /* [op, item]: a server's seconds, a real server's weight */
+	OP_ITEM_DELETE, /* [op, item] */
 };
 
 /* --- planner's side: writing a transaction --- */
@@ -66,16 +71,20 @@ void txn_chain_put(struct txn_writer *w, const struct ipt_chain *c);
 void txn_rule(struct txn_writer *w, const struct ipt_rule *r);
 void txn_chain_delete(struct txn_writer *w, const struct ipt_chain *c);
 void txn_hook(struct txn_writer *w, uint8_t family, unsigned number, bool on);
+/* OP is one of OP_ITEM_*. */
+void txn_item(struct txn_writer *w, enum txn_op op, const struct ipvs_item *i);
 void txn_commit(struct txn_writer *w);
 
 /* --- applier's side: reading one --- */
 
-/* Called in the order of the operations; each returns NULL, or why it refuses. */
+/* Called in the order of the operations; each returns NULL, or why it refuses. One that is NULL
+ * lets its operations pass. */
 struct txn_visitor {
 	const char *(*chain_put)(void *arg, const struct ipt_chain *c);
 	const char *(*rule)(void *arg, const struct ipt_rule *r);
 	const char *(*chain_delete)(void *arg, const struct ipt_chain *c);
 	const char *(*hook)(void *arg, uint8_t family, unsigned number, bool on);
+	const char *(*item)(void *arg, enum txn_op op, const struct ipvs_item *i);
 };
 
 const char *txn_decode_begin(struct cursor *c, uint64_t *generation, uint64_t *base);

@@ -70,11 +70,18 @@ static const char *apply_hook(void *arg, uint8_t family, unsigned number, bool o
 	return NULL;
 }
 
+static const char *apply_item(void *arg, enum txn_op op, const struct ipvs_item *i)
+{
+	txn_item(writer(arg), op, i);
+	return NULL;
+}
+
 const struct txn_visitor apply_operations = {
     .chain_put = apply_chain_put,
     .rule = apply_rule,
     .chain_delete = apply_chain_delete,
     .hook = apply_hook,
+    .item = apply_item,
 };
 
 static const char *apply_install(void *arg, uint8_t family)

@@ -9,6 +9,8 @@
 #include "ipc/txn.h"
 #include "planner/apply.h"
 #include "planner/changes.h"
+#include "planner/ipvs_plan.h"
+#include "planner/plan.h"
 #include "planner/snapshot.h"
 
 /* Another program may hold the lock, or win the race for a table, this often. */
@@ -21,16 +23,23 @@ struct cleanup {
 	struct apply apply;
 	struct siphash_key key;
 	struct snapshot snapshot;
+	/* ipvs mode's: a plan without services, so that all that is ours goes */
+	struct store nobody;
+	struct udp_index none;
+	struct ipvs_plan ipvs;
+	struct plan_counts items;
 	unsigned tries;
 	bool written; /* what comes is a second look */
 	unsigned long long chains, hooks;
 	struct frame frame;
 	struct txn_snapshot part; /* scratch */
+	struct ipvs_snapshot ipvs_part;
 };
 
 static void ask_snapshot(struct cleanup *c)
 {
 	snapshot_clear(&c->snapshot);
+	ipvs_plan_forget(&c->ipvs);
 	txn_encode_snapshot_request(&c->frame);
 	channel_send_wait(c->applier, &c->frame);
 }
@@ -61,6 +70,8 @@ static bool take_away(struct cleanup *c)
 	for (size_t i = 0; i < gone.deletes.count; i++)
 		apply_operations.chain_delete(&c->apply, &gone.deletes.c[i].chain);
 	changes_clear(&gone);
+	memset(&c->items, 0, sizeof(c->items));
+	ipvs_plan_sync(&c->ipvs, true, &apply_operations, &c->apply, &c->items);
 	return apply_commit(&c->apply);
 }
 
@@ -90,6 +101,9 @@ static _Noreturn void report_and_exit(const struct cleanup *c)
 	}
 	log_info("cleaned up: %llu chains deleted, %llu hooks removed",
 	    c->chains - c->snapshot.count, c->hooks);
+	if (c->items.deletes > 0)
+		log_info("cleaned up: %llu virtual servers, addresses and entries of ipsets",
+		    (unsigned long long)c->items.deletes);
 	exit(code);
 }
 
@@ -101,6 +115,7 @@ static const char *on_snapshot(struct cleanup *c, struct cursor *in)
 		why = snapshot_add(&c->snapshot, &c->part);
 	if (why != NULL || !c->snapshot.complete)
 		return why;
+	ipvs_plan_known(&c->ipvs, c->snapshot.families);
 	if (c->written)
 		report_and_exit(c);
 	if (!take_away(c)) {
@@ -108,6 +123,15 @@ static const char *on_snapshot(struct cleanup *c, struct cursor *in)
 		exit(EXIT_OK);
 	}
 	return NULL;
+}
+
+static const char *on_ipvs_snapshot(struct cleanup *c, struct cursor *in)
+{
+	const char *why = ipvs_decode_snapshot(in, &c->ipvs_part);
+
+	if (why == NULL)
+		ipvs_plan_snapshot(&c->ipvs, &c->ipvs_part);
+	return why;
 }
 
 static const char *on_result(struct cleanup *c, struct cursor *in)
@@ -137,6 +161,8 @@ static const char *on_applier(void *arg, unsigned type, struct cursor *in)
 {
 	if (type == TXN_SNAPSHOT)
 		return on_snapshot(arg, in);
+	if (type == IPVS_SNAPSHOT)
+		return on_ipvs_snapshot(arg, in);
 	if (type == TXN_RESULT)
 		return on_result(arg, in);
 	return "an unknown message type";
@@ -149,11 +175,13 @@ static void send_to_applier(void *arg, const struct frame *f)
 	channel_send_wait(c->applier, f);
 }
 
-void cleanup_start(struct event_base *base, const struct siphash_key *key)
+void cleanup_start(struct event_base *base, const struct config *cfg)
 {
 	static struct cleanup c; /* for the life of the process */
 
-	c.key = *key;
+	c.key = cfg->key;
+	store_init(&c.nobody, cfg->node_name);
+	ipvs_plan_init(&c.ipvs, &c.nobody, NULL, "", &c.none);
 	c.applier = channel_new(base, PLANNER_FD_APPLIER, "the applier", on_applier, &c);
 	c.retry = evtimer_new(base, on_retry, &c);
 	if (c.retry == NULL)

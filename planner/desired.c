@@ -6,6 +6,7 @@
 #include "applier/ipt_entry.h"
 #include "common/siphash.h"
 #include "planner/frontends.h"
+#include "planner/ipvs_rules.h"
 #include "planner/memory.h"
 
 int owned_chain_cmp(const struct owned_chain *a, const struct owned_chain *b)
@@ -213,6 +214,10 @@ static void static_rules(
 	const struct dispatch *tree = &d->dispatch[c->family];
 	struct stored_service *v;
 
+	if (d->own.cfg->mode == MODE_IPVS) {
+		ipvs_rules(to, c, &d->own);
+		return;
+	}
 	rules_static_first(to, c, &d->own);
 	if (kind == SHARED_NAT_SERVICES && dispatch_is_tree(tree))
 		dispatch_root_rules(tree, to);

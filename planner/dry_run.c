@@ -36,9 +36,9 @@ void dry_run_assume_nothing(struct plan *p, const struct config *cfg)
 		plan_snapshot(p, &ipt);
 }
 
-static void print_iptables(struct plan *p, FILE *out)
+static void print_iptables(struct plan *p, const struct config *cfg, FILE *out)
 {
-	struct printer *pr = printer_new(plan_params(p));
+	struct printer *pr = printer_new(plan_params(p), cfg);
 	struct plan_counts counts;
 
 	if (pr == NULL)
@@ -80,7 +80,7 @@ _Noreturn void dry_run_print(struct plan *p, const struct config *cfg)
 	if (cfg->mode == MODE_NFTABLES)
 		plan_nft_sync(p, &nft_print_operations, out, &counts);
 	else
-		print_iptables(p, out);
+		print_iptables(p, cfg, out);
 	if (fclose(out) != 0)
 		fatal(EXIT_FAILED, "out of memory");
 	if (cfg->inspect[0] != '\0')

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "planner/frontends.h"
+#include "planner/ipvs_rules.h"
 #include "planner/memory.h"
 #include "planner/plan.h"
 
@@ -13,6 +14,7 @@ void ipt_plan_init(
 	memset(p, 0, sizeof(*p));
 	p->store = s;
 	p->udp = udp;
+	p->ipvs = cfg->mode == MODE_IPVS;
 	p->desired.own.cfg = cfg;
 	p->desired.params = ipt_params_of(cfg);
 	p->desired.services = &s->services;
@@ -263,9 +265,12 @@ bool ipt_plan_has_chain(const struct ipt_plan *p, const struct ipt_chain *c)
 
 	if (ipt_chain_kinds[c->kind].hashed || !(ipt_chain_kinds[c->kind].tables & 1u << c->table))
 		return false;
+	if (p->ipvs)
+		return ipvs_rules_has(c);
 	if (shared < SHARED_COUNT)
 		return frontends_in_mode(shared, cfg);
-	return cfg->mode != MODE_USERSPACE && c->kind < CHAIN_LEFTOVERS;
+	return cfg->mode != MODE_USERSPACE &&
+	       (c->kind < CHAIN_IPVS_FIRST || c->kind == CHAIN_MARK_MASQ);
 }
 
 /* Those up to the leftovers lead to chains of iptables mode. */
@@ -273,13 +278,14 @@ bool ipt_plan_has_hook(const struct ipt_plan *p, unsigned h)
 {
 	const struct ipt_chain c = {.table = ipt_hooks[h].table, .kind = ipt_hooks[h].kind};
 
+	if (p->ipvs)
+		return (IPVS_HOOKS & 1u << h) != 0;
 	return ipt_plan_has_chain(p, &c) && (h < IPT_HOOK_LEFTOVERS || c.kind >= CHAIN_LEFTOVERS);
 }
 
-static void diff_everything(struct ipt_plan *p)
+static void diff_services(struct ipt_plan *p)
 {
 	struct stored_service *v, *next;
-	struct ipt_chain c = {0};
 
 	while (store_take_touched(p->store) != NULL)
 		continue;
@@ -290,6 +296,14 @@ static void diff_everything(struct ipt_plan *p)
 	diff_tree(p);
 	RB_FOREACH_SAFE (v, service_tree, &p->store->services, next)
 		store_release(p->store, v);
+}
+
+static void diff_everything(struct ipt_plan *p)
+{
+	struct ipt_chain c = {0};
+
+	if (!p->ipvs)
+		diff_services(p);
 	for (c.family = 0; c.family < FAMILY_COUNT; c.family++)
 		for (c.table = 0; p->desired.families[c.family] && c.table < IPT_TABLE_COUNT;
 		     c.table++)
@@ -307,13 +321,14 @@ static void diff_touched(struct ipt_plan *p)
 	SLIST_HEAD(, stored_service) planned = SLIST_HEAD_INITIALIZER(planned);
 	struct stored_service *v;
 
-	while ((v = store_take_touched(p->store)) != NULL) {
+	while (!p->ipvs && (v = store_take_touched(p->store)) != NULL) {
 		diff_service(p, v);
 		SLIST_INSERT_HEAD(&planned, v, touched_next);
 	}
 	for (unsigned f = 0; p->nodeports_changed && f < FAMILY_COUNT; f++)
 		p->shared_changed[f][SHARED_NAT_SERVICES] |= p->desired.families[f];
-	diff_tree(p);
+	if (!p->ipvs)
+		diff_tree(p);
 	while ((v = SLIST_FIRST(&planned)) != NULL) {
 		SLIST_REMOVE_HEAD(&planned, touched_next);
 		store_release(p->store, v);
@@ -373,8 +388,8 @@ static void emit(struct ipt_plan *p, const struct txn_visitor *out, void *arg)
 			}
 	for (size_t i = 0; i < ch->deletes.count; i++)
 		out->chain_delete(arg, &ch->deletes.c[i].chain);
-	p->counts->puts = ch->puts.count;
-	p->counts->deletes = ch->deletes.count;
+	p->counts->puts += ch->puts.count;
+	p->counts->deletes += ch->deletes.count;
 }
 
 void ipt_plan_sync(
@@ -382,7 +397,8 @@ void ipt_plan_sync(
 {
 	p->full = full;
 	p->counts = n;
-	choose_layout(p);
+	if (!p->ipvs)
+		choose_layout(p);
 	if (p->full)
 		diff_everything(p);
 	else

@@ -1,6 +1,7 @@
 /*
- * The plan of iptables mode: differences of chains. Work goes by what changed; a snapshot makes it
- * compare everything. planner/plan.h has what is common to the modes.
+ * The plan of iptables mode, and of ipvs mode's constant chains: differences of chains. Work goes
+ * by what changed; a snapshot makes it compare everything. planner/plan.h has what is common to the
+ * modes.
  */
 #ifndef PLANNER_IPT_PLAN_H
 #define PLANNER_IPT_PLAN_H
@@ -18,6 +19,7 @@ struct ipt_plan {
 	struct udp_index *udp; /* is kept up with what is planned */
 	struct desired desired;
 	struct snapshot snapshot;
+	bool ipvs; /* ipvs mode: no chain is a service's, and services are left to its plan */
 	bool compact_refused;
 	bool nodeports_changed; /* where node ports answer, which ends nat's KUBE-SERVICES */
 	uint64_t services_digest[FAMILY_COUNT]; /* of nat's KUBE-SERVICES */

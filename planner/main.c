@@ -99,7 +99,7 @@ int main(void)
 	p.plan = plan_new(&p.cfg);
 	feed_init(&p.feed, p.plan, &p.stats);
 	if (p.cfg.cleanup)
-		cleanup_start(base, &p.cfg.key);
+		cleanup_start(base, &p.cfg);
 	else
 		connect_peers(&p, base);
 	lock_down();

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "planner/ipt_plan.h"
+#include "planner/ipvs_plan.h"
 #include "planner/memory.h"
 #include "planner/nft_plan.h"
 #include "planner/plan_view.h"
@@ -18,7 +19,8 @@ struct plan {
 	struct health_index health;
 	struct relays *relays; /* NULL: there are none */
 	struct ipt_plan ipt;
-	struct nft_plan nft; /* in nftables mode */
+	struct nft_plan nft;   /* in nftables mode */
+	struct ipvs_plan ipvs; /* in ipvs mode, beside ipt */
 };
 
 struct plan *plan_new(const struct config *cfg)
@@ -37,6 +39,7 @@ struct plan *plan_new(const struct config *cfg)
 		p->relays->zone = p->ipt.desired.zone;
 	}
 	nft_plan_init(&p->nft, &p->store, p->udp.own, p->ipt.desired.zone, &p->udp);
+	ipvs_plan_init(&p->ipvs, &p->store, p->udp.own, p->ipt.desired.zone, &p->udp);
 	return p;
 }
 
@@ -57,6 +60,7 @@ void plan_free(struct plan *p)
 		relays_clear(p->relays);
 	free(p->relays);
 	nft_plan_clear(&p->nft);
+	ipvs_plan_clear(&p->ipvs);
 	ipt_plan_clear(&p->ipt);
 	store_clear(&p->store);
 	free(p);
@@ -103,10 +107,21 @@ static bool in_nftables_mode(const struct plan *p)
 	return p->ipt.desired.own.cfg->mode == MODE_NFTABLES;
 }
 
+static bool in_ipvs_mode(const struct plan *p)
+{
+	return p->ipt.desired.own.cfg->mode == MODE_IPVS;
+}
+
 /* Do the mode's rules or elements list the node's addresses that answer on node ports? */
 static bool lists_addrs(const struct plan *p)
 {
-	return in_nftables_mode(p) || p->udp.own->cfg->mode == MODE_USERSPACE;
+	return in_nftables_mode(p) || in_ipvs_mode(p) || p->udp.own->cfg->mode == MODE_USERSPACE;
+}
+
+/* ... and does what the machine's addresses are change that? */
+static bool takes_addrs(const struct plan *p)
+{
+	return lists_addrs(p) && (in_ipvs_mode(p) || own_node_takes_addrs(p->udp.own));
 }
 
 static void set_zone(struct plan *p, const char *zone)
@@ -134,6 +149,8 @@ void plan_node(struct plan *p, const struct node *n)
 		udp_node_ports_moved(&p->udp);
 	p->nft.node_changed |= nft && (changed & OWN_NODE_PODS) != 0;
 	p->ipt.nodeports_changed |= !lists && (changed & OWN_NODE_NODEPORTS) != 0;
+	/* ipvs mode's KUBE-SERVICES says where pods are */
+	p->ipt.nodeports_changed |= in_ipvs_mode(p) && (changed & OWN_NODE_PODS) != 0;
 	if (changed == 0 || (!lists && (changed & (OWN_NODE_ADDRS | OWN_NODE_PODS)) == 0))
 		return;
 	RB_FOREACH (v, service_tree, &p->store.services)
@@ -148,7 +165,7 @@ const char *plan_node_addrs(struct plan *p, const struct node_addrs_part *part)
 	struct stored_service *v;
 
 	health_addrs_moved(&p->health);
-	if (why != NULL || !part->last || !lists_addrs(p) || !own_node_takes_addrs(p->udp.own))
+	if (why != NULL || !part->last || !takes_addrs(p))
 		return why;
 	RB_FOREACH (v, service_tree, &p->store.services)
 		if (v->spec != NULL)
@@ -171,9 +188,19 @@ const char *plan_snapshot(struct plan *p, const struct txn_snapshot *part)
 {
 	const char *why = ipt_plan_snapshot(&p->ipt, part);
 
-	if (why == NULL && p->ipt.snapshot.complete)
+	if (why == NULL && p->ipt.snapshot.complete) {
 		p->known = p->full = true;
+		ipvs_plan_known(&p->ipvs, p->ipt.desired.families);
+	}
 	return why;
+}
+
+const char *plan_ipvs_snapshot(struct plan *p, const struct ipvs_snapshot *part)
+{
+	if (p->known)
+		return "a part of a snapshot that is complete";
+	ipvs_plan_snapshot(&p->ipvs, part);
+	return NULL;
 }
 
 const char *plan_nft_snapshot(struct plan *p, const struct nft_snapshot *part)
@@ -189,6 +216,7 @@ void plan_forget(struct plan *p)
 {
 	ipt_plan_forget(&p->ipt);
 	nft_plan_forget(&p->nft);
+	ipvs_plan_forget(&p->ipvs);
 	p->known = p->full = false;
 }
 
@@ -215,7 +243,7 @@ bool plan_waiting(const struct plan *p)
 /* Node ports at addresses that are listed must not be taken away at a start to be put back. */
 static bool knows_node(const struct plan *p)
 {
-	return p->node_told && (!own_node_takes_addrs(p->udp.own) || p->udp.local.count > 0);
+	return p->node_told && (!takes_addrs(p) || p->udp.local.count > 0);
 }
 
 bool plan_ready(const struct plan *p)
@@ -270,6 +298,16 @@ void plan_close_relays(struct plan *p)
 		relays_close_unused(p->relays);
 }
 
+size_t plan_draining(const struct plan *p)
+{
+	return p->ipvs.draining;
+}
+
+size_t plan_items(const struct plan *p)
+{
+	return p->ipvs.items.count;
+}
+
 /* --- differences --- */
 
 /* What is common to all modes. */
@@ -292,6 +330,8 @@ void plan_sync(struct plan *p, const struct txn_visitor *out, void *arg, struct 
 {
 	sync_begin(p, p->ipt.desired.families, n);
 	ipt_plan_sync(&p->ipt, p->full, out, arg, n);
+	if (in_ipvs_mode(p))
+		ipvs_plan_sync(&p->ipvs, p->full, out, arg, n);
 	p->full = false;
 }
 

@@ -11,6 +11,7 @@
 
 #include "applier/ipt_entry.h"
 #include "ipc/config.h"
+#include "ipc/ipvs_ops.h"
 #include "ipc/metrics.h"
 #include "ipc/nft_ops.h"
 #include "ipc/txn.h"
@@ -47,6 +48,8 @@ void plan_service_cidrs(struct plan *p, const struct ip_cidr *cidrs, uint32_t n)
 /* A part of what is in the kernel. NULL, or how it breaks the protocol. */
 const char *plan_snapshot(struct plan *p, const struct txn_snapshot *part);
 const char *plan_nft_snapshot(struct plan *p, const struct nft_snapshot *part);
+/* ... in ipvs mode before the parts of plan_snapshot(). */
+const char *plan_ipvs_snapshot(struct plan *p, const struct ipvs_snapshot *part);
 /*
  * Relays. Messages to the listener go to SEND; without, each has the port that it would be given
  * first.
@@ -81,8 +84,13 @@ bool plan_waiting(const struct plan *p);
 /* ... and has everything come that it takes: a list of each kind, a snapshot, plan_missing()? */
 bool plan_ready(const struct plan *p);
 
+/* In ipvs mode: how many real servers are removed, and there while they have connections. */
+size_t plan_draining(const struct plan *p);
+/* ... and how many items there are. */
+size_t plan_items(const struct plan *p);
+
 struct plan_counts {
-	uint64_t puts, deletes, hooks; /* operations: of chains, or of elements */
+	uint64_t puts, deletes, hooks; /* operations: of chains, elements or items */
 	uint64_t services, endpoints;  /* looked at: after a snapshot all there are */
 	bool full;		       /* all of it was compared with a snapshot */
 	bool families[FAMILY_COUNT];   /* which are programmed at all */

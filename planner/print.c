@@ -5,6 +5,8 @@
 #include <string.h>
 
 #include "applier/ipt_entry.h"
+#include "applier/ipt_ext.h"
+#include "planner/ipvs_print.h"
 #include "planner/memory.h"
 #include "planner/names.h"
 
@@ -57,6 +59,16 @@ static void print_recent_list(const struct line *l)
 	fprintf(l->out, " --name %s --mask %s --rsource",
 	    ipt_chain_name(jump ? &target : l->chain, name),
 	    l->family == FAMILY_4 ? "255.255.255.255" : "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff");
+}
+
+static void print_set(const struct line *l, enum ipt_match match)
+{
+	static const char *const fields[] = {"dst", "dst,dst", "dst,dst,src"};
+	char name[IPVS_SET_NAME_MAX];
+	uint8_t dimensions, set = ipt_rule_set(l->rule, &dimensions);
+
+	fprintf(l->out, " -m set --match-set %s %s", ipvs_set_name(set, l->family, name),
+	    match == MATCH_SET_FROM ? "src,dst" : fields[dimensions - 1]);
 }
 
 static void print_match(const struct line *l, enum ipt_match match)
@@ -123,13 +135,20 @@ static void print_match(const struct line *l, enum ipt_match match)
 		if (l->template->args & ARG_DPORT)
 			fprintf(l->out, " --dport %u", r->dport);
 		break;
+	case MATCH_CTSTATE_NEW:
+		fputs(" -m conntrack --ctstate NEW", l->out);
+		break;
+	case MATCH_SET:
+	case MATCH_SET_FROM:
+		print_set(l, match);
+		break;
 	}
 }
 
 static void print_matches(const struct line *l)
 {
 	const struct ipt_rule *r = l->rule;
-	unsigned matches = l->template->matches, args = l->template->args;
+	unsigned matches = l->template->matches % MATCH_SET_NUMBER, args = l->template->args;
 
 	if (matches & MATCH_NOT_SRC)
 		fputs(" !", l->out);
@@ -223,6 +242,10 @@ struct printed_chain {
 
 struct printer {
 	const struct ipt_params *params;
+	const struct config *cfg;
+	FILE *items; /* onto items_text; NULL: none */
+	char *items_text;
+	size_t items_len;
 	uint32_t hooks[FAMILY_COUNT];
 	struct printed_chain *chains;
 	size_t count, room;
@@ -231,25 +254,30 @@ struct printer {
 	size_t len;
 };
 
-struct printer *printer_new(const struct ipt_params *params)
+struct printer *printer_new(const struct ipt_params *params, const struct config *cfg)
 {
 	struct printer *p = memory_new(sizeof(*p));
 
 	p->params = params;
+	p->cfg = cfg;
 	p->rules = open_memstream(&p->text, &p->len);
-	if (p->rules == NULL) {
-		free(p);
-		return NULL;
-	}
-	return p;
+	p->items = open_memstream(&p->items_text, &p->items_len);
+	if (p->rules != NULL && p->items != NULL)
+		return p;
+	printer_free(p);
+	return NULL;
 }
 
 void printer_free(struct printer *p)
 {
 	if (p == NULL)
 		return;
-	fclose(p->rules);
+	if (p->rules != NULL)
+		fclose(p->rules);
+	if (p->items != NULL)
+		fclose(p->items);
 	free(p->text);
+	free(p->items_text);
 	free(p->chains);
 	free(p);
 }
@@ -293,7 +321,17 @@ static const char *printer_hook(void *arg, uint8_t family, unsigned number, bool
 	return NULL;
 }
 
+static const char *printer_item(void *arg, enum txn_op op, const struct ipvs_item *i)
+{
+	struct printer *p = arg;
+
+	if (op == OP_ITEM_PUT)
+		ipvs_print_item(p->items, i, p->cfg);
+	return NULL;
+}
+
 const struct txn_visitor printer_operations = {
+    .item = printer_item,
     .chain_put = printer_chain_put,
     .rule = printer_rule,
     .chain_delete = printer_chain_delete,
@@ -358,6 +396,10 @@ void printer_write(struct printer *p, FILE *out)
 	static const char *const titles[FAMILY_COUNT] = {"# IPv4\n", "# IPv6\n"};
 
 	fflush(p->rules);
+	fflush(p->items);
+	if (p->cfg->mode == MODE_IPVS)
+		ipvs_print_begin(out);
+	fwrite(p->items_text, 1, p->items_len, out);
 	if (p->count > 0)
 		qsort(p->chains, p->count, sizeof(*p->chains), printed_chain_cmp);
 	for (unsigned f = 0; f < FAMILY_COUNT; f++) {

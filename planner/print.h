@@ -13,15 +13,15 @@
 
 struct printer;
 
-/* PARAMS must outlive the printer. NULL if there is no memory. */
-struct printer *printer_new(const struct ipt_params *params);
+/* PARAMS and CFG must outlive the printer. NULL if there is no memory. */
+struct printer *printer_new(const struct ipt_params *params, const struct config *cfg);
 void printer_free(struct printer *p);
 
 /* Takes the operations of a transaction onto an empty kernel, with a struct printer as the
  * argument. */
 extern const struct txn_visitor printer_operations;
 
-/* Writes what was taken: IPv4, then IPv6, chains in ascending order of names. */
+/* Writes what was taken: ipvs mode's items, IPv4, then IPv6, chains in ascending order of names. */
 void printer_write(struct printer *p, FILE *out);
 
 /* Writes one rule of chain C as an "-A" line. */

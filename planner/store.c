@@ -109,12 +109,13 @@ void store_planned(struct stored_service *v)
 void store_release(struct store *s, struct stored_service *v)
 {
 	if (v->spec != NULL || !LIST_EMPTY(&v->slices) || v->chain_count > 0 || v->elem_count > 0 ||
-	    !SLIST_EMPTY(&v->relays) || v->touched)
+	    !SLIST_EMPTY(&v->relays) || v->item_count > 0 || v->touched)
 		return;
 	RB_REMOVE(service_tree, &s->services, v);
 	free(v->was);
 	free(v->chains);
 	free(v->elems);
+	free(v->items);
 	free(v);
 }
 
@@ -263,6 +264,7 @@ void store_clear(struct store *s)
 		free(v->was);
 		free(v->chains);
 		free(v->elems);
+		free(v->items);
 		free(v);
 	}
 	free(s->service_cidrs);

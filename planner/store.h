@@ -102,6 +102,7 @@ enum shared_chain {
 
 struct element;
 struct relay_entry;
+struct ipvs_node;
 
 /* Exists while there is a specification, a slice, a chain in the kernel, or a change to plan. */
 struct stored_service {
@@ -117,6 +118,9 @@ struct stored_service {
 	/* nftables mode's: what was written, sorted */
 	uint32_t elem_count;
 	struct element *elems;
+	/* ipvs mode's: what it wants; one may be there twice */
+	uint32_t item_count;
+	struct ipvs_node **items;
 	uint8_t affinity;  /* the number of its time-out and one; 0: none */
 	bool contends;	   /* another service has an address or time-out it asks for */
 	bool told;	   /* ... which the log knows */

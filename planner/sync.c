@@ -20,6 +20,15 @@
 #define SYNC_PERIOD_MIN_MS 10
 #define NFT_PERIOD_MIN_MS  2 /* a transaction takes less than one */
 
+/*
+ * In ipvs mode the end of a connection is seen only by looking: soon, then less and less often, but
+ * not less than upstream does.
+ */
+#define DRAIN_MIN_MS 1000
+#define DRAIN_MAX_MS 60000
+/* Up to so many items all are read each sync period, beyond as DEEP_CHECK_EVERY has it. */
+#define IPVS_ITEMS_FEW 10000
+
 /* Each so many sync periods the content of the tables is compared, which costs by their size. */
 #define DEEP_CHECK_EVERY 20
 
@@ -129,6 +138,18 @@ static void want_flows(struct planner *p, unsigned families)
 		stats_flows_begin(&p->stats, &t);
 }
 
+static void watch_draining(struct planner *p)
+{
+	if (plan_draining(p->plan) == 0) {
+		p->drain_ms = 0;
+	} else if (!event_pending(p->drain_timer, EV_TIMEOUT, NULL)) {
+		p->drain_ms = p->drain_ms == 0 ? DRAIN_MIN_MS : p->drain_ms * 2;
+		if (p->drain_ms > DRAIN_MAX_MS)
+			p->drain_ms = DRAIN_MAX_MS;
+		start_timer(p->drain_timer, p->drain_ms);
+	}
+}
+
 /* What was planned is in the kernel. */
 static void finished(struct planner *p)
 {
@@ -144,6 +165,7 @@ static void finished(struct planner *p)
 	 */
 	tell_applied(p);
 	plan_tell_health(p->plan, &p->frame, send_to_listener, p);
+	watch_draining(p);
 	plan_close_relays(p->plan);
 	want_flows(p, udp_take_stale(plan_udp(p->plan)));
 	schedule(p);
@@ -152,7 +174,9 @@ static void finished(struct planner *p)
 /* What a mode's kernel state consists of. */
 static const char *things(const struct planner *p)
 {
-	return p->cfg.mode == MODE_NFTABLES ? "elements" : "chains";
+	return p->cfg.mode == MODE_NFTABLES ? "elements"
+	       : p->cfg.mode == MODE_IPVS   ? "items and chains"
+					    : "chains";
 }
 
 static void on_sync(evutil_socket_t fd, short what, void *arg)
@@ -240,6 +264,21 @@ void sync_go_on(struct planner *p)
 	schedule(p);
 }
 
+/* Removed real servers may have no connection left. */
+static void on_drain(evutil_socket_t fd, short what, void *arg)
+{
+	struct planner *p = arg;
+
+	(void)fd;
+	(void)what;
+	if (!sync_quiet(p)) {
+		start_timer(p->drain_timer, DRAIN_MIN_MS);
+		return;
+	}
+	plan_forget(p->plan);
+	ask_snapshot(p);
+}
+
 /* x_tables tells nobody of a change: what others did to our chains is seen only by looking. */
 static void on_check(evutil_socket_t fd, short what, void *arg)
 {
@@ -248,7 +287,11 @@ static void on_check(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	start_timer(p->check_timer, p->cfg.sync_period_ms);
-	if (sync_quiet(p)) {
+	if (sync_quiet(p) && p->cfg.mode == MODE_IPVS &&
+	    (plan_items(p->plan) <= IPVS_ITEMS_FEW || ++p->checks % DEEP_CHECK_EVERY == 0)) {
+		sync_repair(
+		    p); /* IPVS and its ipsets tell nobody of a change, and have no digest */
+	} else if (sync_quiet(p)) {
 		p->check_asked = true;
 		txn_encode_check(&p->frame, ++p->checks % DEEP_CHECK_EVERY == 0);
 		channel_send_wait(p->applier, &p->frame);
@@ -365,6 +408,17 @@ static const char *on_flows_end(struct planner *p, struct cursor *c)
 	return NULL;
 }
 
+static const char *on_ipvs_snapshot(struct planner *p, struct cursor *c)
+{
+	const char *why = ipvs_decode_snapshot(c, &p->snapshot.ipvs);
+
+	if (why == NULL && !p->snapshot_asked)
+		why = "a snapshot nobody asked for";
+	if (why != NULL || p->queries.looking) /* differences are told of chains alone */
+		return why;
+	return plan_ipvs_snapshot(p->plan, &p->snapshot.ipvs);
+}
+
 static const char *on_nft_snapshot(struct planner *p, struct cursor *c)
 {
 	const char *why = nft_decode_snapshot(c, &p->snapshot.nft);
@@ -405,6 +459,7 @@ static const char *(*const answers[])(struct planner *, struct cursor *) = {
     [TXN_FLOWS_END] = on_flows_end,
     [NFT_SNAPSHOT] = on_nft_snapshot,
     [NFT_DRIFT] = on_nft_drift,
+    [IPVS_SNAPSHOT] = on_ipvs_snapshot,
 };
 
 const char *sync_on_applier(void *arg, unsigned type, struct cursor *c)
@@ -506,9 +561,11 @@ void sync_start(struct planner *p, struct event_base *base)
 	p->sync_timer = evtimer_new(base, on_sync, p);
 	p->retry_timer = evtimer_new(base, on_retry, p);
 	p->check_timer = evtimer_new(base, on_check, p);
-	if (p->sync_timer == NULL || p->retry_timer == NULL || p->check_timer == NULL)
+	p->drain_timer = evtimer_new(base, on_drain, p);
+	if (p->sync_timer == NULL || p->retry_timer == NULL || p->check_timer == NULL ||
+	    p->drain_timer == NULL)
 		fatal(EXIT_FAILED, "out of memory for timers");
-	if (p->cfg.mode == MODE_IPTABLES)
+	if (p->cfg.mode != MODE_NFTABLES)
 		start_timer(p->check_timer, p->cfg.sync_period_ms);
 	ask_snapshot(p);
 }

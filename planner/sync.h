@@ -32,6 +32,8 @@ struct planner {
 	struct stats stats;
 	struct process_stat self, parent; /* what they use */
 	struct event *sync_timer, *retry_timer, *check_timer;
+	struct event *drain_timer; /* runs while real servers wait for their connections' end */
+	uint64_t drain_ms;
 	uint64_t backoff_ms;
 	struct plan_counts counts;
 	bool snapshot_asked;
@@ -47,6 +49,7 @@ struct planner {
 	union {
 		struct txn_snapshot ipt;
 		struct nft_snapshot nft;
+		struct ipvs_snapshot ipvs;
 	} snapshot; /* scratch */
 };
 

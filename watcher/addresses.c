@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <libmnl/libmnl.h>
 #include <linux/rtnetlink.h>
+#include <net/if.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -35,10 +36,11 @@ static struct {
 	int fd;
 	struct feed *feed;
 	struct addr_tree addrs;
-	uint32_t dump; /* its number; answers to an earlier one do not count */
-	bool dumping;  /* not all have come */
-	bool again;    /* the list may lack something: it is asked for anew after this one */
-	bool changed;  /* since they were sent */
+	uint32_t dump;	   /* its number; answers to an earlier one do not count */
+	bool dumping;	   /* not all have come */
+	bool again;	   /* the list may lack something: it is asked for anew after this one */
+	bool changed;	   /* since they were sent */
+	unsigned services; /* the interface with the services' addresses, in ipvs mode; 0: none */
 } own;
 
 /* --- the list --- */
@@ -149,6 +151,8 @@ static void on_address(const struct nlmsghdr *h)
 	if (a == NULL ||
 	    ip_from_bytes(&key.addr, mnl_attr_get_payload(a), mnl_attr_get_payload_len(a)) != 0)
 		return;
+	if (own.services != 0 && m->ifa_index == own.services)
+		return; /* nothing is there but what the planner asked for */
 	key.interface = m->ifa_index;
 	if (h->nlmsg_type == RTM_NEWADDR)
 		add(&key);
@@ -203,12 +207,13 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 		send_all();
 }
 
-void addresses_start(struct event_base *base, struct feed *feed)
+void addresses_start(struct event_base *base, struct feed *feed, const char *services)
 {
 	static const int groups[] = {RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR};
 	struct event *readable;
 
 	own.feed = feed;
+	own.services = services != NULL ? if_nametoindex(services) : 0;
 	RB_INIT(&own.addrs);
 	own.fd = netlink_open(NETLINK_ROUTE);
 	for (int i = 0; i < 2 && own.fd >= 0; i++)

@@ -93,8 +93,8 @@ static const char *name_of(const struct settings *s, const char *flag, char buf[
 }
 
 /*
- * A file has a section for each mode; of flags those called --iptables-* are for every mode that
- * this version has, as upstream.
+ * A file has a section for each mode, and ipvs mode has flags of its own; else those called
+ * --iptables-* are for every mode, as upstream. What is masqueraded ipvs mode has from there.
  */
 static bool has_own_section(const struct settings *s)
 {
@@ -106,9 +106,15 @@ static const struct setting_mode *mode_of(const struct settings *s)
 	return has_own_section(s) ? &s->nftables : &s->iptables;
 }
 
+static const struct setting_mode *periods_of(const struct settings *s)
+{
+	return s->cfg.mode == MODE_IPVS ? &s->ipvs : mode_of(s);
+}
+
 static int check_periods(const struct settings *s)
 {
-	const struct setting_mode *m = mode_of(s);
+	const bool ipvs = s->cfg.mode == MODE_IPVS;
+	const struct setting_mode *m = periods_of(s);
 	char shorter[NAME_MAX_LEN], longer[NAME_MAX_LEN];
 
 	if (m->min_sync_period_ms <= m->sync_period_ms)
@@ -120,9 +126,10 @@ static int check_periods(const struct settings *s)
 		    (double)m->sync_period_ms / 1000);
 	else
 		log_error("%s (%gs) must not be longer than %s (%gs)",
-		    name_of(s, "iptables-min-sync-period", shorter),
+		    name_of(s, ipvs ? "ipvs-min-sync-period" : "iptables-min-sync-period", shorter),
 		    (double)m->min_sync_period_ms / 1000,
-		    name_of(s, "iptables-sync-period", longer), (double)m->sync_period_ms / 1000);
+		    name_of(s, ipvs ? "ipvs-sync-period" : "iptables-sync-period", longer),
+		    (double)m->sync_period_ms / 1000);
 	return -1;
 }
 
@@ -285,8 +292,8 @@ enum flags_result flags_settle(struct settings *s)
 		return FLAGS_CONFIG;
 	mode = mode_of(s);
 	feature_gates_warn(s->feature_gates, name_of(s, "feature-gates", gates));
-	cfg->sync_period_ms = mode->sync_period_ms;
-	cfg->min_sync_period_ms = mode->min_sync_period_ms;
+	cfg->sync_period_ms = periods_of(s)->sync_period_ms;
+	cfg->min_sync_period_ms = periods_of(s)->min_sync_period_ms;
 	cfg->masquerade_bit = mode->masquerade_bit;
 	cfg->masquerade_all = mode->masquerade_all;
 	cfg->healthz_addr = s->healthz.addr;

@@ -17,6 +17,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "applier/ipvs_tables.h"
 #include "common/log.h"
 #include "common/sandbox.h"
 #include "ipc/channel.h"
@@ -249,7 +250,7 @@ static int watch(void)
 	feed.node_name = cfg.node_name;
 	stats_start(base, feed.planner);
 	config_watch_start(base, &cfg);
-	addresses_start(base, &feed);
+	addresses_start(base, &feed, cfg.mode == MODE_IPVS ? IPVS_INTERFACE : NULL);
 	if (cfg.manifest_path[0] != '\0')
 		start_manifests(base, &feed);
 	else

@@ -143,7 +143,7 @@ static const char *const group_titles[GROUP_COUNT] = {
     [GROUP_HEALTH] = "Health and metrics",
     [GROUP_PROCESS] = "What to do, and how",
     [GROUP_LOG] = "Logs",
-    [GROUP_OTHER_MODES] = "For modes that this version does not have",
+    [GROUP_OTHER_MODES] = "For ipvs mode",
     [GROUP_IGNORED] = "Taken, but without effect",
 };
 

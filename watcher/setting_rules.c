@@ -7,9 +7,7 @@
 #define PERIOD_ABOVE_0 "expected a duration such as 30s, 500ms or 1h2m, more than 0"
 #define BIND_EXPECTED  "expected IP, IP:port or [IPv6]:port, or nothing to serve it nowhere"
 
-/* In the order of their numbers; nothing that is said is "ipvs mode to come". */
-static const char *const modes[] = {
-    "", "iptables", "nftables", "ipvs mode to come", "userspace", NULL};
+static const char *const modes[] = {"", "iptables", "nftables", "ipvs", "userspace", NULL};
 static const char *const detections[] = {
     "ClusterCIDR", "NodeCIDR", "BridgeInterface", "InterfaceNamePrefix", NULL};
 
@@ -64,12 +62,13 @@ static const struct setting rows[] = {
 	SETTING_AT(cfg.mode),
 	.low = MODE_BLANK,
 	.words = modes,
-	.expected = "expected iptables, nftables or userspace, the modes of this version",
+	.expected = "expected iptables, nftables, ipvs or userspace, the modes of this version",
 	.standard = "",
 	.group = GROUP_RULES,
 	.argument = "MODE",
 	.help = "iptables; nftables, which takes changes in microseconds,\n"
-		"whatever their number; or userspace, where a process relays.\n"
+		"whatever their number; userspace, where a process relays; ipvs,\n"
+		"which Kubernetes deprecates.\n"
 		"Blank: iptables where the kernel has x_tables, else nftables."},
     {.flag = "masquerade-all",
 	.field = "iptables.masqueradeAll",

@@ -366,7 +366,8 @@ static void every_template(uint8_t family)
 				check_one(x, family, k);
 		seen |= UINT64_C(1) << x->template;
 	}
-	assert_true(seen == (UINT64_C(1) << IPT_TEMPLATE_COUNT) - 1);
+	/* those of ipvs mode take ipsets: tests/uml */
+	assert_true(seen == (UINT64_C(1) << T_IPVS_FIRST) - 1);
 }
 
 static void every_template_ipv4(void **state)

@@ -1,4 +1,5 @@
 /* Chain names both ways, the invariants of the compile-time tables, and every refusal of a rule. */
+#include "applier/ipvs_tables.h"
 #include "tests/unit/applier_fixture.h"
 
 static void names_go_both_ways(void **state)
@@ -70,11 +71,20 @@ static void chains_that_cannot_exist(void **state)
 	assert_false(ipt_chain_valid(&c));
 }
 
+/* The ipset it matches. */
+static unsigned set_of(const struct ipt_template *t)
+{
+	return t->matches / MATCH_SET_NUMBER;
+}
+
 /* Does it concern one port of an address or of the node, or alone what no good packet is? */
 static bool narrow(const struct ipt_template *t)
 {
 	if ((t->matches & (MATCH_CTSTATE_INVALID | MATCH_LOCALNET)) != 0)
 		return true;
+	if ((t->matches & MATCH_SET) !=
+	    0) /* of addresses and ports, or of kube-ipvs0's addresses */
+		return set_of(t) == IPVS_FIREWALL || set_of(t) == IPVS_IPS;
 	if ((t->args & ARG_DPORT) == 0 || (t->matches & MATCH_PROTO) == 0)
 		return false;
 	return (t->args & ARG_DST) != 0 || (t->matches & MATCH_LOCAL_DST) != 0;
@@ -107,7 +117,18 @@ static void templates_keep_the_rules(void **state)
 		assert_int_equal((t->args & ARG_SECONDS) != 0, (t->matches & MATCH_RECENT) != 0);
 		assert_int_equal((t->args & ARG_NET) != 0,
 		    (t->matches & (MATCH_SRC | MATCH_NOT_SRC | MATCH_DST)) != 0);
-		assert_int_equal((t->args & ARG_PROTO) != 0, (t->matches & MATCH_PROTO) != 0);
+		if ((t->matches & (MATCH_SET | MATCH_SET_FROM)) == 0)
+			assert_int_equal(
+			    (t->args & ARG_PROTO) != 0, (t->matches & MATCH_PROTO) != 0);
+		else /* the sets of node ports are one of each protocol */
+			assert_int_equal(
+			    set_of(t) == IPVS_NODE_PORT || set_of(t) == IPVS_NODE_PORT_LOCAL ||
+				set_of(t) == IPVS_HEALTH_CHECK || t->verdict == VERDICT_REJECT,
+			    (t->args & ARG_PROTO) != 0);
+		assert_true(set_of(t) < IPVS_SET_COUNT);
+		assert_int_equal(
+		    i >= T_IPVS_FIRST && (t->matches & (MATCH_SET | MATCH_SET_FROM)) != 0,
+		    (t->matches & (MATCH_SET | MATCH_SET_FROM)) != 0);
 		/* a list of clients is named after an endpoint's chain */
 		if ((t->matches & MATCH_RECENT) != 0)
 			assert_int_equal(t->targets, 1u << CHAIN_SEP);

@@ -73,7 +73,6 @@ static void config_out_of_range(void **state)
 	} cases[] = {
 	    {offsetof(struct config, mode), MODE_USERSPACE + 1, 1, "a number out of range"},
 	    {offsetof(struct config, mode), 0, 1, "an unknown mode"},
-	    {offsetof(struct config, mode), MODE_IPVS, 1, "an unknown mode"},
 	    {offsetof(struct config, masquerade_bit), 32, 1, "a number out of range"},
 	    {offsetof(struct config, detect_local), DETECT_LOCAL_COUNT, 1, "a number out of range"},
 	    {offsetof(struct config, oom_score_adj), 1001, 4, "a number out of range"},
@@ -326,7 +325,7 @@ static const char *see_hook(void *arg, uint8_t family, unsigned number, bool on)
 	((struct seen *)arg)->hooks++;
 	return NULL;
 }
-static const struct txn_visitor seer = {see_put, see_rule, see_delete, see_hook};
+static const struct txn_visitor seer = {see_put, see_rule, see_delete, see_hook, NULL};
 
 static void take_frame(void *arg, const struct frame *sent)
 {
@@ -401,7 +400,7 @@ static const char *take_rule(void *arg, const struct ipt_rule *r)
 	came = *r;
 	return NULL;
 }
-static const struct txn_visitor taker = {take_chain, take_rule, take_chain, see_hook};
+static const struct txn_visitor taker = {take_chain, take_rule, take_chain, see_hook, NULL};
 
 static void take_one(void *arg, const struct frame *sent)
 {

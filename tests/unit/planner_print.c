@@ -25,12 +25,13 @@ static void print_rules_of(struct printer *p, const struct ipt_chain *c, uint8_t
 	}
 }
 
+static const struct config cfg = {.mode = MODE_IPTABLES};
 static const struct ipt_params params = {.masq_bit = 14, .pod_if = "cni0"};
 
 /* All chains, in them every rule that may stand there, in both families; and every hook. */
 static void every_rule(FILE *out)
 {
-	struct printer *p = printer_new(&params);
+	struct printer *p = printer_new(&params, &cfg);
 
 	assert_non_null(p);
 	for (uint8_t f = 0; f < FAMILY_COUNT; f++) {
@@ -41,7 +42,8 @@ static void every_rule(FILE *out)
 				if (!ipt_chain_valid(&c))
 					continue;
 				assert_null(printer_operations.chain_put(p, &c));
-				for (uint8_t i = 0; i < IPT_TEMPLATE_COUNT; i++)
+				/* those of ipvs mode take ipsets: tests/uml */
+				for (uint8_t i = 0; i < T_IPVS_FIRST; i++)
 					print_rules_of(p, &c, i);
 				c.hash[0]++; /* what a KUBE-NET- jumps to */
 				if (k == CHAIN_NET)
@@ -58,7 +60,7 @@ static void every_rule(FILE *out)
 static void dry_run(FILE *out)
 {
 	struct world *w = world_new();
-	struct printer *pr = printer_new(plan_params(w->plan));
+	struct printer *pr = printer_new(plan_params(w->plan), &w->cfg);
 
 	assert_non_null(pr);
 	w->cfg.cluster_cidr_count = 2;

@@ -19,6 +19,7 @@
 #include "applier/ipt_entry.h"
 #include "ipc/txn.h"
 #include "planner/apply.h"
+#include "planner/ipvs_rules.h"
 #include "planner/names.h"
 #include "planner/plan.h"
 #include "planner/print.h"
@@ -45,6 +46,8 @@ struct world {
 	char deleted[16 * 1024];
 	unsigned puts, deletes, hook_ops;
 	struct plan_counts counts;
+	/* takes ipvs mode's items; NULL: there are none */
+	const char *(*item)(struct world *w, enum txn_op op, const struct ipvs_item *i);
 };
 
 /* --- the kernel --- */
@@ -143,7 +146,9 @@ static inline const char *kernel_hook(void *arg, uint8_t family, unsigned number
 {
 	struct world *w = arg;
 
-	if (w->cfg.mode != MODE_USERSPACE)
+	if (w->cfg.mode == MODE_IPVS)
+		assert_int_equal(on, IPVS_HOOKS >> number & 1);
+	else if (w->cfg.mode != MODE_USERSPACE)
 		assert_int_equal(on, number < IPT_HOOK_LEFTOVERS);
 	assert_true(((w->hooks[family] & 1u << number) != 0) != on);
 	w->hooks[family] ^= 1u << number;
@@ -175,6 +180,16 @@ static inline void kernel_check_puts(struct world *w)
 	}
 }
 
+static inline const char *kernel_item(void *arg, enum txn_op op, const struct ipvs_item *i)
+{
+	struct world *w = arg;
+
+	if (w->item != NULL)
+		return w->item(w, op, i);
+	fail_msg("an item of ipvs mode");
+	return NULL;
+}
+
 /* The planner knows how many rules there are without asking. */
 static inline void kernel_check_rules(struct world *w)
 {
@@ -194,7 +209,7 @@ static inline void kernel_check_rules(struct world *w)
 static inline void world_frame(void *arg, const struct frame *f)
 {
 	static const struct txn_visitor kernel = {
-	    kernel_put, kernel_rule, kernel_delete, kernel_hook};
+	    kernel_put, kernel_rule, kernel_delete, kernel_hook, kernel_item};
 	struct frame_reader r;
 	struct cursor c;
 	unsigned type;

@@ -123,7 +123,7 @@ static int setup(void **state)
 	base = event_base_new();
 	assert_non_null(base);
 	feed.planner = channel_new(base, sv[1], "the planner", nothing_to_say, NULL);
-	addresses_start(base, &feed);
+	addresses_start(base, &feed, "d9");
 	return 0;
 }
 

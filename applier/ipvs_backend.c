@@ -1,0 +1,252 @@
+#include "applier/ipvs_backend.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <linux/genetlink.h>
+#include <linux/ip_vs.h>
+#include <linux/netfilter/ipset/ip_set.h>
+#include <linux/rtnetlink.h>
+#include <net/if.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include "applier/fds.h"
+#include "applier/ipt_ext.h"
+#include "applier/ipvs_netlink.h"
+#include "applier/sysctl.h"
+#include "common/log.h"
+#include "common/netlink.h"
+
+#define VS "/proc/sys/net/ipv4/vs/"
+
+bool ipvs_backend_used(void)
+{
+	return if_nametoindex(IPVS_INTERFACE) != 0;
+}
+
+static void open_at(int protocol, int number)
+{
+	int fd = netlink_open(protocol);
+
+	if (fd < 0)
+		fatal(EXIT_FAILED, "netlink: %s", strerror(errno));
+	fd_place(fd, number);
+}
+
+static void take_family(void *arg, const struct nlmsghdr *h)
+{
+	const uint8_t *id =
+	    netlink_bytes(netlink_attr(h, GENL_HDRLEN, CTRL_ATTR_FAMILY_ID), sizeof(uint16_t));
+
+	(void)arg;
+	if (id != NULL)
+		memcpy(&ipvs_genl_family, id, sizeof(ipvs_genl_family));
+}
+
+static void find_ipvs(void)
+{
+	struct ipvs_request r;
+	struct nlmsghdr *h = ipvs_begin_genl(&r, GENL_ID_CTRL, CTRL_CMD_GETFAMILY);
+
+	mnl_attr_put_strz(h, CTRL_ATTR_FAMILY_NAME, IPVS_GENL_NAME);
+	ipvs_talk(APPLIER_FD_IPVS, h, NLM_F_ACK, take_family, NULL);
+}
+
+/*
+ * A virtual server of IPv6 whose mask has no bits cannot be: the kernel says so after it has looked
+ * for the scheduler (ip_vs_add_service()), and says ENOENT if there is none.
+ */
+static void probe_scheduler(const struct policy *p)
+{
+	const struct ip_vs_flags flags = {0, 0};
+	struct in6_addr nobody = IN6ADDR_LOOPBACK_INIT;
+	struct ipvs_request r;
+	struct nlmsghdr *h = ipvs_begin_genl(&r, ipvs_genl_family, IPVS_CMD_NEW_SERVICE);
+	struct nlattr *nest = mnl_attr_nest_start(h, IPVS_CMD_ATTR_SERVICE);
+
+	mnl_attr_put_u16(h, IPVS_SVC_ATTR_AF, AF_INET6);
+	mnl_attr_put_u16(h, IPVS_SVC_ATTR_PROTOCOL, IPPROTO_TCP);
+	mnl_attr_put(h, IPVS_SVC_ATTR_ADDR, sizeof(nobody), &nobody);
+	mnl_attr_put_u16(h, IPVS_SVC_ATTR_PORT, htons(1));
+	mnl_attr_put_strz(h, IPVS_SVC_ATTR_SCHED_NAME, p->ipvs_scheduler);
+	mnl_attr_put(h, IPVS_SVC_ATTR_FLAGS, sizeof(flags), &flags);
+	mnl_attr_put_u32(h, IPVS_SVC_ATTR_TIMEOUT, 0);
+	mnl_attr_put_u32(h, IPVS_SVC_ATTR_NETMASK, 0);
+	mnl_attr_nest_end(h, nest);
+	if (ipvs_talk(APPLIER_FD_IPVS, h, NLM_F_ACK, NULL, NULL) == ENOENT)
+		fatal(EXIT_CONFIG,
+		    "--ipvs-scheduler=%s: the kernel has no such scheduler; load ip_vs_%s "
+		    "(modprobe), or take another",
+		    p->ipvs_scheduler, p->ipvs_scheduler);
+}
+
+static void set_timeouts(const struct config *cfg)
+{
+	struct ipvs_request r;
+	struct nlmsghdr *h = ipvs_begin_genl(&r, ipvs_genl_family, IPVS_CMD_SET_CONFIG);
+	int error;
+
+	mnl_attr_put_u32(h, IPVS_CMD_ATTR_TIMEOUT_TCP, cfg->ipvs_tcp_s);
+	mnl_attr_put_u32(h, IPVS_CMD_ATTR_TIMEOUT_TCP_FIN, cfg->ipvs_tcp_fin_s);
+	mnl_attr_put_u32(h, IPVS_CMD_ATTR_TIMEOUT_UDP, cfg->ipvs_udp_s); /* 0: leave */
+	error = ipvs_talk(APPLIER_FD_IPVS, h, NLM_F_ACK, NULL, NULL);
+	if (error != 0)
+		log_warn("IPVS's time-outs cannot be set: %s", strerror(error));
+}
+
+/*
+ * Before 5.9 a connection that reuses a port may go to a real server of weight 0, or wait a second
+ * (Linux commit f0a5e4d7a594); from 4.1 on the parameter is there to avoid that.
+ */
+static bool reuse_is_broken(void)
+{
+	struct utsname u = {.release = ""};
+	char *end = u.release;
+	long major, minor;
+
+	uname(&u);
+	major = strtol(end, &end, 10);
+	minor = *end == '.' ? strtol(end + 1, NULL, 10) : 0;
+	return major == 5 ? minor < 9 : major == 4 && minor > 0;
+}
+
+static void set_parameters(const struct config *cfg)
+{
+	sysctl_set(VS "conntrack", 1, false); /* netfilter is to see and masquerade its packets */
+	sysctl_set(VS "expire_nodest_conn", 1, false);
+	sysctl_set(VS "expire_quiescent_template", 1, false);
+	if (reuse_is_broken())
+		sysctl_set(VS "conn_reuse_mode", 0, false);
+	if (cfg->ipvs_strict_arp) {
+		sysctl_set("/proc/sys/net/ipv4/conf/all/arp_ignore", 1, false);
+		sysctl_set("/proc/sys/net/ipv4/conf/all/arp_announce", 2, false);
+	}
+}
+
+/* Makes the interface, or deletes it: a dummy that stays down, so that its addresses are this
+ * machine's and nobody is told of them. */
+static int change_interface(uint16_t type, uint16_t flags)
+{
+	struct ipvs_request r;
+	struct nlmsghdr *h = mnl_nlmsg_put_header(r.bytes);
+	struct nlattr *nest;
+
+	mnl_nlmsg_put_extra_header(h, sizeof(struct ifinfomsg));
+	h->nlmsg_type = type;
+	mnl_attr_put_strz(h, IFLA_IFNAME, IPVS_INTERFACE);
+	nest = mnl_attr_nest_start(h, IFLA_LINKINFO);
+	mnl_attr_put_strz(h, IFLA_INFO_KIND, "dummy");
+	mnl_attr_nest_end(h, nest);
+	return ipvs_talk(APPLIER_FD_ROUTE, h, flags | NLM_F_ACK, NULL, NULL);
+}
+
+static int make_set(uint8_t family, uint8_t set)
+{
+	const char *type = ipvs_kinds[set].type;
+	struct ipvs_request r;
+	struct nlmsghdr *h = ipvs_begin_set(&r, IPSET_CMD_CREATE, family, set);
+	struct nlattr *data;
+	int error;
+
+	mnl_attr_put_strz(h, IPSET_ATTR_TYPENAME, type);
+	mnl_attr_put_u8(h, IPSET_ATTR_REVISION, strcmp(type, "hash:ip,port,net") == 0 ? 2 : 1);
+	mnl_attr_put_u8(h, IPSET_ATTR_FAMILY,
+	    ipvs_kinds[set].fields == IPVS_PORT ? AF_UNSPEC
+	    : family == FAMILY_4		? AF_INET
+						: AF_INET6);
+	data = mnl_attr_nest_start(h, IPSET_ATTR_DATA);
+	if (ipvs_kinds[set].fields == IPVS_PORT) {
+		mnl_attr_put_u16(h, IPSET_ATTR_PORT | NLA_F_NET_BYTEORDER, 0);
+		mnl_attr_put_u16(h, IPSET_ATTR_PORT_TO | NLA_F_NET_BYTEORDER, UINT16_MAX);
+	} else {
+		mnl_attr_put_u32(h, IPSET_ATTR_MAXELEM | NLA_F_NET_BYTEORDER, htonl(1u << 20));
+	}
+	mnl_attr_nest_end(h, data);
+	error = ipvs_talk(APPLIER_FD_IPSET, h, NLM_F_ACK | NLM_F_CREATE, NULL, NULL);
+	return error == EEXIST ? 0 : error; /* made by another kube-proxy, in other sizes */
+}
+
+/* The number by which a rule names the set. */
+static int find_set(int fd, uint8_t family, uint8_t set)
+{
+	struct ip_set_req_get_set q = {.op = IP_SET_OP_GET_BYNAME, .version = IPSET_PROTOCOL_MIN};
+	socklen_t len = sizeof(q);
+
+	ipvs_set_name(set, family, q.set.name);
+	if (getsockopt(fd, SOL_IP, SO_IP_SET, &q, &len) != 0)
+		return errno;
+	ipt_set_numbers[family][set] = (uint16_t)(q.set.index + 1);
+	return q.set.index == IPSET_INVALID_ID ? ENOENT : 0;
+}
+
+static bool make_sets(uint8_t family)
+{
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), error = 0;
+	char name[IPVS_SET_NAME_MAX];
+	uint8_t s;
+
+	for (s = 0; s < (uint8_t)IPVS_SET_COUNT && error == 0; s++) {
+		error = make_set(family, s);
+		if (error == 0)
+			error = find_set(fd, family, s);
+	}
+	close(fd);
+	if (error != 0)
+		log_warn("IPv%d is left alone: ipset %s: %s", family == FAMILY_4 ? 4 : 6,
+		    ipvs_set_name((uint8_t)(s - 1), family, name), strerror(error));
+	return error == 0;
+}
+
+void ipvs_backend_open(struct policy *p, const struct config *cfg)
+{
+	int error;
+
+	open_at(NETLINK_GENERIC, APPLIER_FD_IPVS);
+	open_at(NETLINK_GENERIC, APPLIER_FD_REALS);
+	open_at(NETLINK_NETFILTER, APPLIER_FD_IPSET);
+	open_at(NETLINK_ROUTE, APPLIER_FD_ROUTE);
+	find_ipvs();
+	ipvs_interface = if_nametoindex(IPVS_INTERFACE);
+	if (cfg->cleanup)
+		return;
+	if (ipvs_genl_family == 0)
+		fatal(EXIT_CONFIG, "the kernel has no IPVS: load ip_vs (modprobe), or take "
+				   "--proxy-mode=nftables");
+	probe_scheduler(p);
+	set_timeouts(cfg);
+	set_parameters(cfg);
+	error = change_interface(RTM_NEWLINK, NLM_F_CREATE);
+	ipvs_interface = if_nametoindex(IPVS_INTERFACE);
+	if (ipvs_interface == 0)
+		fatal(EXIT_CONFIG, IPVS_INTERFACE " cannot be made: %s; load dummy (modprobe)",
+		    strerror(error));
+	for (unsigned f = 0; f < FAMILY_COUNT; f++)
+		p->families[f] = p->families[f] && make_sets((uint8_t)f);
+	if (!p->families[FAMILY_4] && !p->families[FAMILY_6])
+		fatal(EXIT_CONFIG, "the kernel takes our ipsets in neither family: load ip_set, "
+				   "ip_set_hash_ipport and the others that the warnings name");
+	log_warn(
+	    "ipvs mode is deprecated by Kubernetes; nftables mode (--proxy-mode=nftables) does "
+	    "the same and takes changes faster");
+}
+
+void ipvs_backend_remove(const struct policy *p)
+{
+	char name[IPVS_SET_NAME_MAX];
+	struct ipvs_request r;
+	int error = change_interface(RTM_DELLINK, 0);
+
+	if (error != 0 && error != ENODEV)
+		log_warn(IPVS_INTERFACE " stays: %s", strerror(error));
+	for (uint8_t f = 0; f < (uint8_t)FAMILY_COUNT; f++)
+		for (uint8_t s = 0; p->families[f] && s < (uint8_t)IPVS_SET_COUNT; s++) {
+			error = ipvs_talk(APPLIER_FD_IPSET,
+			    ipvs_begin_set(&r, IPSET_CMD_DESTROY, f, s), NLM_F_ACK, NULL, NULL);
+			if (error != 0 && error != ENOENT)
+				log_warn("ipset %s stays: %s", ipvs_set_name(s, f, name),
+				    error == IPSET_ERR_BUSY ? "a rule names it" : strerror(error));
+		}
+}

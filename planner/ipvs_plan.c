@@ -1,0 +1,309 @@
+#include "planner/ipvs_plan.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/log.h"
+#include "planner/memory.h"
+#include "planner/plan.h"
+
+static void touch(void *arg, struct stored_service *v)
+{
+	store_touch(arg, v);
+}
+
+void ipvs_plan_init(struct ipvs_plan *p, struct store *s, const struct own_node *own,
+    const char *zone, struct udp_index *udp)
+{
+	memset(p, 0, sizeof(*p));
+	p->store = s;
+	p->udp = udp;
+	p->desired.own = own;
+	p->desired.zone = zone;
+	p->desired.local = &udp->local;
+	p->desired.evicted = touch;
+	p->desired.arg = s;
+}
+
+void ipvs_plan_clear(struct ipvs_plan *p)
+{
+	struct stored_service *v;
+
+	RB_FOREACH (v, service_tree, &p->store->services) {
+		free(v->items);
+		v->items = NULL;
+		v->item_count = 0;
+	}
+	ipvs_items_clear(&p->items);
+	ipvs_desired_clear(&p->desired);
+}
+
+/* --- the snapshot --- */
+
+void ipvs_plan_forget(struct ipvs_plan *p)
+{
+	ipvs_items_forget(&p->items);
+}
+
+void ipvs_plan_snapshot(struct ipvs_plan *p, const struct ipvs_snapshot *part)
+{
+	for (uint32_t i = 0; i < part->count; i++) {
+		struct ipvs_node *n = ipvs_items_need(&p->items, &part->items[i]);
+
+		n->there = true;
+		n->has = part->items[i].value;
+		ipvs_node_touch(&p->items, n);
+	}
+}
+
+static bool there(struct ipvs_items *t, enum ipvs_kind kind, const struct ipvs_item *of)
+{
+	struct ipvs_item key = {.kind = (uint8_t)kind, .family = of->family};
+	const uint8_t fields = ipvs_kinds[kind].fields;
+	struct ipvs_node *n;
+
+	if (fields & IPVS_ADDR)
+		key.addr = of->addr;
+	if (fields & IPVS_PROTO)
+		key.proto = of->proto;
+	if (fields & IPVS_PORT)
+		key.port = of->port;
+	n = ipvs_items_find(t, &key);
+	return n != NULL && n->there;
+}
+
+/* A virtual server is ours if its address is on kube-ipvs0, or an ipset of ours has it. */
+static bool ours(struct ipvs_items *t, const struct ipvs_item *s)
+{
+	static const uint8_t sets[] = {IPVS_ADDRESS, IPVS_CLUSTER_IP, IPVS_EXTERNAL_IP,
+	    IPVS_EXTERNAL_IP_LOCAL, IPVS_LOAD_BALANCER};
+	const unsigned proto = s->proto == IPPROTO_TCP ? 0 : s->proto == IPPROTO_UDP ? 1 : 2;
+
+	for (size_t i = 0; i < sizeof(sets); i++)
+		if (there(t, sets[i], s))
+			return true;
+	return there(t, IPVS_NODE_PORT + proto, s);
+}
+
+/* The first item of KIND and OF's family, address, protocol and port. */
+static struct ipvs_node *first_of(
+    struct ipvs_items *t, enum ipvs_kind kind, const struct ipvs_item *of)
+{
+	const struct ipvs_item key = {.kind = (uint8_t)kind,
+	    .family = of->family,
+	    .addr = of->addr,
+	    .proto = of->proto,
+	    .port = of->port};
+
+	return ipvs_items_from(t, &key);
+}
+
+static bool of_server(const struct ipvs_item *real, const struct ipvs_item *s)
+{
+	return real->kind == IPVS_REAL && real->family == s->family && real->proto == s->proto &&
+	       real->port == s->port && ip_cmp(&real->addr, &s->addr) == 0;
+}
+
+void ipvs_plan_known(struct ipvs_plan *p, const bool families[FAMILY_COUNT])
+{
+	struct ipvs_node *n;
+
+	memcpy(p->desired.families, families, sizeof(p->desired.families));
+	RB_FOREACH (n, ipvs_tree, &p->items.tree) {
+		struct ipvs_node *real;
+
+		if (n->item.kind != IPVS_SERVER || !n->there || ours(&p->items, &n->item))
+			continue;
+		n->foreign = true;
+		for (real = first_of(&p->items, IPVS_REAL, &n->item);
+		     real != NULL && of_server(&real->item, &n->item);
+		     real = RB_NEXT(ipvs_tree, , real))
+			real->foreign = true;
+	}
+}
+
+/* --- what services want --- */
+
+/* Gives up the frontends that V had and has no more. Those who waited for one are planned again. */
+static void release(struct ipvs_plan *p, const struct stored_service *v)
+{
+	struct stored_service *other;
+	bool wanted = false;
+
+	for (uint32_t i = 0; i < v->item_count; i++) {
+		struct element claim = ipvs_claim(&v->items[i]->item);
+
+		if (v->items[i]->item.kind == IPVS_SERVER)
+			wanted |= claims_release(&p->desired.claims, &claim, v, p->desired.stamp);
+	}
+	if (!wanted)
+		return;
+	RB_FOREACH (other, service_tree, &p->store->services)
+		if (other->contends)
+			store_touch(p->store, other);
+}
+
+static void diff_service(struct ipvs_plan *p, struct stored_service *v)
+{
+	struct ipvs_desired *d = &p->desired;
+	struct ipvs_node **items = NULL;
+
+	ipvs_desired_service(d, v);
+	if (d->count > 0)
+		items = memory_new(d->count * sizeof(struct ipvs_node *));
+	for (size_t i = 0; i < d->count; i++) {
+		items[i] = ipvs_items_need(&p->items, &d->items[i]);
+		ipvs_node_want(&p->items, items[i], d->items[i].value);
+	}
+	release(p, v);
+	for (uint32_t i = 0; i < v->item_count; i++)
+		ipvs_node_drop(&p->items, v->items[i]);
+	free(v->items);
+	v->items = items;
+	v->item_count = (uint32_t)d->count;
+	udp_update(p->udp, v, d->families);
+	p->counts->services += v->spec != NULL;
+	p->counts->endpoints += d->endpoints;
+	store_planned(v);
+	store_release(p->store, v);
+}
+
+/* --- operations --- */
+
+static void give(struct ipvs_plan *p, enum txn_op op, struct ipvs_node *n, uint32_t value)
+{
+	struct ipvs_item i = n->item;
+
+	i.value = value;
+	p->out->item(p->arg, op, &i);
+	n->there = op != OP_ITEM_DELETE;
+	n->has = value;
+	if (op == OP_ITEM_DELETE)
+		p->counts->deletes++;
+	else
+		p->counts->puts++;
+}
+
+/* Is it another program's, or at the address of one that is? */
+static bool leave(struct ipvs_plan *p, struct ipvs_node *n)
+{
+	struct ipvs_item first = {
+	    .kind = IPVS_SERVER, .family = n->item.family, .addr = n->item.addr};
+	struct ipvs_node *s;
+	char text[IP_STRLEN];
+	bool foreign = n->foreign;
+
+	if (n->item.kind == IPVS_REAL) {
+		s = first_of(&p->items, IPVS_SERVER, &n->item);
+		foreign |= s != NULL && s->foreign && s->item.kind == IPVS_SERVER &&
+			   s->item.proto == n->item.proto && s->item.port == n->item.port &&
+			   ip_cmp(&s->item.addr, &n->item.addr) == 0;
+	}
+	for (s = n->item.kind == IPVS_ADDRESS ? ipvs_items_from(&p->items, &first) : NULL;
+	     s != NULL && s->item.kind == IPVS_SERVER && ip_cmp(&s->item.addr, &n->item.addr) == 0;
+	     s = RB_NEXT(ipvs_tree, , s))
+		foreign |= s->foreign;
+	if (foreign && n->users > 0 && !n->told && n->item.kind == IPVS_SERVER) {
+		log_warn(
+		    "virtual server %s port %u is another program's: no service is reached there",
+		    ip_format(&n->item.addr, text), n->item.port);
+		n->told = true;
+	}
+	return foreign;
+}
+
+static void put(struct ipvs_plan *p, struct ipvs_node *n)
+{
+	if (n->users == 0 || (n->there && (n->has & ~IPVS_BUSY) == n->item.value) || leave(p, n))
+		return;
+	give(p, n->there ? OP_ITEM_CHANGE : OP_ITEM_PUT, n, n->item.value);
+}
+
+/* Its virtual server goes, and N with it. */
+static bool goes_with_server(struct ipvs_plan *p, const struct ipvs_node *n)
+{
+	const struct ipvs_node *s = first_of(&p->items, IPVS_SERVER, &n->item);
+	struct ipvs_item server = n->item;
+
+	server.kind = IPVS_SERVER;
+	server.to = (struct ip_addr){0};
+	server.to_port = 0;
+	return s == NULL || memcmp(&s->item, &server, IPVS_KEY_LEN) != 0 || s->users == 0;
+}
+
+static void remove_real(struct ipvs_plan *p, struct ipvs_node *n)
+{
+	const bool busy = n->item.proto != IPPROTO_UDP && (!p->full || (n->has & IPVS_BUSY));
+
+	if (goes_with_server(p, n)) {
+		n->there = false;
+		return;
+	}
+	if (!busy) {
+		give(p, OP_ITEM_DELETE, n, 0);
+		return;
+	}
+	if ((n->has & ~IPVS_BUSY) != 0)
+		give(p, OP_ITEM_CHANGE, n, 0);
+	n->has |= IPVS_BUSY;
+}
+
+static void gone(struct ipvs_plan *p, struct ipvs_node *n)
+{
+	struct ipvs_node *real;
+
+	if (n->users > 0 || !n->there || n->foreign)
+		return;
+	if (n->item.kind == IPVS_REAL) {
+		remove_real(p, n);
+		return;
+	}
+	give(p, OP_ITEM_DELETE, n, 0);
+	for (real = n->item.kind == IPVS_SERVER ? first_of(&p->items, IPVS_REAL, &n->item) : NULL;
+	     real != NULL && of_server(&real->item, &n->item); real = RB_NEXT(ipvs_tree, , real)) {
+		real->there = false;
+		ipvs_node_touch(&p->items, real); /* to be freed */
+	}
+}
+
+/* Is N still there for the connections that it has? */
+static bool drains(const struct ipvs_node *n)
+{
+	return n->item.kind == IPVS_REAL && n->users == 0 && n->there && !n->foreign;
+}
+
+static void emit(struct ipvs_plan *p)
+{
+	struct ipvs_node **list;
+	size_t count;
+
+	list = ipvs_items_take(&p->items, &count);
+	for (size_t i = 0; i < count; i++) {
+		p->draining -= list[i]->draining;
+		put(p, list[i]);
+	}
+	for (size_t i = count; i-- > 0;)
+		gone(p, list[i]);
+	for (size_t i = 0; i < count; i++) {
+		list[i]->draining = drains(list[i]);
+		p->draining += list[i]->draining;
+		ipvs_node_release(&p->items, list[i]);
+	}
+	free(list);
+}
+
+void ipvs_plan_sync(
+    struct ipvs_plan *p, bool full, const struct txn_visitor *out, void *arg, struct plan_counts *n)
+{
+	struct stored_service *v;
+
+	p->out = out;
+	p->arg = arg;
+	p->counts = n;
+	p->full = full;
+	while ((v = store_take_touched(p->store)) != NULL)
+		diff_service(p, v);
+	emit(p);
+	while (!SLIST_EMPTY(&p->items.changed)) /* real servers that went with theirs */
+		emit(p);
+}
