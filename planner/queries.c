@@ -93,8 +93,7 @@ static void looked(struct planner *p)
 {
 	struct queries *q = &p->queries;
 	const struct plan_view view = plan_view(p->plan);
-	struct inspection unheard = {
-	    0}; /* the listener gave it up: the drift counts all the same */
+	struct inspection unheard = {0}; /* nobody waits for it: the drift counts all the same */
 	struct inspection *i =
 	    q->open && q->now.query.kind == QUERY_DIFF && !q->now.ended ? &q->now : &unheard;
 

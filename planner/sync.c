@@ -244,9 +244,7 @@ bool sync_quiet(const struct planner *p)
 const char *sync_failing(const struct planner *p)
 {
 	if (retrying(p))
-		return "the rules are not programmed: the kernel refused them, or other writers "
-		       "were "
-		       "faster; it is tried again";
+		return "the rules are not programmed: the kernel refused, or others were faster";
 	return p->synced ? NULL : "nothing is programmed yet";
 }
 
