@@ -10,10 +10,11 @@ import time
 import unittest
 
 from apiserver import Stub
-from harness import Node, family_of, inside, ns_socket, service, sh, slice_of
+from harness import BUILD, Node, family_of, inside, ns_socket, service, sh, slice_of
 from test_service_packets import NODE
 
 HEALTH, METRICS = 10256, 10249
+SANITIZED = "asan" in os.path.basename(BUILD)
 
 
 def listens(n):
@@ -163,7 +164,8 @@ class Strangers(unittest.TestCase):
         print("%d connections that say %d bytes: PSS %d KiB, with them at most %d KiB; "
               "slowest probe %.0f ms" % (count, len(say), before // 1024, most // 1024,
                                          worst * 1000))
-        self.assertLess(most - before, self.MEMORY)
+        if not SANITIZED:  # which has memory of its own
+            self.assertLess(most - before, self.MEMORY)
         self.assertLess(worst, 2)
 
     def test_idle_connections(self):
