@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "planner/memory.h"
+#include "planner/relays.h"
 
 bool explain_is_local(const struct plan_view *view, const struct ip_addr *a)
 {
@@ -165,6 +166,39 @@ static void write_outcome(const struct explain *x)
 
 /* --- the answer --- */
 
+/* By the node port, which no rule of X's mode takes on the loopback address: the listener does. */
+static void explain_loopback(struct explain *x)
+{
+	static const struct ip_addr loopback[FAMILY_COUNT] = {
+	    {FAMILY_4, {127, 0, 0, 1}}, {FAMILY_6, {[15] = 1}}};
+	const struct query_packet *p = x->packet;
+	struct chosen_endpoints chosen = {0};
+	struct stored_service *v;
+	uint32_t i;
+
+	if (!x->from_node || ip_cmp(&p->dst, &loopback[p->dst.family]) != 0)
+		return;
+	v = relays_on_loopback(x->view->store, p->dst.family, p->proto, p->port, &i);
+	if (v == NULL)
+		return;
+	names_service_port(
+	    x->service, v->namespace, v->name, v->spec->strings + v->spec->ports[i].name);
+	explain_step(x, "a node port on the loopback address", "the listener", "relays it");
+	x->affinity_seconds = v->spec->affinity_seconds;
+	endpoints_choose(&chosen, v, i, p->dst.family, x->view->zone);
+	for (size_t k = 0; k < chosen.count; k++) {
+		struct explain_endpoint *e;
+
+		if (!(chosen.e[k].lists & 1u << LIST_CLUSTER))
+			continue;
+		e = explain_add(x, &chosen.e[k].addr, chosen.e[k].port,
+		    1 / (double)chosen.in_list[LIST_CLUSTER]);
+		e->marked = e->masqueraded = true; /* it comes from the relay */
+		snprintf(e->rule, sizeof(e->rule), "the listener's relay");
+	}
+	endpoints_clear(&chosen);
+}
+
 static void send_it(struct explain *x)
 {
 	report_list(x->out, "steps");
@@ -174,6 +208,8 @@ static void send_it(struct explain *x)
 		explain_nftables(x);
 	else
 		explain_iptables(x);
+	if (x->verdict == EXPLAIN_PASSES)
+		explain_loopback(x);
 	report_close(x->out);
 	write_outcome(x);
 	free(x->endpoints);

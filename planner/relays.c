@@ -293,3 +293,23 @@ uint16_t relays_port(
 	e = find(v, &o);
 	return e != NULL ? e->port : 0;
 }
+
+struct stored_service *relays_on_loopback(
+    struct store *s, uint8_t family, uint8_t proto, uint16_t port, uint32_t *index)
+{
+	struct stored_service *v;
+	const struct relay_entry *e;
+
+	RB_FOREACH (v, service_tree, &s->services)
+		SLIST_FOREACH (e, &v->relays, of_service)
+			for (uint32_t i = 0;
+			     e->port == port && e->loopback == port && e->family == family &&
+			     e->proto == proto && v->spec != NULL && i < v->spec->port_count;
+			     i++)
+				if (v->spec->ports[i].node_port == port &&
+				    v->spec->ports[i].proto == proto) {
+					*index = i;
+					return v;
+				}
+	return NULL;
+}

@@ -56,4 +56,9 @@ const char *relays_answer(struct relays *r, struct cursor *c, struct stored_serv
 uint16_t relays_port(
     const struct stored_service *v, uint32_t index, uint8_t family, enum endpoint_list list);
 
+/* The service in S, and *INDEX its port, whose relay has PORT on the loopback address of FAMILY;
+ * NULL: none. Looks at all of them. */
+struct stored_service *relays_on_loopback(
+    struct store *s, uint8_t family, uint8_t proto, uint16_t port, uint32_t *index);
+
 #endif
