@@ -98,7 +98,7 @@ void ipvs_items_forget(struct ipvs_items *t)
 	struct ipvs_node *n;
 
 	RB_FOREACH (n, ipvs_tree, &t->tree) {
-		n->there = n->foreign = false;
+		n->there = false;
 		n->has = 0;
 		ipvs_node_touch(t, n);
 	}

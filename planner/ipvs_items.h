@@ -22,7 +22,7 @@ struct ipvs_node {
 	bool there;	       /* in the kernel, as far as is known */
 	bool changed;	       /* on the list */
 	bool draining;	       /* counted as such by the plan */
-	bool foreign;	       /* a virtual server that is not ours, or a real one of it */
+	bool foreign;	       /* a virtual server that is not ours */
 	bool told;	       /* ... which the log knows */
 };
 

@@ -85,7 +85,7 @@ static bool ours(struct ipvs_items *t, const struct ipvs_item *s)
 	return there(t, IPVS_NODE_PORT + proto, s);
 }
 
-/* The first item of KIND and OF's family, address, protocol and port. */
+/* The first item of KIND and OF's family, address, protocol and port, or what comes behind. */
 static struct ipvs_node *first_of(
     struct ipvs_items *t, enum ipvs_kind kind, const struct ipvs_item *of)
 {
@@ -98,28 +98,34 @@ static struct ipvs_node *first_of(
 	return ipvs_items_from(t, &key);
 }
 
-static bool of_server(const struct ipvs_item *real, const struct ipvs_item *s)
+static bool same_frontend(const struct ipvs_item *a, const struct ipvs_item *b)
 {
-	return real->kind == IPVS_REAL && real->family == s->family && real->proto == s->proto &&
-	       real->port == s->port && ip_cmp(&real->addr, &s->addr) == 0;
+	return a->family == b->family && a->proto == b->proto && a->port == b->port &&
+	       ip_cmp(&a->addr, &b->addr) == 0;
 }
 
+static bool of_server(const struct ipvs_item *real, const struct ipvs_item *s)
+{
+	return real->kind == IPVS_REAL && same_frontend(real, s);
+}
+
+/* The virtual server of OF's frontend; NULL: there is none. */
+static struct ipvs_node *server_of(struct ipvs_items *t, const struct ipvs_item *of)
+{
+	struct ipvs_node *s = first_of(t, IPVS_SERVER, of);
+
+	return s != NULL && s->item.kind == IPVS_SERVER && same_frontend(&s->item, of) ? s : NULL;
+}
+
+/* One that was another program's stays so: our ipsets may name it by now, for a node port. */
 void ipvs_plan_known(struct ipvs_plan *p, const bool families[FAMILY_COUNT])
 {
 	struct ipvs_node *n;
 
 	memcpy(p->desired.families, families, sizeof(p->desired.families));
-	RB_FOREACH (n, ipvs_tree, &p->items.tree) {
-		struct ipvs_node *real;
-
-		if (n->item.kind != IPVS_SERVER || !n->there || ours(&p->items, &n->item))
-			continue;
-		n->foreign = true;
-		for (real = first_of(&p->items, IPVS_REAL, &n->item);
-		     real != NULL && of_server(&real->item, &n->item);
-		     real = RB_NEXT(ipvs_tree, , real))
-			real->foreign = true;
-	}
+	RB_FOREACH (n, ipvs_tree, &p->items.tree)
+		if (n->item.kind == IPVS_SERVER)
+			n->foreign = n->there && (n->foreign || !ours(&p->items, &n->item));
 }
 
 /* --- what services want --- */
@@ -184,31 +190,34 @@ static void give(struct ipvs_plan *p, enum txn_op op, struct ipvs_node *n, uint3
 		p->counts->puts++;
 }
 
-/* Is it another program's, or at the address of one that is? */
+/* Is N of a virtual server that is another program's? */
+static bool is_foreign(struct ipvs_plan *p, const struct ipvs_node *n)
+{
+	const struct ipvs_node *s = server_of(&p->items, &n->item);
+
+	return s != NULL && s->foreign;
+}
+
+/* ... or its address, which would make it look like ours? */
 static bool leave(struct ipvs_plan *p, struct ipvs_node *n)
 {
-	struct ipvs_item first = {
+	const struct ipvs_item first = {
 	    .kind = IPVS_SERVER, .family = n->item.family, .addr = n->item.addr};
 	struct ipvs_node *s;
 	char text[IP_STRLEN];
-	bool foreign = n->foreign;
+	bool foreign = is_foreign(p, n);
 
-	if (n->item.kind == IPVS_REAL) {
-		s = first_of(&p->items, IPVS_SERVER, &n->item);
-		foreign |= s != NULL && s->foreign && s->item.kind == IPVS_SERVER &&
-			   s->item.proto == n->item.proto && s->item.port == n->item.port &&
-			   ip_cmp(&s->item.addr, &n->item.addr) == 0;
-	}
-	for (s = n->item.kind == IPVS_ADDRESS ? ipvs_items_from(&p->items, &first) : NULL;
+	for (s = n->item.kind == IPVS_ADDRESS || n->item.kind == IPVS_IPS
+		     ? ipvs_items_from(&p->items, &first)
+		     : NULL;
 	     s != NULL && s->item.kind == IPVS_SERVER && ip_cmp(&s->item.addr, &n->item.addr) == 0;
 	     s = RB_NEXT(ipvs_tree, , s))
 		foreign |= s->foreign;
-	if (foreign && n->users > 0 && !n->told && n->item.kind == IPVS_SERVER) {
+	if (foreign && !n->told && n->item.kind == IPVS_SERVER)
 		log_warn(
 		    "virtual server %s port %u is another program's: no service is reached there",
 		    ip_format(&n->item.addr, text), n->item.port);
-		n->told = true;
-	}
+	n->told |= foreign;
 	return foreign;
 }
 
@@ -222,13 +231,9 @@ static void put(struct ipvs_plan *p, struct ipvs_node *n)
 /* Its virtual server goes, and N with it. */
 static bool goes_with_server(struct ipvs_plan *p, const struct ipvs_node *n)
 {
-	const struct ipvs_node *s = first_of(&p->items, IPVS_SERVER, &n->item);
-	struct ipvs_item server = n->item;
+	const struct ipvs_node *s = server_of(&p->items, &n->item);
 
-	server.kind = IPVS_SERVER;
-	server.to = (struct ip_addr){0};
-	server.to_port = 0;
-	return s == NULL || memcmp(&s->item, &server, IPVS_KEY_LEN) != 0 || s->users == 0;
+	return s == NULL || s->users == 0;
 }
 
 static void remove_real(struct ipvs_plan *p, struct ipvs_node *n)
@@ -252,7 +257,7 @@ static void gone(struct ipvs_plan *p, struct ipvs_node *n)
 {
 	struct ipvs_node *real;
 
-	if (n->users > 0 || !n->there || n->foreign)
+	if (n->users > 0 || !n->there || (n->item.kind >= IPVS_SERVER && is_foreign(p, n)))
 		return;
 	if (n->item.kind == IPVS_REAL) {
 		remove_real(p, n);
@@ -267,9 +272,9 @@ static void gone(struct ipvs_plan *p, struct ipvs_node *n)
 }
 
 /* Is N still there for the connections that it has? */
-static bool drains(const struct ipvs_node *n)
+static bool drains(struct ipvs_plan *p, const struct ipvs_node *n)
 {
-	return n->item.kind == IPVS_REAL && n->users == 0 && n->there && !n->foreign;
+	return n->item.kind == IPVS_REAL && n->users == 0 && n->there && !is_foreign(p, n);
 }
 
 static void emit(struct ipvs_plan *p)
@@ -285,7 +290,7 @@ static void emit(struct ipvs_plan *p)
 	for (size_t i = count; i-- > 0;)
 		gone(p, list[i]);
 	for (size_t i = 0; i < count; i++) {
-		list[i]->draining = drains(list[i]);
+		list[i]->draining = drains(p, list[i]);
 		p->draining += list[i]->draining;
 		ipvs_node_release(&p->items, list[i]);
 	}
