@@ -238,7 +238,6 @@ static struct shares limit_fds(bool relays)
 	if (relays) {
 		s.relays = s.sockets - s.sockets / 8;
 		s.sockets /= 8;
-		log_info("relays: up to %u connections at a time (LimitNOFILE=)", s.relays / 2);
 	}
 	return s;
 }

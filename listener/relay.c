@@ -312,6 +312,7 @@ struct relays *relays_new(
 	r->planner = planner;
 	r->range = relay_ports_of(cfg);
 	r->fds.left = fds > 2 * PUMP_PIPES_MAX ? fds - 2 * PUMP_PIPES_MAX : 0;
+	log_info("relays: up to %u connections at a time (LimitNOFILE=)", r->fds.left / 2);
 	LIST_INIT(&r->deaf);
 	r->poll = relay_poll_new(base);
 	r->tcp = relay_tcp_new(base, r->poll, &r->fds);
