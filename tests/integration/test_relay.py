@@ -387,7 +387,7 @@ class Ports(Case):
         for flags in ([], USERSPACE, ["--proxy-mode=nftables"], USERSPACE, []):
             self.run_with(objects, *flags)
             for family in (4, 6):
-                self.assertEqual(set(n.who(n.client, VIP[family], 80, times=8)), {"pod1", "pod2"})
+                self.assertEqual(set(n.who(n.client, VIP[family], 80, times=24)), {"pod1", "pod2"})
                 self.assertEqual("KUBE-PORTALS" in n.save(family), flags == USERSPACE)
                 self.assertEqual("KUBE-POSTROUTING" in n.save(family), flags == [])
         self.run_with(objects, *USERSPACE)
@@ -408,7 +408,7 @@ class Loopback(Case):
         return objects
 
     def answers(self, address):
-        return [set(self.n.who(self.n.node, address, port, proto, times=8))
+        return [set(self.n.who(self.n.node, address, port, proto, times=24))
                 for port, proto in ((30080, "tcp"), (30053, "udp"))]
 
     def route_localnet(self):
