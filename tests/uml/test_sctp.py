@@ -29,6 +29,8 @@ class Service(cases.Service):
 
 
 class Sctp(cases.Case):
+    cluster_ip, external = cases.CLUSTER_IP, cases.EXTERNAL
+
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
@@ -45,8 +47,8 @@ class Sctp(cases.Case):
             checks = []
             for (s, internal, external, e), frontend, family in itertools.product(
                     services, cases.FRONTENDS, (4, 6)):
-                row = cases.CLUSTER_IP[internal, e] if frontend == "cluster" else \
-                    cases.EXTERNAL[external, e]
+                row = self.cluster_ip[internal, e] if frontend == "cluster" else \
+                    self.external[external, e]
                 if row[i] == "refused" and source == n.node and frontend in ("external", "balancer"):
                     continue  # leaves the node, as upstream has it
                 what = "from %s, %s of internal %s, external %s, %s, IPv%d" % (

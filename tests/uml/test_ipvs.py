@@ -1,0 +1,302 @@
+"""ipvs mode: what the kernel is given, what leaves gracefully, what is others' and stays, and what is
+left behind."""
+import os
+import re
+import socket
+import subprocess
+import unittest
+
+import test_service_packets as cases
+from harness import BUILD, KINDS, ns_socket, service, slice_of
+from test_ipvs_packets import Ipvs
+
+VS = "/proc/sys/net/ipv4/vs/"
+SCHEDULERS = ("rr", "wrr", "lc", "wlc", "lblc", "lblcr", "dh", "sh", "mh", "sed", "nq", "fo", "ovf")
+# Another program's: at no address of ours, and at a ClusterIP of an excluded prefix.
+FOREIGN = ["-A -t 192.0.2.77:80 -s wlc", "-a -t 192.0.2.77:80 -r 192.0.2.78:81 -m -w 7"]
+EXCLUDED = ["-A -u 10.96.1.99:53 -s lc -p 60", "-a -u 10.96.1.99:53 -r 192.0.2.79:53 -m -w 3"]
+
+
+def option(proto, addr, port):
+    return "-%s %s:%d" % (proto[0], "[%s]" % addr if ":" in addr else addr, port)
+
+
+class Case(Ipvs, cases.Case):
+    def restore(self, lines):
+        self.inside("ipvsadm", "-R", input="\n".join(lines) + "\n")
+
+    def servers(self):
+        """{virtual server: (its options, {real server: its options})}, as ipvsadm -Sn has them."""
+        found = {}
+        for line in self.inside("ipvsadm", "-Sn").splitlines():
+            verb, rest = line[:2], line[3:].split()
+            name = " ".join(rest[:2])
+            if verb == "-A":
+                found[name] = (" ".join(rest[2:]), {})
+            else:
+                found[name][1][rest[3]] = " ".join(rest[4:])
+        return found
+
+    def reals(self, s, frontend, family, proto):
+        return self.servers()[option(proto, *s.address(frontend, family, proto))][1]
+
+    def left(self):
+        """What of ours is in the kernel, in whichever mode it was made."""
+        said = self.inside("ipvsadm", "-Sn") + self.inside("ipset", "save") + \
+            self.inside("ip", "-o", "link") + self.n.save(4) + self.n.save(6)
+        return sorted(set(re.findall(r"KUBE-(?!PROXY-CANARY)[\w-]+|kube-ipvs0|10\.96\.1\.\d+:", said)))
+
+    def ended(self, *flags):
+        """Runs to its end; returns (exit status, what it said)."""
+        r = subprocess.run(["ip", "netns", "exec", self.n.node, os.path.join(BUILD, "kube-proxy"),
+                            "--hostname-override=node-a", "--audit-log=" + self.n.audit, *flags],
+                           text=True, stdin=subprocess.DEVNULL, capture_output=True, timeout=60)
+        return r.returncode, r.stdout + r.stderr
+
+
+class Servers(Case):
+    def test_the_table_is_that_of_the_services(self):
+        n = self.n
+        plain, sticky, none = (cases.Service(1), cases.Service(2, sessionAffinity="ClientIP"),
+                               cases.Service(3))
+        self.run_with(plain.objects(self.both()) + sticky.objects(self.endpoints(cases.READY, None)) +
+                      none.objects([]))
+        want = {}
+        for s, pods, options in ((plain, (0, 1), "-s rr"), (sticky, (0,), "-s rr -p 10800"),
+                                 (none, (), "-s rr")):
+            for family in (4, 6):
+                reals = {"%s:%d" % (a if family == 4 else "[%s]" % a, n.PORT): "-m -w 1"
+                         for a in (n.pod_ip(i, family) for i in pods)}
+                for proto in ("tcp", "udp"):
+                    at = [s.address(f, family, proto) for f in ("cluster", "external", "balancer")]
+                    at += [(a, s.node_ports[proto]) for a in self.own(family)]
+                    for addr, port in at:
+                        want[option(proto, addr, port)] = (options, reals)
+        self.assertEqual(self.servers(), want)
+        for family in (4, 6):
+            held = re.findall(r" inet6? (\S+)/(?:32|128) ", self.inside(
+                "ip", "-o", "-%d" % family, "addr", "show", "dev", "kube-ipvs0"))
+            self.assertEqual(sorted(held), sorted(
+                getattr(s, kind)[family] for s in (plain, sticky, none)
+                for kind in ("cluster", "external", "balancer")))
+        for name in ("conntrack", "expire_nodest_conn", "expire_quiescent_template"):
+            self.assertEqual(self.inside("cat", VS + name), "1\n")
+
+    def own(self, family):
+        """The node's addresses, but those of loopback, link-local ones and the proxy's own."""
+        lines = self.inside("ip", "-o", "-%d" % family, "addr", "show", "scope", "global").splitlines()
+        return [l.split()[3].split("/")[0] for l in lines if "kube-ipvs0" not in l]
+
+    def test_every_scheduler(self):
+        s = cases.Service(1)
+        self.path = self.n.write("objects.json", s.objects(self.both()))
+        for name in SCHEDULERS:
+            with self.subTest(name):
+                self.n.start("--manifest-path", self.path, *self.flags, "--ipvs-scheduler=" + name)
+                options = "-s mh -b mh-port" if name == "mh" else "-s " + name  # as upstream's
+                self.assertEqual({v[0] for v in self.servers().values()}, {options})
+                self.assertIn(self.answer(self.n.client, 4, s.address("cluster", 4, "tcp"), "tcp", 5),
+                              ("pod1*", "pod2*"))
+
+    def test_a_scheduler_that_is_none(self):
+        status, said = self.ended("--proxy-mode=ipvs", "--ipvs-scheduler=twos",
+                                  "--manifest-path=" + self.n.write("none.json", []))
+        self.assertIn(status, (2, 78), said)
+        self.assertIn("--ipvs-scheduler", said)
+        self.assertIn("twos", said)
+
+    def test_timeouts_and_arp(self):
+        self.path = self.n.write("none.json", [])
+        self.n.start("--manifest-path", self.path, *self.flags, "--ipvs-tcp-timeout=15m",
+                     "--ipvs-tcpfin-timeout=90s", "--ipvs-udp-timeout=70s", "--ipvs-strict-arp")
+        self.assertIn("(tcp tcpfin udp): 900 90 70", self.inside("ipvsadm", "-L", "--timeout"))
+        for name, value in (("arp_ignore", "1"), ("arp_announce", "2")):
+            self.assertEqual(self.inside("cat", "/proc/sys/net/ipv4/conf/all/" + name), value + "\n")
+
+    def test_drift_is_put_right(self):
+        s = cases.Service(1)
+        self.path = self.n.write("objects.json", s.objects(self.both()))
+        self.n.start("--manifest-path", self.path, *self.flags, "--ipvs-sync-period=1s")
+        before = self.state(4)
+        at = option("tcp", *s.address("cluster", 4, "tcp")).split()
+        self.inside("ipvsadm", "-d", *at, "-r", self.n.pod_ip(0) + ":8080")
+        self.n.wait("the real server again", lambda: self.state(4) == before)
+        self.inside("ipvsadm", "-D", *at)
+        self.n.wait("the virtual server again", lambda: self.state(4) == before)
+        self.inside("ip", "addr", "del", s.cluster[4] + "/32", "dev", "kube-ipvs0")
+        self.n.wait("the address again", lambda: self.state(4) == before)
+
+
+class Leaving(Case):
+    """An endpoint that leaves keeps the connections that it has, and gets no new one."""
+
+    def held(self, s, family, count=4):
+        """Connections until one is with pod1; returns it, and closes the others."""
+        to = s.address("cluster", family, "tcp")
+        for _ in range(count):
+            c = ns_socket(self.n.client, cases.family_of(to[0]), *KINDS["tcp"])
+            self.addCleanup(c.close)
+            c.settimeout(5)
+            c.connect(to)
+            pod1 = [r for r, o in self.active(s, family).items() if r.startswith(
+                ("[%s]" if family == 6 else "%s") % self.n.pod_ip(0, family))]
+            if pod1:
+                return c, pod1[0]
+            c.close()
+        self.fail("no connection went to pod1")
+
+    def active(self, s, family):
+        """{real server: its line} of those with a connection that is established."""
+        name = option("tcp", *s.address("cluster", family, "tcp"))
+        lines = self.inside("ipvsadm", "-Ln", *name.split()).splitlines()
+        return {l.split()[1]: l for l in lines if l.startswith("  -> ") and
+                l.split()[-2].isdigit() and int(l.split()[-2]) > 0}
+
+    def test_tcp(self):
+        n = self.n
+        s = cases.Service(1)
+        for family in (4, 6):
+            with self.subTest(family=family):
+                self.run_with(s.objects(self.both()))
+                conn, real = self.held(s, family)
+                self.rewrite(s.objects(self.endpoints(None, cases.READY)))
+                self.assertEqual(self.reals(s, "cluster", family, "tcp")[real], "-m -w 0")
+                to = s.address("cluster", family, "tcp")
+                self.assertEqual(n.who(n.client, to[0], to[1], times=6), {"pod2": 6})
+                # a start in between takes over what is leaving
+                n.start("--manifest-path", self.path, *self.flags)
+                self.assertEqual(self.reals(s, "cluster", family, "tcp")[real], "-m -w 0")
+                conn.send(b"GET / HTTP/1.0\r\n\r\n")
+                self.assertRegex(conn.recv(4096), b"pod1 ")
+                # one that comes back is used again
+                self.rewrite(s.objects(self.both()))
+                self.assertEqual(self.reals(s, "cluster", family, "tcp")[real], "-m -w 1")
+
+    def test_gone_when_idle(self):
+        """Another program's view: the real server goes when its last connection has."""
+        n = self.n
+        s = cases.Service(1)
+        self.run_with(s.objects(self.both()))
+        conn, real = self.held(s, 4)
+        # What has ended is remembered for two minutes, unless it was reset.
+        conn.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+        self.rewrite(s.objects(self.endpoints(None, cases.READY)))
+        self.assertIn(real, self.reals(s, "cluster", 4, "tcp"))
+        conn.close()
+        n.wait("the real server gone", lambda: real not in self.reals(s, "cluster", 4, "tcp"), 45)
+
+    def test_udp_at_once(self):
+        n = self.n
+        s = cases.Service(1)
+        self.run_with(s.objects(self.both()))
+        to = s.address("cluster", 4, "udp")
+        self.assertEqual(self.answers(n.client, 4, to, "udp", {"pod1*", "pod2*"}), {"pod1*", "pod2*"})
+        self.rewrite(s.objects(self.endpoints(None, cases.READY)))
+        self.assertEqual(self.reals(s, "cluster", 4, "udp"), {n.pod_ip(1) + ":8080": "-m -w 1"})
+        self.assertEqual(self.answers(n.client, 4, to, "udp", {"pod2*"}), {"pod2*"})
+
+
+class Others(Case):
+    def setUp(self):
+        self.addCleanup(self.inside, "ipvsadm", "-C")
+
+    def test_foreign_virtual_servers(self):
+        """Neither a start, nor a change, nor a restart, nor the clean-up touches them."""
+        n = self.n
+        flags = self.flags + ["--ipvs-exclude-cidrs=10.96.1.99/32"]
+        self.restore(FOREIGN + EXCLUDED)
+        foreign = self.servers()
+        self.assertEqual(len(foreign), 2)
+        s, excluded = cases.Service(1), cases.Service(99)
+        excluded.ports["udp"] = 53
+        still = lambda: {k: v for k, v in self.servers().items() if k in foreign}
+        self.path = n.write("objects.json", s.objects(self.both()))
+        n.start("--manifest-path", self.path, *flags)
+        self.assertEqual(still(), foreign)
+        self.rewrite(s.objects(self.endpoints(cases.READY, None)))
+        self.assertEqual(still(), foreign)
+        self.rewrite([])
+        self.assertEqual(self.servers(), foreign)
+        n.start("--manifest-path", self.path, *flags)
+        self.assertEqual(self.servers(), foreign)
+        n.stop()
+        status, said = self.ended("--cleanup", "--ipvs-exclude-cidrs=10.96.1.99/32")
+        self.assertEqual((status, self.servers()), (0, foreign), said)
+
+    def test_cleanup(self):
+        s = cases.Service(1)
+        self.run_with(s.objects(self.both()))
+        self.assertIn("kube-ipvs0", self.left())
+        self.n.stop()
+        status, said = self.ended("--cleanup")
+        self.assertEqual((status, self.left(), self.servers()), (0, [], {}), said)
+
+    def test_cleanup_that_leaves_ipvs(self):
+        s = cases.Service(1)
+        self.run_with(s.objects(self.both()))
+        before = self.servers()
+        self.n.stop()
+        status, said = self.ended("--cleanup", "--cleanup-ipvs=false")
+        self.assertEqual((status, self.servers()), (0, before), said)
+        self.assertEqual(self.ended("--cleanup")[0], 0)
+
+    def test_modes_follow_each_other(self):
+        n = self.n
+        s = cases.Service(1)
+        to = [(f, s.address(kind, f, "tcp")) for f in (4, 6) for kind in cases.FRONTENDS]
+        self.run_with(s.objects(self.both()))
+        ours = self.state(4), self.state(6)
+        for flags in (cases.FLAGS + ["--proxy-mode=iptables"], self.flags):
+            n.start("--manifest-path", self.path, *flags)
+            self.judge([("%s, by %s" % (a, flags[-1]), n.client, f, a, "tcp", {"pod1*", "pod2*"})
+                        for f, a in to])
+            if flags != self.flags:
+                self.assertEqual(self.servers(), {})
+                self.assertEqual([x for x in self.left() if "IPVS" in x or "ipvs" in x], [])
+                self.assertEqual(self.inside("ipset", "save"), "")
+        self.assertEqual((self.state(4), self.state(6)), ours)
+
+
+class Many(Case):
+    """Work is by the change and not by what there is."""
+
+    def test_a_thousand(self):
+        n = self.n
+        objects = [o for i in range(1000) for o in (
+            service("m%d" % i, ["10.97.%d.%d" % (i // 250, i % 250 + 1)], [("p", 80, "TCP")]),
+            slice_of("m%d" % i, ["10.244.%d.%d" % (j, i % 250 + 1) for j in (2, 3)],
+                     [("p", 8080, "TCP")]))]
+        self.run_with(objects)
+        self.assertEqual(len(self.servers()), 1000)
+        audited = len(n.audited())
+        objects[777]["endpoints"][1]["addresses"] = ["10.244.9.9"]
+        self.rewrite(objects)
+        done = [int(d) for d in re.findall(r" items (\d+) done", n.audited()[audited:])]
+        # the set's entry, the new real server, the old one at weight 0, and its end
+        self.assertLessEqual(sum(done), 5, n.audited()[audited:])
+        n.wait("the old one's end", lambda: set(self.servers()["-t 10.97.1.139:80"][1]) == {
+            "10.244.2.139:8080", "10.244.9.9:8080"})
+        audited = n.audited()
+        n.start("--manifest-path", self.path, *self.flags)
+        self.assertEqual(n.audited(), audited)
+
+
+class DryRun(Ipvs, cases.DryRun):
+    def test_the_plan_is_what_gets_programmed(self):
+        """Its tools take it, and make of it what the proxy made."""
+        self.run_with(self.everything())
+        servers, sets = self.inside("ipvsadm", "-Sn"), self.inside("ipset", "save")
+        plan = self.plan()
+        self.n.stop()
+        self.inside("ipvsadm", "-C")
+        printed = [l for l in plan.splitlines() if re.match(r"-[Aa] (-t|-u|--sctp-service) ", l)]
+        self.inside("ipvsadm", "-R", input="\n".join(printed) + "\n")
+        self.assertEqual(sorted(self.inside("ipvsadm", "-Sn").splitlines()),
+                         sorted(servers.splitlines()))
+        entries = [l for l in plan.splitlines() if l.startswith("add KUBE-")]
+        self.assertEqual(sorted(entries), sorted(l for l in sets.splitlines()
+                                                 if l.startswith("add ")))
+
+
+if __name__ == "__main__":
+    unittest.main()
