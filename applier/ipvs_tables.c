@@ -7,7 +7,11 @@
 #define IP_PORT	 "hash:ip,port", FRONTEND
 #define PORTS	 "bitmap:port", IPVS_PORT
 
-/* The names and types are upstream's, which finds them as it left them, and we as it did. */
+/*
+ * The names and types are upstream's, which finds them as it left them, and we as it did. A port of
+ * SCTP goes with an address, for bitmap:port looks at none but TCP's and UDP's
+ * (ip_set_get_ip_port()).
+ */
 const struct ipvs_kind_info ipvs_kinds[IPVS_KIND_COUNT] = {
     [IPVS_LOOP_BACK] = {"LOOP-BACK", "hash:ip,port,ip", FRONTEND | IPVS_TO},
     [IPVS_CLUSTER_IP] = {"CLUSTER-IP", IP_PORT},
@@ -19,10 +23,10 @@ const struct ipvs_kind_info ipvs_kinds[IPVS_KIND_COUNT] = {
     [IPVS_FIREWALL] = {"LOAD-BALANCER-FW", IP_PORT},
     [IPVS_NODE_PORT] = {"NODE-PORT-TCP", PORTS},
     [IPVS_NODE_PORT + 1] = {"NODE-PORT-UDP", PORTS},
-    [IPVS_NODE_PORT + 2] = {"NODE-PORT-SCTP", PORTS},
+    [IPVS_NODE_PORT + 2] = {"NODE-PORT-SCTP-HASH", IP_PORT},
     [IPVS_NODE_PORT_LOCAL] = {"NODE-PORT-LOCAL-TCP", PORTS},
     [IPVS_NODE_PORT_LOCAL + 1] = {"NODE-PORT-LOCAL-UDP", PORTS},
-    [IPVS_NODE_PORT_LOCAL + 2] = {"NODE-PORT-LOCAL-SCTP", PORTS},
+    [IPVS_NODE_PORT_LOCAL + 2] = {"NODE-PORT-LOCAL-SCTP-HASH", IP_PORT},
     [IPVS_HEALTH_CHECK] = {"HEALTH-CHECK-NODE-PORT", PORTS},
     [IPVS_IPS] = {"IPVS-IPS", "hash:ip", IPVS_ADDR},
     [IPVS_SERVER] = {"virtual server", NULL, FRONTEND | IPVS_SECONDS},
@@ -32,6 +36,7 @@ const struct ipvs_kind_info ipvs_kinds[IPVS_KIND_COUNT] = {
 
 const char *ipvs_set_name(uint8_t kind, uint8_t family, char buf[IPVS_SET_NAME_MAX])
 {
+	/* cut to what the kernel takes, as upstream does: KUBE-6-NODE-PORT-LOCAL-SCTP-HAS */
 	snprintf(buf, IPVS_SET_NAME_MAX, "KUBE-%s%s", family == FAMILY_6 ? "6-" : "",
 	    ipvs_kinds[kind].name);
 	return buf;

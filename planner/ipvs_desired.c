@@ -243,6 +243,14 @@ static void load_balancer_ip(struct visit *w, const struct ip_addr *addr)
 	external(w, &f, true);
 }
 
+/* What tells the constant rules of a node port: with its address for SCTP, else by itself. */
+static void marked_node_port(struct visit *w, unsigned proto, const struct ipvs_item *f)
+{
+	add(w, IPVS_NODE_PORT + proto, f);
+	if (w->spec->external_local)
+		add(w, IPVS_NODE_PORT_LOCAL + proto, f);
+}
+
 static void node_ports(struct visit *w)
 {
 	const unsigned proto = w->port->proto == IPPROTO_TCP   ? 0
@@ -253,14 +261,16 @@ static void node_ports(struct visit *w)
 
 	if (w->port->node_port == 0)
 		return;
-	add(w, IPVS_NODE_PORT + proto, &f);
-	if (w->spec->external_local)
-		add(w, IPVS_NODE_PORT_LOCAL + proto, &f);
+	if (w->port->proto != IPPROTO_SCTP)
+		marked_node_port(w, proto, &f);
 	for (size_t i = 0; i < l->count; i++)
 		if (l->addrs[i].family == w->family && ip_is_endpoint(&l->addrs[i]) &&
 		    nodeports_answer(w->d->own, &l->addrs[i]) &&
-		    begin(w, &f, &l->addrs[i], w->port->node_port))
+		    begin(w, &f, &l->addrs[i], w->port->node_port)) {
+			if (w->port->proto == IPPROTO_SCTP)
+				marked_node_port(w, proto, &f);
 			external(w, &f, false);
+		}
 }
 
 /* --- the port --- */
