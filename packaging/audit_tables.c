@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "applier/ipt_tables.h"
+#include "applier/ipvs_tables.h"
 
 static const char *const tables[IPT_TABLE_COUNT] = {"nat", "filter"};
 
@@ -17,6 +18,7 @@ static const struct {
     {MATCH_NOT_POD_IF, " not from the pods' interface"},
     {MATCH_SRC_TO, " from the endpoint itself"},
     {MATCH_CTSTATE_INVALID, " state INVALID"},
+    {MATCH_CTSTATE_NEW, " state NEW"},
     {MATCH_CTSTATE_EST, " state RELATED,ESTABLISHED"},
     {MATCH_CTSTATE_DNAT, " translated before"},
     {MATCH_CTSTATE_ALIEN, " neither RELATED,ESTABLISHED nor translated"},
@@ -100,6 +102,15 @@ static void print_hooks(void)
 	}
 }
 
+static void print_set(const struct ipt_template *t)
+{
+	char name[IPVS_SET_NAME_MAX];
+
+	if (t->matches & (MATCH_SET | MATCH_SET_FROM))
+		printf("%s in %s", t->matches & MATCH_SET ? "" : " source and port",
+		    ipvs_set_name((uint8_t)(t->matches / MATCH_SET_NUMBER), FAMILY_4, name));
+}
+
 static void print_template(const struct ipt_template *t)
 {
 	printf("  %-29s %-6s ", t->name, tables[t->table]);
@@ -108,6 +119,7 @@ static void print_template(const struct ipt_template *t)
 	for (size_t i = 0; i < sizeof(matches) / sizeof(matches[0]); i++)
 		if (t->matches & matches[i].bit)
 			printf("%s", matches[i].text);
+	print_set(t);
 	if (t->args & ARG_DST)
 		printf(" to DST");
 	if (t->args & ARG_DPORT)
@@ -119,6 +131,23 @@ static void print_template(const struct ipt_template *t)
 	putchar('\n');
 }
 
+static void print_items(void)
+{
+	static const char *const fields[] = {
+	    "ip", "proto", "port", "endpoint", "its port", "sources", "seconds", "weight"};
+	char name[IPVS_SET_NAME_MAX];
+
+	puts("\nITEMS  of ipvs mode: all that it can put, change or delete there");
+	for (unsigned k = 0; k < IPVS_KIND_COUNT; k++) {
+		printf("  %-32s", k < IPVS_SET_COUNT ? ipvs_set_name((uint8_t)k, FAMILY_4, name)
+						     : ipvs_kinds[k].name);
+		for (unsigned i = 0; i < sizeof(fields) / sizeof(fields[0]); i++)
+			if (ipvs_kinds[k].fields & 1u << i)
+				printf(" [%s]", fields[i]);
+		putchar('\n');
+	}
+}
+
 int main(void)
 {
 	print_chains();
@@ -126,5 +155,6 @@ int main(void)
 	puts("\nTEMPLATES  every rule that can exist; NET, DST ... are checked arguments");
 	for (unsigned i = 0; i < IPT_TEMPLATE_COUNT; i++)
 		print_template(&ipt_templates[i]);
+	print_items();
 	return 0;
 }

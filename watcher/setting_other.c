@@ -1,5 +1,4 @@
-/* Settings of ipvs mode, of the mode that this version does not have, and those that cannot have an
- * effect here. */
+/* Settings of ipvs mode, and those that cannot have an effect here. */
 #include <limits.h>
 
 #include "watcher/setting.h"

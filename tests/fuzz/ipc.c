@@ -5,6 +5,7 @@
 #include "ipc/config.h"
 #include "ipc/flows.h"
 #include "ipc/health.h"
+#include "ipc/ipvs_ops.h"
 #include "ipc/metrics.h"
 #include "ipc/nft_ops.h"
 #include "ipc/objects.h"
@@ -36,7 +37,17 @@ static const char *see_hook(void *arg, uint8_t family, unsigned number, bool on)
 		abort();
 	return on ? NULL : "off";
 }
-static const struct txn_visitor visitor = {see_chain, see_rule, see_chain, see_hook};
+static const char *see_item(void *arg, enum txn_op op, const struct ipvs_item *i)
+{
+	char text[256];
+
+	(void)arg;
+	(void)op;
+	ipvs_item_text(text, sizeof(text), i);
+	return ipvs_item_check(i);
+}
+
+static const struct txn_visitor visitor = {see_chain, see_rule, see_chain, see_hook, see_item};
 
 static void decode_object(unsigned type, struct cursor *c)
 {
@@ -188,6 +199,21 @@ static const char *see_key(void *arg, const struct nft_elem *e)
 static const struct nft_visitor nft_visitor = {
     see_family, see_put, see_key, see_affinity, see_key, see_family};
 
+static void decode_ipvs(unsigned type, struct cursor *c)
+{
+	static struct ipvs_snapshot a, b;
+	static struct frame f;
+	struct frame_reader r;
+
+	if (type != IPVS_SNAPSHOT || ipvs_decode_snapshot(c, &a) != NULL)
+		return;
+	ipvs_encode_snapshot(&f, &a);
+	if (frame_open(&r, f.buf, f.len, &type, c) != NULL || ipvs_decode_snapshot(c, &b) != NULL ||
+	    a.count != b.count || memcmp(a.items, b.items, a.count * sizeof(a.items[0])) != 0)
+		abort();
+	frame_close(&r);
+}
+
 static void decode_nft(unsigned type, struct cursor *c)
 {
 	static struct nft_snapshot a, b;
@@ -289,6 +315,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		decode_flows(type, &c);
 	else if (data[0] % 6 == 5)
 		decode_metrics(type, &c);
+	else if (type >= IPVS_SNAPSHOT)
+		decode_ipvs(type, &c);
 	else if (type >= RELAY_PROXY_PORT_OPEN)
 		decode_relay(type, &c);
 	else if (type >= NFT_OPS)
