@@ -165,6 +165,15 @@ static void add_rules(scmp_filter_ctx ctx, const struct sandbox_rule *rules, siz
 	}
 }
 
+static const struct sandbox_rule *further_rules;
+static size_t further_count;
+
+void sandbox_allow_also(const struct sandbox_rule *rules, size_t count)
+{
+	further_rules = rules;
+	further_count = count;
+}
+
 void sandbox_seccomp(const struct sandbox_rule *rules, size_t count)
 {
 	scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_KILL_PROCESS);
@@ -174,6 +183,7 @@ void sandbox_seccomp(const struct sandbox_rule *rules, size_t count)
 		fatal(EXIT_FAILED, "seccomp: cannot make a filter");
 	add_rules(ctx, common_rules, sizeof(common_rules) / sizeof(common_rules[0]));
 	add_rules(ctx, rules, count);
+	add_rules(ctx, further_rules, further_count);
 #ifdef __SANITIZE_ADDRESS__
 	add_rules(ctx, sanitizer_rules, sizeof(sanitizer_rules) / sizeof(sanitizer_rules[0]));
 #endif

@@ -48,4 +48,7 @@ void sandbox_landlock(const char *const read[], int network);
  */
 void sandbox_seccomp(const struct sandbox_rule *rules, size_t count);
 
+/* These too, in the process's one sandbox_seccomp() that follows. RULES must live until then. */
+void sandbox_allow_also(const struct sandbox_rule *rules, size_t count);
+
 #endif

@@ -97,6 +97,7 @@ static const struct field {
     F_NUMBER(healthz_port, UINT16_MAX),
     F_ADDRESS(metrics_addr),
     F_NUMBER(metrics_port, UINT16_MAX),
+    F_SWITCH(profiling),
     F_TEXT(flags_text),
     F_TEXT(config_json),
 

@@ -102,6 +102,7 @@ struct config {
 	uint16_t healthz_port; /* 0: no health server */
 	struct ip_addr metrics_addr;
 	uint16_t metrics_port;		    /* 0: no metrics server */
+	bool profiling;			    /* it serves CPU profiles */
 	char flags_text[CONFIG_SHOWN_MAX];  /* what /flagz and ... */
 	char config_json[CONFIG_SHOWN_MAX]; /* ... /configz show; "": it is too long */
 

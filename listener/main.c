@@ -19,9 +19,11 @@
 #include "ipc/channel.h"
 #include "ipc/config.h"
 #include "ipc/fds.h"
+#include "ipc/profile.h"
 #include "listener/http.h"
 #include "listener/inspect.h"
 #include "listener/pages.h"
+#include "listener/profiling.h"
 #include "listener/relay.h"
 #include "listener/scrape.h"
 #include "listener/service_health.h"
@@ -72,7 +74,8 @@ struct listener {
 	struct inspect *inspect;
 	struct scrape scrape;
 	struct pages pages;
-	struct relays *relays; /* NULL: there are none */
+	struct profiling profiling; /* zeroed without --profiling */
+	struct relays *relays;	    /* NULL: there are none */
 };
 
 /* What the planner says, by who listens to it. */
@@ -82,6 +85,8 @@ static const char *on_message(void *arg, unsigned type, struct cursor *c)
 
 	if (type == METRICS_ALL)
 		return scrape_told(&l->scrape, c);
+	if (type == PROFILE_PART && l->profiling.planner != NULL)
+		return profiling_told(&l->profiling, c);
 	if (type < HEALTH_PUT)
 		return status_pages_message(&l->status, type, c);
 	if (type == QUERY_ANSWER)
@@ -105,6 +110,12 @@ static const struct http_route metrics_routes[] = {
 
 static const struct http_route scrape_routes[] = {
     {"/metrics", scrape_answer, 0},
+};
+
+enum { HAS_PROFILING = 1 };
+
+static const struct http_route profiling_routes[] = {
+    {"/debug/pprof/profile", profiling_answer, HAS_PROFILING},
 };
 
 static struct http_pool *new_pool(struct event_base *base, unsigned connections)
@@ -169,6 +180,7 @@ static void serve_metrics(struct listener *l, struct event_base *base, const str
 	    .addr = cfg->metrics_addr,
 	    .port = cfg->metrics_port,
 	    .must_bind = cfg->bind_address_hard_fail,
+	    .has = cfg->profiling ? HAS_PROFILING : 0,
 	};
 	struct http_server *s;
 
@@ -179,6 +191,7 @@ static void serve_metrics(struct listener *l, struct event_base *base, const str
 	add_routes(s, inspect_routes, INSPECT_ROUTES, l->inspect);
 	add_routes(s, scrape_routes, 1, &l->scrape);
 	add_routes(s, pages_routes, pages_route_count, &l->pages);
+	add_routes(s, profiling_routes, 1, &l->profiling);
 }
 
 /* --- the service manager's watchdog --- */
@@ -278,6 +291,8 @@ int main(void)
 	l.scrape.mode = cfg.mode;
 	l.scrape.planner = l.planner;
 	scrape_init(&l.scrape);
+	if (cfg.profiling)
+		profiling_init(&l.profiling, base, l.planner);
 	fds = limit_fds(relays_wanted(&cfg));
 	if (relays_wanted(&cfg))
 		l.relays = relays_new(base, &cfg, l.planner, fds.relays);

@@ -17,10 +17,12 @@
 #include "ipc/channel.h"
 #include "ipc/config.h"
 #include "ipc/fds.h"
+#include "ipc/profile.h"
 #include "ipc/relay.h"
 #include "planner/cleanup.h"
 #include "planner/dry_run.h"
 #include "planner/metrics.h"
+#include "planner/profiling.h"
 #include "planner/sync.h"
 
 static const struct sandbox_rule system_calls[] = {
@@ -32,11 +34,18 @@ static const struct sandbox_rule system_calls[] = {
 								   there is before it takes some */
 };
 
+static const char *on_watcher(void *arg, unsigned type, struct cursor *c)
+{
+	return type == PROFILE_PART ? profiling_part(arg, c) : sync_on_watcher(arg, type, c);
+}
+
 /* What the listener says, by who hears it. */
 static const char *on_listener(void *arg, unsigned type, struct cursor *c)
 {
 	if (type == METRICS_REQUEST)
 		return metrics_answer(arg, c);
+	if (type == PROFILE_ASK)
+		return profiling_ask(arg, c);
 	if (type == HEALTH_ALIVE || type == RELAY_PROXY_PORT)
 		return sync_on_listener(arg, type, c);
 	return queries_message(arg, type, c);
@@ -77,9 +86,10 @@ static void connect_peers(struct planner *p, struct event_base *base)
 		dry_run_assume_nothing(p->plan, &p->cfg);
 		return;
 	}
-	p->watcher = channel_new(base, PLANNER_FD_WATCHER, "the watcher", sync_on_watcher, p);
+	p->watcher = channel_new(base, PLANNER_FD_WATCHER, "the watcher", on_watcher, p);
 	p->applier = channel_new(base, PLANNER_FD_APPLIER, "the applier", sync_on_applier, p);
 	p->listener = channel_new(base, PLANNER_FD_LISTENER, "the listener", on_listener, p);
+	profiling_start(p, base);
 	process_open(&p->self);
 	process_adopt(&p->parent, PLANNER_FD_PARENT_STAT);
 }

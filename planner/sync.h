@@ -8,6 +8,7 @@
 #include "common/process.h"
 #include "ipc/channel.h"
 #include "ipc/config.h"
+#include "ipc/profiler.h"
 #include "ipc/txn.h"
 #include "planner/apply.h"
 #include "planner/conntrack.h"
@@ -30,6 +31,8 @@ struct planner {
 	struct queries queries;
 	struct pace pace;
 	struct stats stats;
+	struct profiler profiler;
+	bool profiled;			  /* ... or the watcher is; one at a time */
 	struct process_stat self, parent; /* what they use */
 	struct event *sync_timer, *retry_timer, *check_timer;
 	struct event *drain_timer; /* runs while real servers wait for their connections' end */

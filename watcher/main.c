@@ -30,6 +30,7 @@
 #include "watcher/kubeconfig.h"
 #include "watcher/manifest.h"
 #include "watcher/oneshot.h"
+#include "watcher/profiling.h"
 #include "watcher/source.h"
 #include "watcher/stats.h"
 
@@ -153,12 +154,6 @@ static int oneshot(int argc, char **argv)
 
 /* --- the daemon --- */
 
-static const char *from_planner(void *arg, unsigned type, struct cursor *c)
-{
-	(void)arg, (void)type, (void)c;
-	return "the planner has nothing to say to the watcher";
-}
-
 static size_t add_directory(const char *paths[PATHS_MAX], size_t n, const char *file)
 {
 	const char *slash = strrchr(file, '/');
@@ -246,9 +241,12 @@ static int watch(void)
 	base = event_base_new();
 	if (base == NULL)
 		fatal(EXIT_FAILED, "libevent has no event base");
-	feed.planner = channel_new(base, WATCHER_FD_PLANNER, "the planner", from_planner, NULL);
+	feed.planner =
+	    channel_new(base, WATCHER_FD_PLANNER, "the planner", profiling_message, NULL);
 	feed.node_name = cfg.node_name;
 	stats_start(base, feed.planner);
+	if (cfg.profiling)
+		profiling_start(base, feed.planner);
 	config_watch_start(base, &cfg);
 	addresses_start(base, &feed, cfg.mode == MODE_IPVS ? IPVS_INTERFACE : NULL);
 	if (cfg.manifest_path[0] != '\0')

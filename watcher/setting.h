@@ -43,7 +43,6 @@ struct settings {
 	char feature_gates[SETTING_GATES_MAX]; /* "Name=true,..." */
 	char pod_bridge[CONFIG_INTERFACE_MAX], pod_prefix[CONFIG_INTERFACE_MAX];
 	uint64_t config_sync_ms, log_flush_ms;
-	bool profiling;
 	char show_hidden_metrics[CONFIG_WORD_MAX];
 	/* What settings without effect were given last; nobody reads it. */
 	struct {

@@ -9,6 +9,7 @@
 #include "ipc/metrics.h"
 #include "ipc/nft_ops.h"
 #include "ipc/objects.h"
+#include "ipc/profile.h"
 #include "ipc/query.h"
 #include "ipc/relay.h"
 #include "ipc/status.h"
@@ -246,9 +247,16 @@ static void decode_health(unsigned type, struct cursor *c)
 
 static void decode_metrics(unsigned type, struct cursor *c)
 {
+	static struct profile_part part;
 	static struct metrics m;
+	enum profile_process process;
+	unsigned seconds;
 
-	if (type == METRICS_ALL)
+	if (type == PROFILE_ASK)
+		profile_decode_ask(c, &process, &seconds);
+	else if (type == PROFILE_PART)
+		profile_decode_part(c, &part);
+	else if (type == METRICS_ALL)
 		metrics_decode_all(c, &m);
 	else
 		metrics_decode_stats(c, &m);

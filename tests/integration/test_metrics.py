@@ -5,6 +5,7 @@ import json
 import os
 import re
 import subprocess
+import threading
 import time
 import unittest
 import urllib.parse
@@ -444,6 +445,67 @@ class Pages(unittest.TestCase):
         for text in pages:
             self.assertTrue(text.endswith("} 1\n"))
             self.assertIn("kubeproxy_services 0\n", text)
+
+
+class Profiling(unittest.TestCase):
+    PROFILE = "/debug/pprof/profile?seconds=1&process="
+
+    def test_off(self):
+        """By default there is none, and nobody is asked for one."""
+        with Node(pods=1) as n:
+            n.start("--manifest-path", n.write("objects.json", []))
+            self.assertEqual(n.health(self.PROFILE + "planner", METRICS)[0], 404)
+
+    def test_profiles(self):
+        """What pprof makes of each process's, while it has something to do."""
+        n = Node(pods=1).__enter__()
+        self.addCleanup(n.__exit__)
+        services = [service("s%d" % i, ["10.96.%d.%d" % (i // 250, i % 250 + 1)],
+                            [("http", 80, "TCP")]) for i in range(400)]
+        n.start("--manifest-path", n.write("objects.json", services), "--profiling",
+                "--iptables-min-sync-period=0s")
+        for query in ("process=applier", "process=", "seconds=0", "seconds=26", "seconds=1x",
+                      "seconds=99999999999"):
+            self.assertEqual(n.health("/debug/pprof/profile?" + query, METRICS)[0], 400, query)
+        busy = {"listener": lambda i: n.health("/metrics", METRICS),
+                "planner": lambda i: n.health("/services", METRICS),
+                "watcher": lambda i: (n.write("objects.json", services[i % 2:]),
+                                      time.sleep(0.02))}
+        names = {"listener": "print_|evbuffer", "planner": "report_|services_|inspect|explain",
+                 "watcher": "manifest_|decode_|field_|yaml"}
+        for process, work in busy.items():
+            with self.subTest(process):
+                self.check(n, process, work, names[process])
+        self.assertTrue(n.processes().get("kube-proxy"), "all are alive")
+
+    def fetch(self, n, process):
+        def ask():
+            url = "http://127.0.0.1:%d%s%s" % (METRICS, self.PROFILE, process)
+            with urllib.request.urlopen(url, timeout=20) as r:
+                return r.read()
+        return inside(n.node, ask)
+
+    def check(self, n, process, work, names):
+        done, i, second = threading.Event(), 0, None
+        profile = []
+        t = threading.Thread(target=lambda: (profile.append(self.fetch(n, process)), done.set()))
+        t.start()
+        while not done.is_set():
+            work(i)
+            i += 1
+            if i == 3:  # one at a time
+                second = n.health(self.PROFILE + "planner", METRICS)
+        t.join()
+        self.assertEqual(second[0], 503, second)
+        path = os.path.join(n.dir, process + ".prof")
+        with open(path, "wb") as f:
+            f.write(profile[0])
+        program = os.path.join(os.environ.get("KP_BUILD", "build"), "kube-proxy-" + process)
+        r = subprocess.run(["google-pprof", "--text", os.path.abspath(program), path],
+                           text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60)
+        self.assertEqual(r.returncode, 0, r.stderr)
+        self.assertRegex(r.stdout, r"Total: \d+ samples")
+        self.assertRegex(r.stdout, names)
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@
 #include "ipc/metrics.h"
 #include "ipc/nft_ops.h"
 #include "ipc/objects.h"
+#include "ipc/profile.h"
 #include "ipc/status.h"
 #include "ipc/txn.h"
 
@@ -47,6 +48,7 @@ static void config_round_trip(void **state)
 	    .conntrack_min = 131072,
 	    .healthz_port = 10256,
 	    .metrics_addr = {.family = FAMILY_6},
+	    .profiling = true,
 	    .flags_text = "v=3\n",
 	    .config_json = "{}",
 	    .proxy_port_high = 65535,
@@ -847,6 +849,50 @@ static void metrics_round_trip(void **state)
 	}
 }
 
+static void profile_round_trip(void **state)
+{
+	static struct profile_part part;
+	static uint8_t bytes[PROFILE_PART_MAX + 1];
+	enum profile_process process;
+	struct frame_reader r;
+	unsigned seconds;
+	struct cursor c;
+
+	(void)state;
+	profile_encode_ask(&f, PROFILE_WATCHER, 25);
+	c = open_it(&r, PROFILE_ASK);
+	assert_null(profile_decode_ask(&c, &process, &seconds));
+	assert_int_equal(process, PROFILE_WATCHER);
+	assert_int_equal(seconds, 25);
+	frame_close(&r);
+	for (unsigned bad = 0; bad < 3; bad++) {
+		profile_encode_ask(&f, bad == 0 ? PROFILE_PROCESSES : PROFILE_PLANNER,
+		    bad == 1   ? 26
+		    : bad == 2 ? 0
+			       : 1);
+		c = open_it(&r, PROFILE_ASK);
+		assert_non_null(profile_decode_ask(&c, &process, &seconds));
+		frame_close(&r);
+	}
+	memset(bytes, 7, sizeof(bytes));
+	profile_encode_part(&f, true, bytes, PROFILE_PART_MAX);
+	c = open_it(&r, PROFILE_PART);
+	assert_null(profile_decode_part(&c, &part));
+	assert_true(part.last);
+	assert_int_equal(part.len, PROFILE_PART_MAX);
+	assert_memory_equal(part.bytes, bytes, PROFILE_PART_MAX);
+	frame_close(&r);
+	profile_encode_part(&f, false, NULL, 0);
+	c = open_it(&r, PROFILE_PART);
+	assert_null(profile_decode_part(&c, &part));
+	assert_int_equal(part.len, 0);
+	frame_close(&r);
+	profile_encode_part(&f, false, bytes, sizeof(bytes));
+	c = open_it(&r, PROFILE_PART);
+	assert_non_null(profile_decode_part(&c, &part));
+	frame_close(&r);
+}
+
 static void histograms(void **state)
 {
 	uint64_t h[METRICS_HISTOGRAM(METRICS_NETWORK_BOUNDS)] = {0};
@@ -887,6 +933,7 @@ int main(void)
 	    cmocka_unit_test(health_round_trip),
 	    cmocka_unit_test(status_round_trip),
 	    cmocka_unit_test(metrics_round_trip),
+	    cmocka_unit_test(profile_round_trip),
 	    cmocka_unit_test(histograms),
 	};
 

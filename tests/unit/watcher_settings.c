@@ -380,7 +380,7 @@ static void documents(void **state)
 	    {HEAD "iptables.syncPeriod: 3s\n", "there is no field iptables.syncPeriod", 0},
 	    {HEAD "iptables: 5\n", "f.yaml:3: iptables 5: expected a map", -1},
 	    {HEAD "conntrack:\n  min: 1\n  min: 2\n", "f.yaml:5: min stands here twice", 0},
-	    {HEAD "enableProfiling: true\n", "f.yaml:3: enableProfiling has no effect", 0},
+	    {HEAD "winkernel: {sourceVip: a}\n", "winkernel.sourceVip has no effect", 0},
 	    {HEAD "conntrack: {max: 5}\n", "f.yaml:3: conntrack.max has no effect", 0},
 	    {HEAD "winkernel: {enableDSR: true}\n", "winkernel.enableDSR has no effect", 0},
 	    {"{\"apiVersion\": \"kubeproxy.config.k8s.io/v1alpha1\",\n"
