@@ -467,15 +467,20 @@ class Profiling(unittest.TestCase):
         for query in ("process=applier", "process=", "seconds=0", "seconds=26", "seconds=1x",
                       "seconds=99999999999"):
             self.assertEqual(n.health("/debug/pprof/profile?" + query, METRICS)[0], 400, query)
+        whole = os.path.join(n.dir, "objects.json")
+        others = [n.write("other-%d" % i, services[i:]) for i in range(2)]
         busy = {"listener": lambda i: n.health("/metrics", METRICS),
                 "planner": lambda i: n.health("/services", METRICS),
-                "watcher": lambda i: (n.write("objects.json", services[i % 2:]),
-                                      time.sleep(0.02))}
+                "watcher": lambda i: (os.link(others[i % 2], whole + ".new"),
+                                      os.rename(whole + ".new", whole), time.sleep(0.01))}
         names = {"listener": "print_|evbuffer", "planner": "report_|services_|inspect|explain",
                  "watcher": "manifest_|decode_|field_|yaml"}
         for process, work in busy.items():
             with self.subTest(process):
-                self.check(n, process, work, names[process])
+                # On a machine that has other things to do a second may be too short.
+                end = time.monotonic() + 15
+                while not re.search(names[process], said := self.profile(n, process, work)):
+                    self.assertLess(time.monotonic(), end, said)
         self.assertTrue(n.processes().get("kube-proxy"), "all are alive")
 
     def fetch(self, n, process):
@@ -485,15 +490,17 @@ class Profiling(unittest.TestCase):
                 return r.read()
         return inside(n.node, ask)
 
-    def check(self, n, process, work, names):
+    def profile(self, n, process, work):
+        """What pprof says of a second of WORK for PROCESS."""
         done, i, second = threading.Event(), 0, None
         profile = []
         t = threading.Thread(target=lambda: (profile.append(self.fetch(n, process)), done.set()))
+        began = time.monotonic()
         t.start()
         while not done.is_set():
             work(i)
             i += 1
-            if i == 3:  # one at a time
+            if second is None and time.monotonic() - began > 0.5:  # one at a time
                 second = n.health(self.PROFILE + "planner", METRICS)
         t.join()
         self.assertEqual(second[0], 503, second)
@@ -504,8 +511,7 @@ class Profiling(unittest.TestCase):
         r = subprocess.run(["google-pprof", "--text", os.path.abspath(program), path],
                            text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60)
         self.assertEqual(r.returncode, 0, r.stderr)
-        self.assertRegex(r.stdout, r"Total: \d+ samples")
-        self.assertRegex(r.stdout, names)
+        return r.stdout + r.stderr
 
 
 if __name__ == "__main__":
