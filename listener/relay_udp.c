@@ -308,7 +308,7 @@ static void pass_on(
 		flow_close(f); /* as in on_answer() */
 }
 
-bool relay_udp_receive(struct relay_udp *u, int fd, struct balance *b, struct relay_flows *flows)
+void relay_udp_receive(struct relay_udp *u, int fd, struct balance *b, struct relay_flows *flows)
 {
 	int n;
 
@@ -324,7 +324,6 @@ bool relay_udp_receive(struct relay_udp *u, int fd, struct balance *b, struct re
 	n = recvmmsg(fd, u->heads, BATCH, MSG_DONTWAIT, NULL);
 	for (int i = 0; i < n; i++)
 		pass_on(u, i, fd, b, flows);
-	return n == BATCH;
 }
 
 /* --- the outside --- */

@@ -28,9 +28,9 @@ struct relay_udp *relay_udp_new(struct event_base *base, struct relay_poll *poll
 int relay_udp_prepare(int fd, uint8_t family);
 /*
  * Takes what came to FD, prepared and bound, of the relay whose endpoints are B's and whose flows
- * are FLOWS. Returns whether there may be more.
+ * are FLOWS: some of it, if there is much.
  */
-bool relay_udp_receive(struct relay_udp *u, int fd, struct balance *b, struct relay_flows *flows);
+void relay_udp_receive(struct relay_udp *u, int fd, struct balance *b, struct relay_flows *flows);
 /* Closes those of FLOWS whose endpoint is not B's any more; with B NULL all. */
 void relay_udp_prune(struct relay_udp *u, struct relay_flows *flows, const struct balance *b);
 
