@@ -7,7 +7,7 @@ import subprocess
 import unittest
 
 import test_service_packets as cases
-from harness import BUILD, KINDS, ns_socket, service, slice_of
+from harness import BUILD, KINDS, Node, ns_socket, service, slice_of
 from test_ipvs_packets import Ipvs
 
 VS = "/proc/sys/net/ipv4/vs/"
@@ -17,11 +17,20 @@ FOREIGN = ["-A -t 192.0.2.77:80 -s wlc", "-a -t 192.0.2.77:80 -r 192.0.2.78:81 -
 EXCLUDED = ["-A -u 10.96.1.99:53 -s lc -p 60", "-a -u 10.96.1.99:53 -r 192.0.2.79:53 -m -w 3"]
 
 
+def setUpModule():
+    Case.n = Node(pods=2).__enter__()
+    unittest.addModuleCleanup(Case.n.__exit__)
+
+
 def option(proto, addr, port):
     return "-%s %s:%d" % (proto[0], "[%s]" % addr if ":" in addr else addr, port)
 
 
 class Case(Ipvs, cases.Case):
+    @classmethod
+    def setUpClass(cls):
+        """One node for all of them: to make one takes this machine five seconds."""
+
     def restore(self, lines):
         self.inside("ipvsadm", "-R", input="\n".join(lines) + "\n")
 
@@ -281,7 +290,7 @@ class Many(Case):
         self.assertEqual(n.audited(), audited)
 
 
-class DryRun(Ipvs, cases.DryRun):
+class DryRun(Case, cases.DryRun):
     def test_the_plan_is_what_gets_programmed(self):
         """Its tools take it, and make of it what the proxy made."""
         self.run_with(self.everything())
