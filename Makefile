@@ -46,11 +46,15 @@ LIBS_listener := -levent_core -levent_extra
 
 PROTO := $(BUILD)/watcher/kube.pb-c.h
 
-objs = $(patsubst %.c,$(BUILD)/%.o,$(filter-out %/main.c,$(wildcard $(1)/*.c)))
+objs = $(patsubst %.c,$(BUILD)/%.o,$(filter-out %/main.c common/heap.c,$(wildcard $(1)/*.c)))
 TABLES := $(addprefix $(BUILD)/applier/,ipt_tables.o ipt_check.o ipt_entry.o ipt_ext.o ipvs_tables.o nft_tables.o)
 # ipc/channel.c is for libevent's users; the applier reads with poll(2).
 EXTRA_planner := $(TABLES)
 EXTRA_watcher := $(BUILD)/applier/ipt_tables.o $(BUILD)/watcher/kube.pb-c.o
+# In front of glibc's malloc; a sanitizer has its own there.
+HEAP_planner := $(if $(SANITIZE),,$(BUILD)/common/heap.o)
+HEAP_watcher := $(HEAP_planner)
+HEAP_listener := $(HEAP_planner)
 
 .PHONY: all
 all: $(BINARIES)
@@ -64,7 +68,7 @@ $(foreach d,common ipc $(PROCS),$(eval $(call archive,$(d))))
 
 define program
 $(BUILD)/$(if $(filter applier,$(1)),kube-proxy,kube-proxy-$(1)): $(BUILD)/$(1)/main.o \
-    $(BUILD)/$(1).a $(BUILD)/ipc.a $(BUILD)/common.a
+    $(HEAP_$(1)) $(BUILD)/$(1).a $(BUILD)/ipc.a $(BUILD)/common.a
 	$$(call say,LD,$$@)
 	$$(Q)$(CC) $(ALL_LDFLAGS) -o $$@ $$^ $(LIBS_$(1)) $(LIBS_ipc) $(LIBS_common)
 endef

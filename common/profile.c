@@ -101,12 +101,20 @@ bool profile_begin(void)
 	return true;
 }
 
+size_t profile_maps(char *buf, size_t size)
+{
+	size_t len = 0;
+	ssize_t n;
+
+	while (len < size && (n = pread(profile.maps, buf + len, size - len, (off_t)len)) > 0)
+		len += (size_t)n;
+	return len;
+}
+
 const void *profile_end(size_t *len)
 {
 	static const uintptr_t trailer[] = {0, 1, 0};
 	char *bytes = (char *)profile.words;
-	size_t maps = 0;
-	ssize_t n;
 
 	set_timer(0);
 	while (atomic_flag_test_and_set(&profile.taken))
@@ -115,10 +123,6 @@ const void *profile_end(size_t *len)
 	atomic_flag_clear(&profile.taken);
 	memcpy(&profile.words[profile.count], trailer, sizeof(trailer));
 	*len = profile.count * sizeof(uintptr_t) + sizeof(trailer);
-	/* What pprof makes functions of addresses with. */
-	while (maps < MAPS_MAX &&
-	       (n = pread(profile.maps, bytes + *len + maps, MAPS_MAX - maps, (off_t)maps)) > 0)
-		maps += (size_t)n;
-	*len += maps;
+	*len += profile_maps(bytes + *len, MAPS_MAX);
 	return bytes;
 }

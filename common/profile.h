@@ -14,6 +14,10 @@
 /* Before the walls go up, and only with --profiling: allows the one system call that it takes. */
 void profile_prepare(void);
 
+/* The table of what is mapped where, with which pprof makes functions of addresses, into BUF.
+ * Returns its length, SIZE at most. */
+size_t profile_maps(char *buf, size_t size);
+
 /* Begins. False if one is running, or there is no memory. */
 bool profile_begin(void);
 /* Ends it; the profile, of *LEN bytes, stays until the next one begins. */

@@ -1,6 +1,6 @@
 /*
- * CPU profiles (--profiling): the listener asks the planner for its own or for the watcher's, which
- * the planner asks in turn; the profile comes back in parts. One at a time.
+ * CPU and heap profiles (--profiling): the listener asks the planner for its own or for the
+ * watcher's, which the planner asks in turn; the profile comes back in parts. One at a time.
  */
 #ifndef IPC_PROFILE_H
 #define IPC_PROFILE_H
@@ -12,7 +12,7 @@
 #include "ipc/frame.h"
 
 enum profile_message {
-	PROFILE_ASK = 34, /* listener -> planner -> watcher: [process, seconds] */
+	PROFILE_ASK = 34, /* listener -> planner -> watcher: [process, seconds]; 0: of memory */
 	PROFILE_PART,	  /* watcher -> planner -> listener: [last, bin] */
 };
 

@@ -116,6 +116,7 @@ enum { HAS_PROFILING = 1 };
 
 static const struct http_route profiling_routes[] = {
     {"/debug/pprof/profile", profiling_answer, HAS_PROFILING},
+    {"/debug/pprof/heap", profiling_answer_heap, HAS_PROFILING},
 };
 
 static struct http_pool *new_pool(struct event_base *base, unsigned connections)
@@ -191,7 +192,8 @@ static void serve_metrics(struct listener *l, struct event_base *base, const str
 	add_routes(s, inspect_routes, INSPECT_ROUTES, l->inspect);
 	add_routes(s, scrape_routes, 1, &l->scrape);
 	add_routes(s, pages_routes, pages_route_count, &l->pages);
-	add_routes(s, profiling_routes, 1, &l->profiling);
+	add_routes(s, profiling_routes, sizeof(profiling_routes) / sizeof(profiling_routes[0]),
+	    &l->profiling);
 }
 
 /* --- the service manager's watchdog --- */

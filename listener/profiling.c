@@ -44,12 +44,12 @@ static void on_cancelled(void *arg)
 
 /* False, and REPLY says what is wrong, if R asks for what there is not. */
 static bool read_query(const struct http_request *r, struct http_reply *reply,
-    enum profile_process *process, unsigned *seconds)
+    enum profile_process *process, unsigned *seconds, bool heap)
 {
-	char name[16], number[8], *end = number;
+	char name[16], number[8] = "", *end = number;
 	unsigned i = 0;
 	int named = http_query(r, "process", name, sizeof(name));
-	int given = http_query(r, "seconds", number, sizeof(number));
+	int given = heap ? 0 : http_query(r, "seconds", number, sizeof(number));
 	unsigned long value = given > 0 ? strtoul(number, &end, 10) : SECONDS_STANDARD;
 
 	if (named == 0)
@@ -65,17 +65,17 @@ static bool read_query(const struct http_request *r, struct http_reply *reply,
 		return false;
 	}
 	*process = (enum profile_process)i;
-	*seconds = (unsigned)value;
+	*seconds = heap ? 0 : (unsigned)value;
 	return true;
 }
 
-void profiling_answer(void *arg, const struct http_request *r, struct http_reply *reply)
+static void answer(
+    struct profiling *p, const struct http_request *r, struct http_reply *reply, bool heap)
 {
-	struct profiling *p = arg;
 	enum profile_process process;
 	unsigned seconds;
 
-	if (!read_query(r, reply, &process, &seconds))
+	if (!read_query(r, reply, &process, &seconds, heap))
 		return;
 	if (p->running) {
 		reply->status = 503;
@@ -92,6 +92,16 @@ void profiling_answer(void *arg, const struct http_request *r, struct http_reply
 	}
 	profile_encode_ask(&p->frame, process, seconds);
 	channel_send(p->planner, &p->frame);
+}
+
+void profiling_answer(void *arg, const struct http_request *r, struct http_reply *reply)
+{
+	answer(arg, r, reply, false);
+}
+
+void profiling_answer_heap(void *arg, const struct http_request *r, struct http_reply *reply)
+{
+	answer(arg, r, reply, true);
 }
 
 const char *profiling_told(struct profiling *p, struct cursor *c)

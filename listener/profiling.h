@@ -1,4 +1,7 @@
-/* --profiling: /debug/pprof/profile?process=planner&seconds=10, a CPU profile that pprof reads. */
+/*
+ * --profiling: /debug/pprof/profile?process=planner&seconds=10, a CPU profile, and
+ * /debug/pprof/heap?process=planner, what holds memory. pprof reads both.
+ */
 #ifndef LISTENER_PROFILING_H
 #define LISTENER_PROFILING_H
 
@@ -17,8 +20,9 @@ struct profiling {
 
 /* Before the walls go up. */
 void profiling_init(struct profiling *p, struct event_base *base, struct channel *planner);
-/* An http_handler with a struct profiling as its argument. */
+/* http_handlers with a struct profiling as their argument. */
 void profiling_answer(void *arg, const struct http_request *r, struct http_reply *reply);
+void profiling_answer_heap(void *arg, const struct http_request *r, struct http_reply *reply);
 /* PROFILE_PART came. NULL, or how it breaks the protocol. */
 const char *profiling_told(struct profiling *p, struct cursor *c);
 

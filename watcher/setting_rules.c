@@ -275,8 +275,8 @@ static const struct setting rows[] = {
 	SETTING_AT(cfg.profiling),
 	.standard = "false",
 	.group = GROUP_HEALTH,
-	.help = "CPU profiles of planner, watcher and listener for pprof, at\n"
-		"/debug/pprof/profile beside /metrics."},
+	.help = "CPU and heap profiles of planner, watcher and listener for pprof,\n"
+		"at /debug/pprof/profile and heap beside /metrics."},
     {.flag = "bind-address-hard-fail",
 	.field = "bindAddressHardFail",
 	.kind = SETTING_SWITCH,

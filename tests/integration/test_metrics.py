@@ -13,7 +13,7 @@ import urllib.request
 
 import test_api  # noqa: F401: makes the stub's directory known
 from apiserver import Stub
-from harness import Node, inside, service, sh, slice_of
+from harness import BUILD, Node, inside, service, sh, slice_of
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 METRICS = 10249
@@ -483,9 +483,32 @@ class Profiling(unittest.TestCase):
                     self.assertLess(time.monotonic(), end, said)
         self.assertTrue(n.processes().get("kube-proxy"), "all are alive")
 
-    def fetch(self, n, process):
+    def test_heap(self):
+        """What pprof makes of who holds how much."""
+        n = Node(pods=1).__enter__()
+        self.addCleanup(n.__exit__)
+        services = [service("s%d" % i, ["10.96.%d.%d" % (i // 250, i % 250 + 1)],
+                            [("http", 80, "TCP")]) for i in range(3000)]
+        n.start("--manifest-path", n.write("objects.json", services), "--profiling")
+        self.assertEqual(n.health("/debug/pprof/heap?process=applier", METRICS)[0], 400)
+        if "asan" in BUILD:  # a sanitizer's malloc is in the place of ours
+            self.assertEqual(n.health("/debug/pprof/heap", METRICS)[0], 503)
+            return
+        for process, name in (("planner", "store_"), ("watcher", "manifest_"), ("listener", "")):
+            with self.subTest(process):
+                profile = self.fetch(n, process, "/debug/pprof/heap?process=")
+                self.assertRegex(profile[:80], rb"^heap profile: \d+: \d+ \[\d+: \d+\] @ heap_v2/16384\n")
+                said = self.pprof(n, process, profile, "--inuse_space", "--cum")
+                self.assertRegex(said, r"(?m)^Total: \d+\.\d MB\n(.*\n)*.* %s" % name)
+                if process == "planner":  # 3,000 services: some megabytes, by the kernel's count
+                    total = float(re.search(r"Total: (\d+\.\d) MB", said).group(1))
+                    with open("/proc/%d/status" % n.processes()["kube-proxy-planner"]) as f:
+                        anon = int(re.search(r"RssAnon:\s+(\d+)", f.read()).group(1)) / 1024
+                    self.assertTrue(anon * 0.4 < total < anon * 1.3, (total, anon))
+
+    def fetch(self, n, process, path=PROFILE):
         def ask():
-            url = "http://127.0.0.1:%d%s%s" % (METRICS, self.PROFILE, process)
+            url = "http://127.0.0.1:%d%s%s" % (METRICS, path, process)
             with urllib.request.urlopen(url, timeout=20) as r:
                 return r.read()
         return inside(n.node, ask)
@@ -504,11 +527,14 @@ class Profiling(unittest.TestCase):
                 second = n.health(self.PROFILE + "planner", METRICS)
         t.join()
         self.assertEqual(second[0], 503, second)
+        return self.pprof(n, process, profile[0])
+
+    def pprof(self, n, process, profile, *flags):
         path = os.path.join(n.dir, process + ".prof")
         with open(path, "wb") as f:
-            f.write(profile[0])
+            f.write(profile)
         program = os.path.join(os.environ.get("KP_BUILD", "build"), "kube-proxy-" + process)
-        r = subprocess.run(["google-pprof", "--text", os.path.abspath(program), path],
+        r = subprocess.run(["google-pprof", "--text", *flags, os.path.abspath(program), path],
                            text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60)
         self.assertEqual(r.returncode, 0, r.stderr)
         return r.stdout + r.stderr

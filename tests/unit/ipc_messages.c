@@ -865,11 +865,9 @@ static void profile_round_trip(void **state)
 	assert_int_equal(process, PROFILE_WATCHER);
 	assert_int_equal(seconds, 25);
 	frame_close(&r);
-	for (unsigned bad = 0; bad < 3; bad++) {
-		profile_encode_ask(&f, bad == 0 ? PROFILE_PROCESSES : PROFILE_PLANNER,
-		    bad == 1   ? 26
-		    : bad == 2 ? 0
-			       : 1);
+	for (unsigned bad = 0; bad < 2; bad++) {
+		profile_encode_ask(
+		    &f, bad == 0 ? PROFILE_PROCESSES : PROFILE_PLANNER, bad == 1 ? 26 : 1);
 		c = open_it(&r, PROFILE_ASK);
 		assert_non_null(profile_decode_ask(&c, &process, &seconds));
 		frame_close(&r);
