@@ -73,6 +73,7 @@ REFUSED = {
     "protocol_icmp": "a protocol other than TCP, UDP and SCTP",
     "unknown_hook": "a number out of range",
     "unknown_operation": "an unknown operation",
+    "item_server": "an operation of ipvs mode",
     "quota_operations": "more operations than a transaction may have",
     "quota_rules": "more rules than a transaction may have",
     "quota_bytes": "more bytes than a transaction may have",

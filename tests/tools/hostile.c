@@ -476,7 +476,91 @@ static void unknown_hook(void)
 
 static void unknown_operation(void)
 {
-	raw_hook(OP_HOOK + 1, 0);
+	raw_hook(OP_ITEM_DELETE + 1, 0);
+}
+
+/* --- ipvs mode's items, right or with one thing wrong --- */
+
+static struct ipvs_item real_server(void)
+{
+	return (struct ipvs_item){.kind = IPVS_REAL,
+	    .family = FAMILY_4,
+	    .addr = {FAMILY_4, {10, 96, 0, 10}},
+	    .proto = 6,
+	    .port = 80,
+	    .to = {FAMILY_4, {10, 244, 1, 10}},
+	    .to_port = 8080,
+	    .value = 1};
+}
+
+static void one_item(enum txn_op op, struct ipvs_item i)
+{
+	begin();
+	txn_item(&writer, op, &i);
+	commit();
+}
+
+static void item_server(void)
+{
+	const struct ipvs_item real = real_server();
+	struct ipvs_item server = {.kind = IPVS_SERVER,
+	    .family = FAMILY_4,
+	    .addr = real.addr,
+	    .proto = real.proto,
+	    .port = real.port};
+
+	begin();
+	txn_item(&writer, OP_ITEM_PUT, &server);
+	txn_item(&writer, OP_ITEM_PUT, &real);
+	commit();
+}
+
+static void item_excluded(void)
+{
+	struct ipvs_item i = real_server();
+
+	i.addr.b[1] = 97; /* --ipvs-exclude-cidrs=10.97.0.0/16 */
+	one_item(OP_ITEM_DELETE, i);
+}
+
+static void item_at_loopback(void)
+{
+	struct ipvs_item i = {
+	    .kind = IPVS_ADDRESS, .family = FAMILY_4, .addr = {FAMILY_4, {127, 1}}};
+
+	one_item(OP_ITEM_PUT, i);
+}
+
+static void item_to_loopback(void)
+{
+	struct ipvs_item i = real_server();
+
+	i.to = (struct ip_addr){FAMILY_4, {127, 0, 0, 1}};
+	one_item(OP_ITEM_PUT, i);
+}
+
+static void item_weight(void)
+{
+	struct ipvs_item i = real_server();
+
+	i.value = 2;
+	one_item(OP_ITEM_CHANGE, i);
+}
+
+static void item_protocol(void)
+{
+	struct ipvs_item i = real_server();
+
+	i.proto = 1;
+	one_item(OP_ITEM_PUT, i);
+}
+
+static void item_of_no_value(void)
+{
+	struct ipvs_item i = {
+	    .kind = IPVS_ADDRESS, .family = FAMILY_4, .addr = {FAMILY_4, {10, 96, 0, 10}}};
+
+	one_item(OP_ITEM_CHANGE, i);
 }
 
 static void quota_operations(void)
@@ -787,6 +871,13 @@ static const struct {
     SCENARIO(protocol_icmp),
     SCENARIO(unknown_hook),
     SCENARIO(unknown_operation),
+    SCENARIO(item_server),
+    SCENARIO(item_excluded),
+    SCENARIO(item_at_loopback),
+    SCENARIO(item_to_loopback),
+    SCENARIO(item_weight),
+    SCENARIO(item_protocol),
+    SCENARIO(item_of_no_value),
     SCENARIO(quota_operations),
     SCENARIO(quota_rules),
     SCENARIO(quota_bytes),

@@ -1,0 +1,63 @@
+"""ipvs mode: a planner that was taken over, and what the applier takes of it."""
+import os
+import shutil
+import unittest
+
+from harness import BUILD, Node, sh
+
+FOREIGN = "-A -t 10.97.0.10:80 -s wlc\n-a -t 10.97.0.10:80 -r 192.0.2.78:81 -m -w 7\n"
+REFUSED = {
+    "item_excluded": "an address in --ipvs-exclude-cidrs: real server",
+    "item_at_loopback": "an address that is no plain unicast address of its family: address of "
+                        "kube-ipvs0",
+    "item_to_loopback": "an endpoint that is no plain unicast address",
+    "item_weight": "a weight above 1",
+    "item_protocol": "a protocol other than TCP, UDP and SCTP",
+    "item_of_no_value": "a change of what has nothing to change",
+}
+
+
+class Escape(unittest.TestCase):
+    def setUp(self):
+        self.n = n = Node(pods=0, prefix="kp-e").__enter__()
+        self.addCleanup(n.__exit__)
+        self.bin = os.path.join(n.dir, "bin")
+        os.mkdir(self.bin, 0o755)
+        for program in ("kube-proxy", "kube-proxy-watcher", "kube-proxy-listener"):
+            shutil.copy(os.path.join(BUILD, program), self.bin)
+        shutil.copy(os.path.join(BUILD, "tests/tools/hostile"),
+                    os.path.join(self.bin, "kube-proxy-planner"))
+        n.write("objects.json", [])
+        self.inside("ipvsadm", "-R", input=FOREIGN)
+
+    def inside(self, *command, **kw):
+        return sh("ip", "netns", "exec", self.n.node, *command, **kw)
+
+    def begin(self, scenario):
+        n = self.n
+        for name in (n.log, n.audit):
+            open(name, "w").close()
+        with open(os.path.join(self.bin, "scenario"), "w") as f:
+            f.write(scenario + "\n")
+        os.chmod(os.path.join(self.bin, "scenario"), 0o644)
+        n.start("--manifest-path", os.path.join(n.dir, "objects.json"), "--proxy-mode=ipvs",
+                "--ipvs-exclude-cidrs=10.97.0.0/16",
+                program=os.path.join(self.bin, "kube-proxy"), wait=False)
+
+    def test_each(self):
+        n = self.n
+        self.begin("item_server")  # what a good planner may have
+        n.wait("a result", lambda: "hostile: result" in n.logged())
+        self.assertIn("hostile: result 0:", n.logged())
+        n.stop()
+        before = self.inside("ipvsadm", "-Sn") + self.inside("ip", "address")
+        self.assertIn("-a -t 10.96.0.10:80 -r 10.244.1.10:8080 -m -w 1", before)
+        for scenario, words in REFUSED.items():
+            with self.subTest(scenario):
+                self.begin(scenario)
+                self.assertEqual(n.proc.wait(60), 1, n.logged())
+                refused = [l for l in n.audited().splitlines() if " refused: " in l]
+                self.assertEqual(len(refused), 1, n.audited())
+                self.assertIn(words, refused[0])
+                self.assertEqual(
+                    self.inside("ipvsadm", "-Sn") + self.inside("ip", "address"), before)
