@@ -9,9 +9,8 @@
 #include "ipc/relay.h"
 #include "ipc/status.h"
 
-#define BACKOFF_MIN_MS	  100
-#define BACKOFF_MAX_MS	  30000
-#define LOCK_WAIT_LONG_MS 1000 /* worth a line in the log */
+#define BACKOFF_MIN_MS 100
+#define BACKOFF_MAX_MS 30000
 
 /*
  * No period is shorter, whatever the flag says: the applier takes a planner that asks a thousand
@@ -40,12 +39,7 @@ static uint64_t now_us(clockid_t clock)
 	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
 }
 
-static uint64_t now_ms(void)
-{
-	return now_us(CLOCK_MONOTONIC) / 1000;
-}
-
-static struct stats_time now(void)
+struct stats_time sync_now(void)
 {
 	return (struct stats_time){now_us(CLOCK_MONOTONIC), now_us(CLOCK_REALTIME) / 1000};
 }
@@ -113,9 +107,9 @@ static bool can_sync(const struct planner *p)
 }
 
 /* Something came in. */
-static void schedule(struct planner *p)
+void sync_schedule(struct planner *p)
 {
-	const struct stats_time t = now();
+	const struct stats_time t = sync_now();
 
 	tell_node(p);
 	tell_missing(p);
@@ -130,7 +124,7 @@ static void schedule(struct planner *p)
 /* UDP flows of FAMILIES, a bit each, may be stale. */
 static void want_flows(struct planner *p, unsigned families)
 {
-	const struct stats_time t = now();
+	const struct stats_time t = sync_now();
 	bool was = p->conntrack.running;
 
 	conntrack_want(&p->conntrack, families);
@@ -151,9 +145,9 @@ static void watch_draining(struct planner *p)
 }
 
 /* What was planned is in the kernel. */
-static void finished(struct planner *p)
+void sync_finished(struct planner *p)
 {
-	const struct stats_time t = now();
+	const struct stats_time t = sync_now();
 
 	stats_done(&p->stats, &t);
 	if (!p->synced)
@@ -161,6 +155,7 @@ static void finished(struct planner *p)
 		    (unsigned long long)p->counts.services, (unsigned long long)p->counts.endpoints,
 		    p->apply.generation == 0 ? "; the kernel had everything already" : "");
 	p->synced = true;
+	p->backoff_ms = BACKOFF_MIN_MS;
 	/* Told even if more waits by now: under a steady stream of changes something always does.
 	 */
 	tell_applied(p);
@@ -168,11 +163,11 @@ static void finished(struct planner *p)
 	watch_draining(p);
 	plan_close_relays(p->plan);
 	want_flows(p, udp_take_stale(plan_udp(p->plan)));
-	schedule(p);
+	sync_schedule(p);
 }
 
 /* What a mode's kernel state consists of. */
-static const char *things(const struct planner *p)
+const char *sync_things(const struct planner *p)
 {
 	return p->cfg.mode == MODE_NFTABLES ? "elements"
 	       : p->cfg.mode == MODE_IPVS   ? "items and chains"
@@ -182,7 +177,7 @@ static const char *things(const struct planner *p)
 static void on_sync(evutil_socket_t fd, short what, void *arg)
 {
 	struct planner *p = arg;
-	const struct stats_time t = now();
+	const struct stats_time t = sync_now();
 	bool repairs;
 
 	(void)fd;
@@ -200,14 +195,14 @@ static void on_sync(evutil_socket_t fd, short what, void *arg)
 	if (repairs)
 		log_warn("another program changed what was programmed: %llu %s and %llu hooks are "
 			 "put back, %llu deleted",
-		    (unsigned long long)p->counts.puts, things(p),
+		    (unsigned long long)p->counts.puts, sync_things(p),
 		    (unsigned long long)p->counts.hooks, (unsigned long long)p->counts.deletes);
 	p->checking = false;
 	if (apply_commit(&p->apply)) {
 		pace_spend(&p->pace);
 	} else {
 		log_debug(2, "synced: nothing to write");
-		finished(p);
+		sync_finished(p);
 	}
 	queries_go_on(p);
 }
@@ -230,7 +225,7 @@ static void on_retry(evutil_socket_t fd, short what, void *arg)
 }
 
 /* Has something failed, which will be tried again in a while? */
-static bool retrying(const struct planner *p)
+bool sync_retrying(const struct planner *p)
 {
 	return event_pending(p->retry_timer, EV_TIMEOUT, NULL);
 }
@@ -238,12 +233,12 @@ static bool retrying(const struct planner *p)
 bool sync_quiet(const struct planner *p)
 {
 	return p->synced && !p->apply.in_flight && !p->snapshot_asked && !p->check_asked &&
-	       !plan_waiting(p->plan) && !retrying(p);
+	       !plan_waiting(p->plan) && !sync_retrying(p);
 }
 
 const char *sync_failing(const struct planner *p)
 {
-	if (retrying(p))
+	if (sync_retrying(p))
 		return "the rules are not programmed: the kernel refused, or others were faster";
 	return p->synced ? NULL : "nothing is programmed yet";
 }
@@ -259,7 +254,7 @@ void sync_go_on(struct planner *p)
 	if (p->drifted)
 		sync_repair(p);
 	p->drifted = false;
-	schedule(p);
+	sync_schedule(p);
 }
 
 /* Removed real servers may have no connection left. */
@@ -304,22 +299,7 @@ void sync_repair(struct planner *p)
 	ask_snapshot(p);
 }
 
-static const char *on_checked(struct planner *p, struct cursor *c)
-{
-	bool drift;
-	const char *why = txn_decode_checked(c, &drift);
-
-	if (why == NULL && !p->check_asked)
-		why = "the answer to a check nobody asked for";
-	if (why != NULL)
-		return why;
-	p->check_asked = false;
-	if (drift && sync_quiet(p))
-		sync_repair(p);
-	return NULL;
-}
-
-static void failed(struct planner *p, const struct txn_result *r)
+void sync_failed(struct planner *p, const struct txn_result *r)
 {
 	static const char *const codes[] = {[TXN_STALE] = "the kernel is not as expected",
 	    [TXN_BUSY] = "other writers were faster",
@@ -339,140 +319,6 @@ static void failed(struct planner *p, const struct txn_result *r)
 	p->backoff_ms = p->backoff_ms < BACKOFF_MAX_MS / 2 ? p->backoff_ms * 2 : BACKOFF_MAX_MS;
 }
 
-static const char *on_result(struct planner *p, struct cursor *c)
-{
-	struct txn_result r;
-	bool applied = false;
-	const char *why = txn_decode_result(c, &r);
-
-	if (why == NULL)
-		why = apply_result(&p->apply, &r, &applied);
-	if (why != NULL)
-		return why;
-	stats_result(&p->stats, &r);
-	if (!applied) {
-		failed(p, &r);
-		return NULL;
-	}
-	p->backoff_ms = BACKOFF_MIN_MS;
-	if (r.lock_wait_ms >= LOCK_WAIT_LONG_MS)
-		log_warn("generation %llu waited %u ms for /run/xtables.lock, which another "
-			 "program held",
-		    (unsigned long long)r.generation, r.lock_wait_ms);
-	log_debug(2, "synced: generation %llu, +%llu %s put, -%llu deleted, %llu ms",
-	    (unsigned long long)r.generation, (unsigned long long)p->counts.puts, things(p),
-	    (unsigned long long)p->counts.deletes,
-	    (unsigned long long)(now_ms() - p->stats.began_us / 1000));
-	finished(p);
-	if (r.drift || p->drifted)
-		sync_repair(p);
-	p->drifted = false;
-	return NULL;
-}
-
-static const char *on_snapshot(struct planner *p, struct cursor *c)
-{
-	const char *why = txn_decode_snapshot(c, &p->snapshot.ipt);
-
-	if (why == NULL && !p->snapshot_asked)
-		why = "a snapshot nobody asked for";
-	if (why != NULL)
-		return why;
-	p->snapshot_asked = !p->snapshot.ipt.last;
-	if (p->queries.looking)
-		return queries_snapshot(p, &p->snapshot.ipt);
-	why = plan_snapshot(p->plan, &p->snapshot.ipt);
-	if (why == NULL)
-		schedule(p);
-	return why;
-}
-
-static const char *on_flows(struct planner *p, struct cursor *c)
-{
-	return conntrack_part(&p->conntrack, c);
-}
-
-static const char *on_flows_end(struct planner *p, struct cursor *c)
-{
-	const struct stats_time t = now();
-	const uint8_t family = p->conntrack.family;
-	const char *why = conntrack_end(&p->conntrack, c);
-
-	if (why != NULL)
-		return why;
-	stats_flows_end(&p->stats, family, p->conntrack.deleted, p->conntrack.failed, &t);
-	if (p->conntrack.running)
-		stats_flows_begin(&p->stats, &t);
-	return NULL;
-}
-
-static const char *on_ipvs_snapshot(struct planner *p, struct cursor *c)
-{
-	const char *why = ipvs_decode_snapshot(c, &p->snapshot.ipvs);
-
-	if (why == NULL && !p->snapshot_asked)
-		why = "a snapshot nobody asked for";
-	if (why != NULL || p->queries.looking) /* differences are told of chains alone */
-		return why;
-	return plan_ipvs_snapshot(p->plan, &p->snapshot.ipvs);
-}
-
-static const char *on_nft_snapshot(struct planner *p, struct cursor *c)
-{
-	const char *why = nft_decode_snapshot(c, &p->snapshot.nft);
-
-	if (why == NULL && !p->snapshot_asked)
-		why = "a snapshot nobody asked for";
-	if (why != NULL)
-		return why;
-	p->snapshot_asked = !p->snapshot.nft.last;
-	if (p->queries.looking)
-		return queries_nft_snapshot(p, &p->snapshot.nft);
-	why = plan_nft_snapshot(p->plan, &p->snapshot.nft);
-	if (why == NULL)
-		schedule(p);
-	return why;
-}
-
-/*
- * nf_tables tells of changes at once. While a transaction is under way its result will tell, and a
- * retry asks for a snapshot anyway: one is enough.
- */
-static const char *on_nft_drift(struct planner *p, struct cursor *c)
-{
-	const char *why = nft_decode_drift(c);
-
-	if (why == NULL && (p->apply.in_flight || p->queries.looking))
-		p->drifted = true;
-	else if (why == NULL && !p->snapshot_asked && !retrying(p))
-		sync_repair(p);
-	return why;
-}
-
-static const char *(*const answers[])(struct planner *, struct cursor *) = {
-    [TXN_SNAPSHOT] = on_snapshot,
-    [TXN_RESULT] = on_result,
-    [TXN_CHECKED] = on_checked,
-    [TXN_FLOWS] = on_flows,
-    [TXN_FLOWS_END] = on_flows_end,
-    [NFT_SNAPSHOT] = on_nft_snapshot,
-    [NFT_DRIFT] = on_nft_drift,
-    [IPVS_SNAPSHOT] = on_ipvs_snapshot,
-};
-
-const char *sync_on_applier(void *arg, unsigned type, struct cursor *c)
-{
-	struct planner *p = arg;
-	const char *why;
-
-	if (type >= sizeof(answers) / sizeof(answers[0]) || answers[type] == NULL)
-		return "an unknown message type";
-	why = answers[type](p, c);
-	if (why == NULL)
-		queries_go_on(p);
-	return why;
-}
-
 /* --- the watcher --- */
 
 const char *sync_on_watcher(void *arg, unsigned type, struct cursor *c)
@@ -483,7 +329,7 @@ const char *sync_on_watcher(void *arg, unsigned type, struct cursor *c)
 	if (plan_waiting(p->plan))
 		p->checking = false; /* what is written may be this */
 	if (why == NULL)
-		schedule(p);
+		sync_schedule(p);
 	/* An address of the node's own is no change of the rules. */
 	if (p->synced && !plan_waiting(p->plan) && !p->apply.in_flight) {
 		want_flows(p, udp_take_stale(plan_udp(p->plan)));
@@ -511,7 +357,7 @@ static const char *on_proxy_port(struct planner *p, struct cursor *c)
 	const char *why = plan_proxy_port(p->plan, c);
 
 	if (why == NULL)
-		schedule(p);
+		sync_schedule(p);
 	return why;
 }
 
@@ -543,7 +389,7 @@ static void send_to_applier(void *arg, const struct frame *f)
 
 void sync_start(struct planner *p, struct event_base *base)
 {
-	const struct stats_time t = now();
+	const struct stats_time t = sync_now();
 	const uint64_t shortest =
 	    p->cfg.mode == MODE_NFTABLES ? NFT_PERIOD_MIN_MS : SYNC_PERIOD_MIN_MS;
 

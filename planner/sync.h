@@ -70,6 +70,21 @@ void sync_repair(struct planner *p);
 /* What came in while the snapshot was awaited may be written now. */
 void sync_go_on(struct planner *p);
 
+/* --- for the answers of the applier (answers.c) --- */
+
+/* CLOCK_MONOTONIC and CLOCK_REALTIME. */
+struct stats_time sync_now(void);
+/* What a mode's kernel state consists of, in a word. */
+const char *sync_things(const struct planner *p);
+/* Something came in: writes it when it may. */
+void sync_schedule(struct planner *p);
+/* What was planned is in the kernel. */
+void sync_finished(struct planner *p);
+/* It is not, as R says: asks for a snapshot after a pause, a longer one each time. */
+void sync_failed(struct planner *p, const struct txn_result *r);
+/* Is it in such a pause? */
+bool sync_retrying(const struct planner *p);
+
 /* Handlers of the channels, with a struct planner as their argument. */
 const char *sync_on_watcher(void *arg, unsigned type, struct cursor *c);
 const char *sync_on_applier(void *arg, unsigned type, struct cursor *c);
