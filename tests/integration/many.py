@@ -55,6 +55,8 @@ def connect(address, port, count):
         c.settimeout(30)
         c.connect((address, port))
         connections.append(c)
+        if len(connections) % 100 == 0:
+            echoed(connections[-100:])  # no faster than they are served
     print("%d open" % echoed(connections), flush=True)
     for line in sys.stdin:
         print("%d %s" % (echoed(connections), line.strip()), flush=True)
