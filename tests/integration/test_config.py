@@ -85,7 +85,8 @@ class OneShot(unittest.TestCase):
                  "f.yaml: iptables.minSyncPeriod (2s) must not be longer than"),
                 ("detectLocalMode: BridgeInterface\n",
                  'f.yaml: detectLocal.bridgeInterface "": expected an interface\'s name'),
-                ("mode: ipvs\n", 'f.yaml:3: mode "ipvs": expected iptables, nftables or userspace'),
+                ("mode: kernelspace\n",
+                 'f.yaml:3: mode "kernelspace": expected iptables, nftables, ipvs or userspace'),
                 ("conntrack: {min: many}\n", 'f.yaml:3: conntrack.min "many": expected a whole')):
             with self.subTest(text):
                 r = run("--config=" + self.file(HEAD + text), "--master=http://127.0.0.1:1")
@@ -278,10 +279,10 @@ class Logs(unittest.TestCase):
         self.assertIn(2, {line["v"] for line in lines})
 
     def test_levels_by_file(self):
-        """The planner says what it has programmed at level 2, in sync.c."""
+        """The planner says what it has programmed at level 2, in answers.c."""
         with Node(pods=1) as n:
             n.write("objects.json", [])
-            for patterns, appears in (("s?nc=2", True), ("s?nc=1,main=2", False)):
+            for patterns, appears in (("answ?rs=2", True), ("answ?rs=1,main=2", False)):
                 open(n.log, "w").close()
                 n.start("--manifest-path=%s/objects.json" % n.dir, "-v=0", "--vmodule=" + patterns)
                 n.stop()

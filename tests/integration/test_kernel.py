@@ -131,6 +131,7 @@ class Kernel(unittest.TestCase):
         """Root sets them; the proxy, whose /proc/sys is read-only, finds nothing to set or to say."""
         n = self.n
         sh("packaging/users", cwd=TOP)
+        sh("systemd-tmpfiles", "--create", os.path.join(TOP, "packaging/kube-proxy.tmpfiles"))
         program = reachable(n.dir)
         caps = "+net_admin,+setuid,+setgid,+setpcap"
         as_user = ["setpriv", "--reuid=_kproxy-a", "--regid=_kproxy-a", "--clear-groups",

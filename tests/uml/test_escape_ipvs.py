@@ -1,5 +1,6 @@
 """ipvs mode: a planner that was taken over, and what the applier takes of it."""
 import os
+import re
 import shutil
 import unittest
 
@@ -33,6 +34,10 @@ class Escape(unittest.TestCase):
     def inside(self, *command, **kw):
         return sh("ip", "netns", "exec", self.n.node, *command, **kw)
 
+    def state(self):
+        return self.inside("ipvsadm", "-Sn") + "".join(
+            re.findall(r" inet6? \S+", self.inside("ip", "address", "show", "scope", "global")))
+
     def begin(self, scenario):
         n = self.n
         for name in (n.log, n.audit):
@@ -50,7 +55,7 @@ class Escape(unittest.TestCase):
         n.wait("a result", lambda: "hostile: result" in n.logged())
         self.assertIn("hostile: result 0:", n.logged())
         n.stop()
-        before = self.inside("ipvsadm", "-Sn") + self.inside("ip", "address")
+        before = self.state()
         self.assertIn("-a -t 10.96.0.10:80 -r 10.244.1.10:8080 -m -w 1", before)
         for scenario, words in REFUSED.items():
             with self.subTest(scenario):
@@ -59,5 +64,4 @@ class Escape(unittest.TestCase):
                 refused = [l for l in n.audited().splitlines() if " refused: " in l]
                 self.assertEqual(len(refused), 1, n.audited())
                 self.assertIn(words, refused[0])
-                self.assertEqual(
-                    self.inside("ipvsadm", "-Sn") + self.inside("ip", "address"), before)
+                self.assertEqual(self.state(), before)
