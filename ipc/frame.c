@@ -12,7 +12,8 @@ static int frame_put(void *data, const char *p, size_t len)
 		f->overflow = true;
 		return -1;
 	}
-	memcpy(f->buf + f->len, p, len);
+	if (len > 0) /* P may be NULL then */
+		memcpy(f->buf + f->len, p, len);
 	f->len += len;
 	return 0;
 }

@@ -122,8 +122,9 @@ class Inspection(unittest.TestCase):
         self.assertNotIn("chunked", old.partition("\r\n\r\n")[0])
         self.assertEqual(old.partition("\r\n\r\n")[2], text)
         # Megabytes went by; neither keeps a tenth of them.
-        self.assertLess(self.memory("kube-proxy-listener") - listener, 512)
-        self.assertLess(self.memory("kube-proxy-planner") - planner, 1024)
+        if "asan" not in os.path.basename(BUILD):  # which takes what it likes
+            self.assertLess(self.memory("kube-proxy-listener") - listener, 512)
+            self.assertLess(self.memory("kube-proxy-planner") - planner, 1024)
 
     def test_who_does_not_listen_keeps_nobody_waiting(self):
         self.run_with(many(MANY, LARGE))
