@@ -1,5 +1,6 @@
 #include "planner/ipvs_items.h"
 
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,7 +10,7 @@ _Static_assert(IPVS_KEY_LEN + sizeof(uint32_t) == sizeof(struct ipvs_item), "a k
 
 static int ipvs_node_cmp(const struct ipvs_node *a, const struct ipvs_node *b)
 {
-	return memcmp(&a->item, &b->item, IPVS_KEY_LEN);
+	return ipvs_item_cmp(&a->item, &b->item);
 }
 
 RB_GENERATE(ipvs_tree, ipvs_node, by_key, ipvs_node_cmp)
@@ -40,6 +41,100 @@ struct ipvs_node *ipvs_items_from(struct ipvs_items *t, const struct ipvs_item *
 
 	return RB_NFIND(ipvs_tree, &t->tree, &find);
 }
+
+/* --- what stands for what --- */
+
+struct ipvs_item ipvs_item_key(enum ipvs_kind kind, const struct ipvs_item *of)
+{
+	const uint8_t fields = ipvs_kinds[kind].fields;
+	struct ipvs_item key = {.kind = (uint8_t)kind, .family = of->family};
+
+	if (fields & IPVS_ADDR)
+		key.addr = of->addr;
+	if (fields & IPVS_PROTO)
+		key.proto = of->proto;
+	if (fields & IPVS_PORT)
+		key.port = of->port;
+	if (fields & IPVS_TO)
+		key.to = of->to;
+	if (fields & IPVS_TO_PORT)
+		key.to_port = of->to_port;
+	return key;
+}
+
+bool ipvs_item_same_frontend(const struct ipvs_item *a, const struct ipvs_item *b)
+{
+	return a->family == b->family && a->proto == b->proto && a->port == b->port &&
+	       ip_cmp(&a->addr, &b->addr) == 0;
+}
+
+struct ipvs_node *ipvs_items_there(
+    struct ipvs_items *t, enum ipvs_kind kind, const struct ipvs_item *of)
+{
+	const struct ipvs_item key = ipvs_item_key(kind, of);
+	struct ipvs_node *n = ipvs_items_find(t, &key);
+
+	return n != NULL && n->there ? n : NULL;
+}
+
+struct ipvs_node *ipvs_items_source(struct ipvs_items *t, const struct ipvs_item *of)
+{
+	const struct ipvs_item first = {
+	    .kind = IPVS_SOURCE_CIDR, .family = of->family, .addr = of->addr, .proto = of->proto};
+	struct ipvs_node *n = ipvs_items_from(t, &first);
+
+	/* those of the address's other ports stand between: a key has the bits before the port */
+	for (; n != NULL && n->item.kind == IPVS_SOURCE_CIDR && n->item.proto == of->proto &&
+	       n->item.family == of->family && ip_cmp(&n->item.addr, &of->addr) == 0;
+	     n = RB_NEXT(ipvs_tree, &t->tree, n)) {
+		const struct ip_cidr net = {n->item.to, n->item.bits};
+
+		if (n->there && n->item.port == of->port && ip_cidr_contains(&net, &of->to))
+			return n;
+	}
+	return NULL;
+}
+
+static struct ipvs_node *if_real_of(struct ipvs_node *n, const struct ipvs_item *of)
+{
+	return n != NULL && n->item.kind == IPVS_REAL && ipvs_item_same_frontend(&n->item, of)
+		   ? n
+		   : NULL;
+}
+
+struct ipvs_node *ipvs_items_first_real(struct ipvs_items *t, const struct ipvs_item *of)
+{
+	const struct ipvs_item first = {.kind = IPVS_REAL,
+	    .family = of->family,
+	    .addr = of->addr,
+	    .proto = of->proto,
+	    .port = of->port};
+
+	return if_real_of(ipvs_items_from(t, &first), of);
+}
+
+struct ipvs_node *ipvs_items_next_real(struct ipvs_node *real)
+{
+	return if_real_of(RB_NEXT(ipvs_tree, , real), &real->item);
+}
+
+bool ipvs_items_own_server(
+    const struct ipvs_item *s, bool (*has)(void *arg, const struct ipvs_item *key), void *arg)
+{
+	const uint8_t kinds[] = {IPVS_ADDRESS, IPVS_CLUSTER_IP, IPVS_EXTERNAL_IP,
+	    IPVS_EXTERNAL_IP_LOCAL, IPVS_LOAD_BALANCER,
+	    (uint8_t)(IPVS_NODE_PORT + (s->proto == IPPROTO_UDP) + 2 * (s->proto == IPPROTO_SCTP))};
+
+	for (size_t i = 0; i < sizeof(kinds); i++) {
+		const struct ipvs_item key = ipvs_item_key(kinds[i], s);
+
+		if (has(arg, &key))
+			return true;
+	}
+	return false;
+}
+
+/* --- what is wanted --- */
 
 void ipvs_node_touch(struct ipvs_items *t, struct ipvs_node *n)
 {

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 #include <sys/queue.h>
 #include <sys/tree.h>
 
@@ -42,6 +43,31 @@ struct ipvs_node *ipvs_items_need(struct ipvs_items *t, const struct ipvs_item *
 struct ipvs_node *ipvs_items_find(struct ipvs_items *t, const struct ipvs_item *key);
 /* The first node that is not before KEY. */
 struct ipvs_node *ipvs_items_from(struct ipvs_items *t, const struct ipvs_item *key);
+
+/* Order of keys. */
+static inline int ipvs_item_cmp(const struct ipvs_item *a, const struct ipvs_item *b)
+{
+	return memcmp(a, b, IPVS_KEY_LEN);
+}
+/* The key of KIND, whose fields but for a prefix are OF's. */
+struct ipvs_item ipvs_item_key(enum ipvs_kind kind, const struct ipvs_item *of);
+/* Are A and B of one frontend: family, address, protocol and port? */
+bool ipvs_item_same_frontend(const struct ipvs_item *a, const struct ipvs_item *b);
+
+/* The node with that key, if the kernel has it; else NULL. */
+struct ipvs_node *ipvs_items_there(
+    struct ipvs_items *t, enum ipvs_kind kind, const struct ipvs_item *of);
+/* A source's entry: a prefix that OF's frontend may be reached from, and that has OF's TO. */
+struct ipvs_node *ipvs_items_source(struct ipvs_items *t, const struct ipvs_item *of);
+/* The first real server of OF's frontend, and the next one behind REAL; NULL: no more. */
+struct ipvs_node *ipvs_items_first_real(struct ipvs_items *t, const struct ipvs_item *of);
+struct ipvs_node *ipvs_items_next_real(struct ipvs_node *real);
+/*
+ * Is the virtual server S ours: is its address on kube-ipvs0, or has an ipset of ours it? HAS tells
+ * what there is.
+ */
+bool ipvs_items_own_server(
+    const struct ipvs_item *s, bool (*has)(void *arg, const struct ipvs_item *key), void *arg);
 
 /* One more user wants N with VALUE, and one less does. */
 void ipvs_node_want(struct ipvs_items *t, struct ipvs_node *n, uint32_t value);

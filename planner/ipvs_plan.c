@@ -56,65 +56,19 @@ void ipvs_plan_snapshot(struct ipvs_plan *p, const struct ipvs_snapshot *part)
 	}
 }
 
-static bool there(struct ipvs_items *t, enum ipvs_kind kind, const struct ipvs_item *of)
+static bool there(void *arg, const struct ipvs_item *key)
 {
-	struct ipvs_item key = {.kind = (uint8_t)kind, .family = of->family};
-	const uint8_t fields = ipvs_kinds[kind].fields;
-	struct ipvs_node *n;
+	const struct ipvs_node *n = ipvs_items_find(arg, key);
 
-	if (fields & IPVS_ADDR)
-		key.addr = of->addr;
-	if (fields & IPVS_PROTO)
-		key.proto = of->proto;
-	if (fields & IPVS_PORT)
-		key.port = of->port;
-	n = ipvs_items_find(t, &key);
 	return n != NULL && n->there;
-}
-
-/* A virtual server is ours if its address is on kube-ipvs0, or an ipset of ours has it. */
-static bool ours(struct ipvs_items *t, const struct ipvs_item *s)
-{
-	static const uint8_t sets[] = {IPVS_ADDRESS, IPVS_CLUSTER_IP, IPVS_EXTERNAL_IP,
-	    IPVS_EXTERNAL_IP_LOCAL, IPVS_LOAD_BALANCER};
-	const unsigned proto = s->proto == IPPROTO_TCP ? 0 : s->proto == IPPROTO_UDP ? 1 : 2;
-
-	for (size_t i = 0; i < sizeof(sets); i++)
-		if (there(t, sets[i], s))
-			return true;
-	return there(t, IPVS_NODE_PORT + proto, s);
-}
-
-/* The first item of KIND and OF's family, address, protocol and port, or what comes behind. */
-static struct ipvs_node *first_of(
-    struct ipvs_items *t, enum ipvs_kind kind, const struct ipvs_item *of)
-{
-	const struct ipvs_item key = {.kind = (uint8_t)kind,
-	    .family = of->family,
-	    .addr = of->addr,
-	    .proto = of->proto,
-	    .port = of->port};
-
-	return ipvs_items_from(t, &key);
-}
-
-static bool same_frontend(const struct ipvs_item *a, const struct ipvs_item *b)
-{
-	return a->family == b->family && a->proto == b->proto && a->port == b->port &&
-	       ip_cmp(&a->addr, &b->addr) == 0;
-}
-
-static bool of_server(const struct ipvs_item *real, const struct ipvs_item *s)
-{
-	return real->kind == IPVS_REAL && same_frontend(real, s);
 }
 
 /* The virtual server of OF's frontend; NULL: there is none. */
 static struct ipvs_node *server_of(struct ipvs_items *t, const struct ipvs_item *of)
 {
-	struct ipvs_node *s = first_of(t, IPVS_SERVER, of);
+	const struct ipvs_item key = ipvs_item_key(IPVS_SERVER, of);
 
-	return s != NULL && s->item.kind == IPVS_SERVER && same_frontend(&s->item, of) ? s : NULL;
+	return ipvs_items_find(t, &key);
 }
 
 /* One that was another program's stays so: our ipsets may name it by now, for a node port. */
@@ -125,7 +79,8 @@ void ipvs_plan_known(struct ipvs_plan *p, const bool families[FAMILY_COUNT])
 	memcpy(p->desired.families, families, sizeof(p->desired.families));
 	RB_FOREACH (n, ipvs_tree, &p->items.tree)
 		if (n->item.kind == IPVS_SERVER)
-			n->foreign = n->there && (n->foreign || !ours(&p->items, &n->item));
+			n->foreign = n->there && (n->foreign || !ipvs_items_own_server(
+								    &n->item, there, &p->items));
 }
 
 /* --- what services want --- */
@@ -264,8 +219,8 @@ static void gone(struct ipvs_plan *p, struct ipvs_node *n)
 		return;
 	}
 	give(p, OP_ITEM_DELETE, n, 0);
-	for (real = n->item.kind == IPVS_SERVER ? first_of(&p->items, IPVS_REAL, &n->item) : NULL;
-	     real != NULL && of_server(&real->item, &n->item); real = RB_NEXT(ipvs_tree, , real)) {
+	for (real = n->item.kind == IPVS_SERVER ? ipvs_items_first_real(&p->items, &n->item) : NULL;
+	     real != NULL; real = ipvs_items_next_real(real)) {
 		real->there = false;
 		ipvs_node_touch(&p->items, real); /* to be freed */
 	}
