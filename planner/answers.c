@@ -93,8 +93,12 @@ static const char *on_ipvs_snapshot(struct planner *p, struct cursor *c)
 
 	if (why == NULL && !p->snapshot_asked)
 		why = "a snapshot nobody asked for";
-	if (why != NULL || p->queries.looking) /* differences are told of chains alone */
+	if (why != NULL)
 		return why;
+	if (p->queries.looking) {
+		diff_add_ipvs(&p->queries.diff, &p->snapshot.ipvs);
+		return NULL;
+	}
 	return plan_ipvs_snapshot(p->plan, &p->snapshot.ipvs);
 }
 

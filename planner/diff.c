@@ -15,10 +15,11 @@ void diff_clear(struct diff *d)
 	snapshot_clear(&d->snapshot);
 	elements_clear(&d->kernel);
 	free(d->constant);
+	free(d->items);
 	memset(d, 0, sizeof(*d));
 }
 
-static bool begin(struct diff *d, const char *is)
+bool diff_line(struct diff *d, const char *is)
 {
 	if (d->found++ >= DIFFERENCES_MAX)
 		return false;
@@ -27,14 +28,14 @@ static bool begin(struct diff *d, const char *is)
 	return true;
 }
 
-static void end(struct diff *d, const struct stored_service *v)
+void diff_line_end(struct diff *d, const struct stored_service *v)
 {
 	if (v != NULL)
 		report_printf(d->out, "of", "%s/%s", v->namespace, v->name);
 	report_close(d->out);
 }
 
-/* --- iptables mode --- */
+/* --- chains: all but nftables mode --- */
 
 const char *diff_add(struct diff *d, const struct txn_snapshot *part)
 {
@@ -46,12 +47,12 @@ static void write_chain(
 {
 	char name[CHAIN_NAME_LEN];
 
-	if (!begin(d, is))
+	if (!diff_line(d, is))
 		return;
 	report_str(d->out, "family", c->family == FAMILY_4 ? "IPv4" : "IPv6");
 	report_str(d->out, "table", c->table == IPT_NAT ? "nat" : "filter");
 	report_str(d->out, "chain", ipt_chain_name(c, name));
-	end(d, v);
+	diff_line_end(d, v);
 }
 
 /* C should be there with DIGEST. */
@@ -121,13 +122,14 @@ static void compare_hooks(struct diff *d, const struct plan_view *view, uint8_t 
 		const bool is = (d->snapshot.hooks[family] & 1u << i) != 0;
 		const struct ipt_hook *h = &ipt_hooks[i];
 
-		if (is == ipt_plan_has_hook(view->ipt, i) || !begin(d, is ? "too many" : "missing"))
+		if (is == ipt_plan_has_hook(view->ipt, i) ||
+		    !diff_line(d, is ? "too many" : "missing"))
 			continue;
 		report_str(d->out, "family", family == FAMILY_4 ? "IPv4" : "IPv6");
 		report_str(d->out, "table", h->table == IPT_NAT ? "nat" : "filter");
 		report_printf(
 		    d->out, "jump", "from %s to %s", h->builtin, ipt_chain_kinds[h->kind].name);
-		end(d, NULL);
+		diff_line_end(d, NULL);
 	}
 }
 
@@ -173,7 +175,7 @@ static void write_element(
 	size_t len = 0;
 	FILE *out;
 
-	if (!begin(d, is))
+	if (!diff_line(d, is))
 		return;
 	out = open_memstream(&text, &len);
 	if (out != NULL) {
@@ -187,7 +189,7 @@ static void write_element(
 	report_str(d->out, "set", nft_set(e->set)->name);
 	report_str(d->out, "element", text != NULL ? text : "");
 	free(text);
-	end(d, v);
+	diff_line_end(d, v);
 }
 
 static void expect_elements(
@@ -212,17 +214,17 @@ static void compare_tables(struct diff *d, const struct plan_view *view)
 {
 	for (unsigned f = 0; f < FAMILY_COUNT; f++)
 		if (view->nft->desired.families[f] && !d->installed[f] &&
-		    begin(d, "missing, or its rules are not those of this program")) {
+		    diff_line(d, "missing, or its rules are not those of this program")) {
 			report_str(
 			    d->out, "table", f == FAMILY_4 ? "ip " NFT_TABLE : "ip6 " NFT_TABLE);
-			end(d, NULL);
+			diff_line_end(d, NULL);
 		}
 	for (unsigned i = 0; i < NFT_AFFINITIES; i++)
 		if (d->timeouts[i] != view->nft->desired.timeouts[i] &&
-		    (d->installed[FAMILY_4] || d->installed[FAMILY_6]) && begin(d, "changed")) {
+		    (d->installed[FAMILY_4] || d->installed[FAMILY_6]) && diff_line(d, "changed")) {
 			report_printf(d->out, "affinity", "%u: %u seconds in place of %u", i,
 			    d->timeouts[i], view->nft->desired.timeouts[i]);
-			end(d, NULL);
+			diff_line_end(d, NULL);
 		}
 }
 
@@ -239,7 +241,7 @@ static void compare_elements(struct diff *d, const struct plan_view *view)
 			write_element(d, "too many", &d->kernel.e[i], NULL);
 }
 
-/* --- both --- */
+/* --- all of them --- */
 
 uint64_t diff_write(struct diff *d, const struct plan_view *view, struct report *out)
 {
@@ -250,6 +252,8 @@ uint64_t diff_write(struct diff *d, const struct plan_view *view, struct report 
 		compare_elements(d, view);
 	else
 		compare_chains(d, view);
+	if (view->cfg->mode == MODE_IPVS)
+		diff_compare_ipvs(d, view);
 	report_close(out);
 	report_uint(out, "count", d->found);
 	report_str(out, "meaning",

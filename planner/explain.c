@@ -18,7 +18,9 @@ bool explain_is_local(const struct plan_view *view, const struct ip_addr *a)
 	for (uint32_t i = 0; view->local->count == 0 && i < view->own->addr_count; i++)
 		if (ip_cmp(&view->own->addrs[i], a) == 0)
 			return true;
-	return false;
+	return view->cfg->mode == MODE_IPVS &&
+	       ipvs_items_there(&view->ipvs->items, IPVS_ADDRESS,
+		   &(struct ipvs_item){.family = a->family, .addr = *a}) != NULL;
 }
 
 static bool is_pod_interface(const struct config *cfg, const char *name)
@@ -140,10 +142,13 @@ static void write_endpoint(const struct explain *x, const struct explain_endpoin
 
 	report_line(x->out, NULL);
 	report_str(x->out, "address", names_endpoint(text, &e->addr, e->port));
-	report_percent(x->out, "percent", e->share * 100);
+	if (!x->no_shares)
+		report_percent(x->out, "percent", e->share * 100);
 	report_bool(x->out, "masqueraded", e->masqueraded);
 	if (e->masqueraded && !e->marked)
 		report_str(x->out, "because", "it reaches itself");
+	if (e->by[0] != '\0')
+		report_str(x->out, "by", e->by);
 	report_str(x->out, "rule", e->rule);
 	report_close(x->out);
 }
@@ -158,6 +163,8 @@ static void write_outcome(const struct explain *x)
 		report_printf(x->out, "affinity",
 		    "a client that was here in the last %u seconds goes where it went then",
 		    x->affinity_seconds);
+	if (x->chooses != NULL)
+		report_str(x->out, "chosen", x->chooses);
 	report_list(x->out, "endpoints");
 	for (size_t i = 0; i < x->count; i++)
 		write_endpoint(x, &x->endpoints[i]);
@@ -206,6 +213,8 @@ static void send_it(struct explain *x)
 		; /* nothing meets it */
 	else if (x->view->cfg->mode == MODE_NFTABLES)
 		explain_nftables(x);
+	else if (x->view->cfg->mode == MODE_IPVS)
+		explain_ipvs(x);
 	else
 		explain_iptables(x);
 	if (x->verdict == EXPLAIN_PASSES)

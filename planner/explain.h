@@ -1,7 +1,8 @@
 /*
  * What happens to the first packet of a connection, step by step, and why. The answer is found by
  * sending the packet through what the plan has made: in iptables mode through the very rules, in
- * nftables mode through the elements, so that nothing is decided here a second time. Reads only.
+ * nftables mode through the elements, in ipvs mode through both, so that nothing is decided here a
+ * second time. Reads only.
  */
 #ifndef PLANNER_EXPLAIN_H
 #define PLANNER_EXPLAIN_H
@@ -27,6 +28,7 @@ struct explain_endpoint {
 	bool marked, masqueraded;
 	double share;  /* of new clients */
 	char rule[80]; /* where it stands */
+	char by[64];   /* the rule that masquerades, if it is one */
 };
 
 /* A packet on its way; what it has met is written into a report as it goes. */
@@ -42,6 +44,8 @@ struct explain {
 	enum explain_verdict verdict;
 	bool marked;		   /* to be masqueraded */
 	uint32_t affinity_seconds; /* 0: none */
+	const char *chooses;	   /* what an endpoint is chosen by; NULL: by chance */
+	bool no_shares;		   /* ... which gives none a share that is known */
 	struct explain_endpoint *endpoints;
 	size_t count, room;
 };
@@ -55,8 +59,16 @@ void explain_packet(
 /* Each sends X's packet through what its mode has. */
 void explain_iptables(struct explain *x);
 void explain_nftables(struct explain *x);
+void explain_ipvs(struct explain *x);
 
-/* Is A an address of the machine? */
+/*
+ * ipvs mode: whose the destination of P is, *INDEX the port and *KIND the address's kind, which is
+ * FRONTEND_COUNT for a node port; NULL: no service's.
+ */
+const struct stored_service *explain_ipvs_owner(const struct plan_view *view,
+    const struct query_packet *p, uint32_t *index, enum frontend *kind);
+
+/* Is A an address of the machine, or in ipvs mode one of kube-ipvs0? */
 bool explain_is_local(const struct plan_view *view, const struct ip_addr *a);
 /* Did X's packet come in by an interface of local pods? Notes that it was asked. */
 bool explain_from_pod_interface(struct explain *x);

@@ -146,7 +146,9 @@ static unsigned numbers(
 			continue;
 		memcpy(to.b, e->to, sizeof(to.b));
 		p = explain_add(w->x, &to, e->to_port, share);
-		p->masqueraded = p->marked || reaches_itself(w, e);
+		/* what came in and stays in passes no chain that masquerades */
+		p->masqueraded = (p->marked || reaches_itself(w, e)) &&
+				 (w->x->from_node || !explain_is_local(w->x->view, &to));
 		snprintf(p->rule, sizeof(p->rule), "%s", nft_set(set)->name);
 	}
 	return n;

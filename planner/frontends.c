@@ -203,6 +203,27 @@ enum shared_chain frontends_shared(const struct ipt_chain *c)
 	return (enum shared_chain)i;
 }
 
+enum frontend frontends_kind(const struct service_spec *spec, const struct ip_addr *a)
+{
+	for (unsigned k = 0; k < FRONTEND_COUNT; k++)
+		for (uint32_t i = 0; i < spec->ip_counts[k]; i++)
+			if (ip_cmp(&spec->ips[k][i], a) == 0)
+				return (enum frontend)k;
+	return FRONTEND_COUNT;
+}
+
+const char *frontends_kind_name(enum frontend kind)
+{
+	static const char *const names[] = {
+	    [FRONTEND_CLUSTER] = "cluster IP",
+	    [FRONTEND_EXTERNAL] = "external IP",
+	    [FRONTEND_LOAD_BALANCER] = "load-balancer IP",
+	    [FRONTEND_COUNT] = "node port",
+	};
+
+	return names[kind];
+}
+
 bool frontends_in_mode(enum shared_chain kind, const struct config *cfg)
 {
 	const bool redirects = kind >= SHARED_PORTALS_CONTAINER;

@@ -16,6 +16,11 @@ struct ipt_chain frontends_chain(enum shared_chain kind, uint8_t family);
 /* Which of the shared chains C is; SHARED_COUNT if none. */
 enum shared_chain frontends_shared(const struct ipt_chain *c);
 
+/* By which kind of address SPEC is reached at A: FRONTEND_COUNT if by none but a node port. */
+enum frontend frontends_kind(const struct service_spec *spec, const struct ip_addr *a);
+/* ... in words. */
+const char *frontends_kind_name(enum frontend kind);
+
 /* Is a shared chain one of the mode's that CFG is for? */
 bool frontends_in_mode(enum shared_chain kind, const struct config *cfg);
 

@@ -11,10 +11,10 @@ static const char *mode_name(const struct plan_view *view)
 		return "iptables";
 	case MODE_NFTABLES:
 		return "nftables";
-	case MODE_USERSPACE:
-		return "userspace";
+	case MODE_IPVS:
+		return "ipvs";
 	default:
-		return "";
+		return "userspace";
 	}
 }
 
@@ -69,9 +69,7 @@ void inspection_write(struct inspection *i, const struct plan_view *view)
 {
 	if (i->ended || i->out.len >= QUERY_PART_MAX)
 		return;
-	if (mode_name(view)[0] == '\0') {
-		inspection_refuse(i, 501, "this is not for this mode");
-	} else if (i->query.kind == QUERY_SERVICES) {
+	if (i->query.kind == QUERY_SERVICES) {
 		write_services(i, view);
 	} else if (i->query.kind == QUERY_EXPLAIN) {
 		begin(i, view);

@@ -17,12 +17,11 @@ void ipvs_print_begin(FILE *out)
 		}
 }
 
-static void print_entry(FILE *out, const struct ipvs_item *i)
+void ipvs_print_entry(FILE *out, const struct ipvs_item *i)
 {
 	const uint8_t fields = ipvs_kinds[i->kind].fields;
-	char name[IPVS_SET_NAME_MAX], addr[IP_STRLEN];
+	char addr[IP_STRLEN];
 
-	fprintf(out, "add %s ", ipvs_set_name(i->kind, i->family, name));
 	if (fields & IPVS_ADDR)
 		fputs(ip_format(&i->addr, addr), out);
 	if (fields & IPVS_PROTO)
@@ -33,15 +32,14 @@ static void print_entry(FILE *out, const struct ipvs_item *i)
 		fprintf(out, ",%s", ip_format(&i->to, addr));
 	if (fields & IPVS_NET)
 		fprintf(out, "/%u", i->bits);
-	fputc('\n', out);
 }
 
-static void print_server(FILE *out, const char *verb, const struct ipvs_item *i)
+void ipvs_print_server(FILE *out, const struct ipvs_item *i)
 {
 	static const char *const options[] = {"-t", "-u", "--sctp-service"};
 	char text[ENDPOINT_STRLEN];
 
-	fprintf(out, "%s %s %s", verb,
+	fprintf(out, "%s %s",
 	    options[i->proto == PROTO_TCP   ? 0
 		    : i->proto == PROTO_UDP ? 1
 					    : 2],
@@ -50,21 +48,25 @@ static void print_server(FILE *out, const char *verb, const struct ipvs_item *i)
 
 void ipvs_print_item(FILE *out, const struct ipvs_item *i, const struct config *cfg)
 {
-	char text[ENDPOINT_STRLEN];
+	char text[ENDPOINT_STRLEN], name[IPVS_SET_NAME_MAX];
 
 	if (i->kind < IPVS_SET_COUNT) {
-		print_entry(out, i);
+		fprintf(out, "add %s ", ipvs_set_name(i->kind, i->family, name));
+		ipvs_print_entry(out, i);
+		fputc('\n', out);
 	} else if (i->kind == IPVS_ADDRESS) {
 		fprintf(out, "# ip address add %s/%u dev " IPVS_INTERFACE "\n",
 		    ip_format(&i->addr, text), ip_bits(i->family));
 	} else if (i->kind == IPVS_SERVER) {
-		print_server(out, "-A", i);
+		fputs("-A ", out);
+		ipvs_print_server(out, i);
 		fprintf(out, " -s %s", cfg->ipvs_scheduler[0] != '\0' ? cfg->ipvs_scheduler : "rr");
 		if (i->value > 0)
 			fprintf(out, " -p %u", i->value);
 		fputc('\n', out);
 	} else {
-		print_server(out, "-a", i);
+		fputs("-a ", out);
+		ipvs_print_server(out, i);
 		fprintf(
 		    out, " -r %s -m -w %u\n", names_endpoint(text, &i->to, i->to_port), i->value);
 	}

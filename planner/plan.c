@@ -81,6 +81,7 @@ struct plan_view plan_view(struct plan *p)
 	    .zone = p->ipt.desired.zone,
 	    .ipt = &p->ipt,
 	    .nft = &p->nft,
+	    .ipvs = &p->ipvs,
 	};
 }
 

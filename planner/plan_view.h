@@ -3,6 +3,7 @@
 #define PLANNER_PLAN_VIEW_H
 
 #include "planner/ipt_plan.h"
+#include "planner/ipvs_plan.h"
 #include "planner/nft_plan.h"
 #include "planner/plan.h"
 
@@ -15,6 +16,7 @@ struct plan_view {
 	const char *zone;
 	struct ipt_plan *ipt; /* its desired state's scratch is overwritten */
 	struct nft_plan *nft;
+	struct ipvs_plan *ipvs; /* beside IPT */
 };
 
 struct plan_view plan_view(struct plan *p);

@@ -71,7 +71,7 @@ void queries_go_on(struct planner *p)
 	if (!q->now.ended && failing != NULL) {
 		inspection_refuse(&q->now, 503, failing);
 	} else if (!q->now.ended) {
-		if (q->now.query.kind == QUERY_DIFF && p->cfg.mode != MODE_IPVS) {
+		if (q->now.query.kind == QUERY_DIFF) {
 			look(p);
 			return;
 		}

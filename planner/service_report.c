@@ -58,17 +58,7 @@ static const char *what_becomes(const struct visit *w, const struct ipt_rule *r)
 
 static const char *frontend_kind(const struct visit *w, const struct ip_addr *a)
 {
-	static const char *const names[] = {
-	    [FRONTEND_CLUSTER] = "cluster IP",
-	    [FRONTEND_EXTERNAL] = "external IP",
-	    [FRONTEND_LOAD_BALANCER] = "load-balancer IP",
-	};
-
-	for (unsigned k = 0; k < FRONTEND_COUNT; k++)
-		for (uint32_t i = 0; i < w->v->spec->ip_counts[k]; i++)
-			if (ip_cmp(&w->v->spec->ips[k][i], a) == 0)
-				return names[k];
-	return "node port";
+	return frontends_kind_name(frontends_kind(w->v->spec, a));
 }
 
 struct shared_rules {
@@ -263,6 +253,8 @@ static void write_port(const struct visit *w)
 	report_list(w->out, "frontends");
 	if (w->view->cfg->mode == MODE_NFTABLES)
 		write_elements(w);
+	else if (w->view->cfg->mode == MODE_IPVS)
+		service_report_ipvs(w->view, w->out, w->v, w->index, w->family);
 	else
 		write_rules(w);
 	report_close(w->out);

@@ -27,4 +27,10 @@ struct service_filter {
 bool service_report_next(const struct plan_view *view, const struct service_filter *filter,
     struct service_place *at, struct report *out);
 
+/* --- for the modes --- */
+
+/* The frontends that V's port INDEX has in FAMILY, into the list that is open in OUT. */
+void service_report_ipvs(const struct plan_view *view, struct report *out,
+    const struct stored_service *v, uint32_t index, uint8_t family);
+
 #endif

@@ -170,7 +170,7 @@ class Case(unittest.TestCase):
             return {"timeout": "dropped"}.get(said, said)
         own = {self.n.client: CLIENT[family]}
         own.update({ns: self.n.pod_ip(i, family) for i, ns in enumerate(self.n.pods)})
-        if peer == MASQUERADED[family]:
+        if peer == (NODE if who == "host" else MASQUERADED)[family]:
             return who + "*"
         return who if peer == bind or peer == own.get(source) else "%s from %s" % (who, peer)
 
@@ -203,6 +203,7 @@ class Case(unittest.TestCase):
         else:
             answer, = answers
         pods = {self.n.pod_ip(i, family): "pod%d" % (i + 1) for i in range(len(self.n.pods))}
+        pods[NODE[family]] = "host"
         if answer["outcome"] != "translated":
             return {{"rejected": "refused"}.get(answer["outcome"], answer["outcome"])}
         if round(sum(e["percent"] for e in answer["endpoints"])) != 100:
@@ -306,6 +307,17 @@ class Policies(Case):
         for family in (4, 6):
             for gone in self.marks + (str(to[1]),):
                 self.assertNotIn(gone, self.state(family))
+
+    def test_an_endpoint_that_is_the_node_itself(self):
+        """What comes from outside stays in, and is not masqueraded on its way."""
+        n = self.n
+        n.endpoints.add(n.node, "host", n.PORT)
+        s = Service(1)
+        self.run_with(s.objects([(NODE[f], "node-a", READY) for f in (4, 6)]))
+        self.judge([("%s of the node, from %s" % (frontend, source), source, f,
+                     s.address(frontend, f, "tcp"), "tcp", {"host"})
+                    for frontend in FRONTENDS[:2] for source in (n.client, n.pods[2])
+                    for f in (4, 6)])
 
     def test_no_pods_are_known_without_local_detection(self):
         """Pods then come from outside like everybody; nothing to a cluster IP is masqueraded."""

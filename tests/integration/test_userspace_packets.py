@@ -17,7 +17,8 @@ class Userspace:
         self.n.wait("a sync", lambda: self.n.logged().count("synced: ") > before)
 
     def answers(self, source, family, to, proto, want):
-        relayed = {w if w.endswith("*") or not w.startswith("pod") else w + "*" for w in want}
+        relayed = {w + "*" if w.startswith(("pod", "host")) and not w.endswith("*") else w
+                   for w in want}
         got = super().answers(source, family, to, proto, relayed)
         return want if got == relayed else got
 

@@ -1,10 +1,8 @@
-/* /services, /explain and /diff: what is said of a world, in both modes. Packets judge the same
- * answers in tests/integration/test_service_packets.py. */
-#include "planner_world.h"
+/* /services, /explain and /diff: what is said of a world, in iptables and nftables mode. Packets
+ * judge the same answers in tests/integration/test_service_packets.py. */
+#include "planner_ask.h"
 
 #include <math.h>
-
-#include "planner/inspection.h"
 
 #define WEB .name = "a/web", .ips = "10.0.0.1 fd00::1", .ports = "http:80/tcp/30080"
 
@@ -64,48 +62,6 @@ static void program(struct world *w)
 	if (!plan_ready(w->plan))
 		assert_null(plan_nft_snapshot(w->plan, &none));
 	plan_nft_sync(w->plan, &nowhere, NULL, &w->counts);
-}
-
-/* The whole answer. It must be freed. */
-static char *ask(struct world *w, const char *url)
-{
-	const struct plan_view view = plan_view(w->plan);
-	struct inspection i = {0};
-	char *text = NULL;
-	size_t len = 0;
-	struct query q;
-
-	assert_null(query_parse_url(&q, url));
-	inspection_begin(&i, &q);
-	do {
-		inspection_write(&i, &view);
-		text = realloc(text, len + i.out.len + 1);
-		assert_non_null(text);
-		memcpy(text + len, i.out.text, i.out.len);
-		len += i.out.len;
-		report_take(&i.out, i.out.len);
-	} while (!i.ended);
-	text[len] = '\0';
-	inspection_clear(&i);
-	return text;
-}
-
-static void assert_says(struct world *w, const char *url, const char *want)
-{
-	char *text = ask(w, url);
-
-	if (strstr(text, want) == NULL)
-		fail_msg("%s: no \"%s\" in\n%s", url, want, text);
-	free(text);
-}
-
-static void assert_says_not(struct world *w, const char *url, const char *unwanted)
-{
-	char *text = ask(w, url);
-
-	if (strstr(text, unwanted) != NULL)
-		fail_msg("%s: \"%s\" in\n%s", url, unwanted, text);
-	free(text);
 }
 
 static const enum proxy_mode modes[] = {MODE_IPTABLES, MODE_NFTABLES};
