@@ -21,7 +21,7 @@ HARDEN := -fPIE -fstack-protector-strong -fstack-clash-protection -fcf-protectio
 comma  := ,
 SAN    := $(if $(SANITIZE),-fsanitize=address$(comma)undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
 # libbsd lays the BSD headers over the system's (strlcpy, sys/tree.h, sys/queue.h, ...).
-DEFS   := -D_GNU_SOURCE -DLIBBSD_OVERLAY -isystem /usr/include/bsd -I. -isystem $(BUILD) \
+DEFS   := -D_GNU_SOURCE -DLIBBSD_OVERLAY -isystem /usr/include/bsd -isystem /usr/include/libnl3 -I. -isystem $(BUILD) \
           -DVERSION='"$(VERSION)"'
 ALL_CFLAGS  := -std=c11 $(DEFS) $(WARN) $(HARDEN) $(SAN) $(CFLAGS)
 ALL_LDFLAGS := -pie -Wl,-z,relro,-z,now,-z,noexecstack -Wl,--as-needed $(SAN) $(LDFLAGS)
@@ -37,9 +37,9 @@ BINARIES := $(BUILD)/kube-proxy $(BUILD)/kube-proxy-watcher $(BUILD)/kube-proxy-
 
 # What a directory's library needs from the others. The planner names, prints and digests rules
 # with the applier's own tables.
-LIBS_common   := -lseccomp -lbsd -lmnl
+LIBS_common   := -lseccomp -lbsd -lnl-3
 LIBS_ipc      := -lmsgpackc
-LIBS_applier  := -lip4tc -lip6tc -lcap -lmnl
+LIBS_applier  := -lip4tc -lip6tc -lcap -lnl-genl-3 -lnl-3
 LIBS_planner  := -levent_core -lmd
 LIBS_watcher  := -levent_core -lcurl -lcrypto -ljansson -lyaml -lprotobuf-c -lmd
 LIBS_listener := -levent_core -levent_extra

@@ -1,9 +1,10 @@
 #include "applier/conntrack.h"
 
 #include <errno.h>
-#include <libmnl/libmnl.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nfnetlink_conntrack.h>
+#include <netlink/attr.h>
+#include <netlink/msg.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -70,14 +71,14 @@ static void read_part(struct conntrack *ct)
 {
 	static uint8_t buf[NETLINK_BYTES] __attribute__((aligned(8)));
 	ssize_t n = read(APPLIER_FD_FLOWS, buf, sizeof(buf));
-	const struct nlmsghdr *h = (const struct nlmsghdr *)(const void *)buf;
+	struct nlmsghdr *h = (void *)buf;
 	int left = (int)n;
 
 	ct->last = n <= 0;
 	if (n < 0)
 		ct->so_far.error = errno;
-	for (; n > 0 && mnl_nlmsg_ok(h, left); h = mnl_nlmsg_next(h, &left)) {
-		const struct nlmsgerr *e = mnl_nlmsg_get_payload(h);
+	for (; n > 0 && nlmsg_ok(h, left); h = nlmsg_next(h, &left)) {
+		const struct nlmsgerr *e = nlmsg_data(h);
 
 		if (h->nlmsg_seq != ct->number)
 			continue;
@@ -94,35 +95,28 @@ static void read_part(struct conntrack *ct)
 
 /* --- requests --- */
 
-static struct nlmsghdr *request(
-    void *buf, uint16_t type, uint16_t flags, const struct conntrack *ct)
+static struct nl_msg *request(uint16_t type, uint16_t flags, const struct conntrack *ct)
 {
-	struct nlmsghdr *h = mnl_nlmsg_put_header(buf);
-	struct nfgenmsg *g = mnl_nlmsg_put_extra_header(h, sizeof(*g));
+	const struct nfgenmsg g = {.nfgen_family = ct->family == FAMILY_4 ? AF_INET : AF_INET6};
 
-	h->nlmsg_type = (uint16_t)(NFNL_SUBSYS_CTNETLINK << 8 | type);
-	h->nlmsg_flags = (uint16_t)(NLM_F_REQUEST | flags);
-	h->nlmsg_seq = ct->number;
-	g->nfgen_family = ct->family == FAMILY_4 ? AF_INET : AF_INET6;
-	return h;
+	return netlink_request((uint16_t)(NFNL_SUBSYS_CTNETLINK << 8 | type), flags, &g, sizeof(g));
 }
 
 /* The kernel filters by family and, from Linux 5.8 on, protocol; read_flow() does both again. */
 static int begin_dump(const struct conntrack *ct)
 {
-	uint8_t buf[256] __attribute__((aligned(8))) = {0};
-	struct nlmsghdr *h = request(buf, IPCTNL_MSG_CT_GET, NLM_F_DUMP, ct);
-	struct nlattr *tuple = mnl_attr_nest_start(h, CTA_TUPLE_ORIG), *nest;
+	struct nl_msg *m = request(IPCTNL_MSG_CT_GET, NLM_F_DUMP, ct);
+	struct nlattr *tuple = nla_nest_start(m, CTA_TUPLE_ORIG), *nest;
 
-	nest = mnl_attr_nest_start(h, CTA_TUPLE_PROTO);
-	mnl_attr_put_u8(h, CTA_PROTO_NUM, IPPROTO_UDP);
-	mnl_attr_nest_end(h, nest);
-	mnl_attr_nest_end(h, tuple);
-	nest = mnl_attr_nest_start(h, CTA_FILTER);
-	mnl_attr_put_u32(h, CTA_FILTER_ORIG_FLAGS, CTA_FILTER_F_CTA_PROTO_NUM);
-	mnl_attr_put_u32(h, CTA_FILTER_REPLY_FLAGS, 0);
-	mnl_attr_nest_end(h, nest);
-	return write(APPLIER_FD_FLOWS, h, h->nlmsg_len) < 0 ? errno : 0;
+	nest = nla_nest_start(m, CTA_TUPLE_PROTO);
+	nla_put_u8(m, CTA_PROTO_NUM, IPPROTO_UDP);
+	nla_nest_end(m, nest);
+	nla_nest_end(m, tuple);
+	nest = nla_nest_start(m, CTA_FILTER);
+	nla_put_u32(m, CTA_FILTER_ORIG_FLAGS, CTA_FILTER_F_CTA_PROTO_NUM);
+	nla_put_u32(m, CTA_FILTER_REPLY_FLAGS, 0);
+	nla_nest_end(m, nest);
+	return netlink_send(APPLIER_FD_FLOWS, m, ct->number);
 }
 
 /*
@@ -134,19 +128,22 @@ static int begin_dump(const struct conntrack *ct)
 static int delete_flow(const struct conntrack *ct, const struct nlmsghdr *flow)
 {
 	static const uint16_t names[] = {CTA_TUPLE_REPLY, CTA_ZONE, CTA_ID};
-	uint8_t buf[1024] __attribute__((aligned(8))) = {0};
-	struct nlmsghdr *h = request(buf, IPCTNL_MSG_CT_DELETE, NLM_F_ACK, ct);
-	const struct nlmsgerr *e = mnl_nlmsg_get_payload(h);
+	uint8_t buf[NETLINK_REQUEST_MAX] __attribute__((aligned(8)));
+	struct nl_msg *m = request(IPCTNL_MSG_CT_DELETE, NLM_F_ACK, ct);
+	const struct nlmsghdr *h = (void *)buf;
+	const struct nlmsgerr *e = nlmsg_data(h);
+	int error;
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
 		const struct nlattr *a = attr(flow, names[i]);
 
-		if (a != NULL && !mnl_attr_put_check(h, sizeof(buf), a->nla_type,
-				     mnl_attr_get_payload_len(a), mnl_attr_get_payload(a)))
+		if (a != NULL && nla_put(m, a->nla_type, nla_len(a), nla_data(a)) != 0)
 			return EMSGSIZE;
 	}
-	if (write(APPLIER_FD_FLOW_DELETE, h, h->nlmsg_len) < 0 ||
-	    read(APPLIER_FD_FLOW_DELETE, buf, sizeof(buf)) < 0)
+	error = netlink_send(APPLIER_FD_FLOW_DELETE, m, ct->number);
+	if (error != 0)
+		return error;
+	if (read(APPLIER_FD_FLOW_DELETE, buf, sizeof(buf)) < 0)
 		return errno;
 	return h->nlmsg_type == NLMSG_ERROR ? -e->error : EPROTO;
 }

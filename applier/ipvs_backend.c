@@ -7,6 +7,8 @@
 #include <linux/netfilter/ipset/ip_set.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
+#include <netlink/genl/ctrl.h>
+#include <netlink/genl/genl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -36,23 +38,14 @@ static void open_at(int protocol, int number)
 	fd_place(fd, number);
 }
 
-static void take_family(void *arg, const struct nlmsghdr *h)
-{
-	const uint8_t *id =
-	    netlink_bytes(netlink_attr(h, GENL_HDRLEN, CTRL_ATTR_FAMILY_ID), sizeof(uint16_t));
-
-	(void)arg;
-	if (id != NULL)
-		memcpy(&ipvs_genl_family, id, sizeof(ipvs_genl_family));
-}
-
+/* On a socket of libnl's own, which is closed again. The kernel tries to load ip_vs. */
 static void find_ipvs(void)
 {
-	struct ipvs_request r;
-	struct nlmsghdr *h = ipvs_begin_genl(&r, GENL_ID_CTRL, CTRL_CMD_GETFAMILY);
+	struct nl_sock *s = nl_socket_alloc();
+	int family = s != NULL && genl_connect(s) == 0 ? genl_ctrl_resolve(s, IPVS_GENL_NAME) : 0;
 
-	mnl_attr_put_strz(h, CTRL_ATTR_FAMILY_NAME, IPVS_GENL_NAME);
-	ipvs_talk(APPLIER_FD_IPVS, h, NLM_F_ACK, take_family, NULL);
+	ipvs_genl_family = family > 0 ? (uint16_t)family : 0;
+	nl_socket_free(s);
 }
 
 /*
@@ -63,20 +56,19 @@ static void probe_scheduler(const struct policy *p)
 {
 	const struct ip_vs_flags flags = {0, 0};
 	struct in6_addr nobody = IN6ADDR_LOOPBACK_INIT;
-	struct ipvs_request r;
-	struct nlmsghdr *h = ipvs_begin_genl(&r, ipvs_genl_family, IPVS_CMD_NEW_SERVICE);
-	struct nlattr *nest = mnl_attr_nest_start(h, IPVS_CMD_ATTR_SERVICE);
+	struct nl_msg *m = ipvs_begin_genl(IPVS_CMD_NEW_SERVICE, NLM_F_ACK);
+	struct nlattr *nest = nla_nest_start(m, IPVS_CMD_ATTR_SERVICE);
 
-	mnl_attr_put_u16(h, IPVS_SVC_ATTR_AF, AF_INET6);
-	mnl_attr_put_u16(h, IPVS_SVC_ATTR_PROTOCOL, IPPROTO_TCP);
-	mnl_attr_put(h, IPVS_SVC_ATTR_ADDR, sizeof(nobody), &nobody);
-	mnl_attr_put_u16(h, IPVS_SVC_ATTR_PORT, htons(1));
-	mnl_attr_put_strz(h, IPVS_SVC_ATTR_SCHED_NAME, p->ipvs_scheduler);
-	mnl_attr_put(h, IPVS_SVC_ATTR_FLAGS, sizeof(flags), &flags);
-	mnl_attr_put_u32(h, IPVS_SVC_ATTR_TIMEOUT, 0);
-	mnl_attr_put_u32(h, IPVS_SVC_ATTR_NETMASK, 0);
-	mnl_attr_nest_end(h, nest);
-	if (ipvs_talk(APPLIER_FD_IPVS, h, NLM_F_ACK, NULL, NULL) == ENOENT)
+	nla_put_u16(m, IPVS_SVC_ATTR_AF, AF_INET6);
+	nla_put_u16(m, IPVS_SVC_ATTR_PROTOCOL, IPPROTO_TCP);
+	nla_put(m, IPVS_SVC_ATTR_ADDR, sizeof(nobody), &nobody);
+	nla_put_u16(m, IPVS_SVC_ATTR_PORT, htons(1));
+	nla_put_string(m, IPVS_SVC_ATTR_SCHED_NAME, p->ipvs_scheduler);
+	nla_put(m, IPVS_SVC_ATTR_FLAGS, sizeof(flags), &flags);
+	nla_put_u32(m, IPVS_SVC_ATTR_TIMEOUT, 0);
+	nla_put_u32(m, IPVS_SVC_ATTR_NETMASK, 0);
+	nla_nest_end(m, nest);
+	if (ipvs_talk(APPLIER_FD_IPVS, m, NULL, NULL) == ENOENT)
 		fatal(EXIT_CONFIG,
 		    "--ipvs-scheduler=%s: the kernel has no such scheduler; load ip_vs_%s "
 		    "(modprobe), or take another",
@@ -85,14 +77,13 @@ static void probe_scheduler(const struct policy *p)
 
 static void set_timeouts(const struct config *cfg)
 {
-	struct ipvs_request r;
-	struct nlmsghdr *h = ipvs_begin_genl(&r, ipvs_genl_family, IPVS_CMD_SET_CONFIG);
+	struct nl_msg *m = ipvs_begin_genl(IPVS_CMD_SET_CONFIG, NLM_F_ACK);
 	int error;
 
-	mnl_attr_put_u32(h, IPVS_CMD_ATTR_TIMEOUT_TCP, cfg->ipvs_tcp_s);
-	mnl_attr_put_u32(h, IPVS_CMD_ATTR_TIMEOUT_TCP_FIN, cfg->ipvs_tcp_fin_s);
-	mnl_attr_put_u32(h, IPVS_CMD_ATTR_TIMEOUT_UDP, cfg->ipvs_udp_s); /* 0: leave */
-	error = ipvs_talk(APPLIER_FD_IPVS, h, NLM_F_ACK, NULL, NULL);
+	nla_put_u32(m, IPVS_CMD_ATTR_TIMEOUT_TCP, cfg->ipvs_tcp_s);
+	nla_put_u32(m, IPVS_CMD_ATTR_TIMEOUT_TCP_FIN, cfg->ipvs_tcp_fin_s);
+	nla_put_u32(m, IPVS_CMD_ATTR_TIMEOUT_UDP, cfg->ipvs_udp_s); /* 0: leave */
+	error = ipvs_talk(APPLIER_FD_IPVS, m, NULL, NULL);
 	if (error != 0)
 		log_warn("IPVS's time-outs cannot be set: %s", strerror(error));
 }
@@ -130,42 +121,39 @@ static void set_parameters(const struct config *cfg)
  * machine's and nobody is told of them. */
 static int change_interface(uint16_t type, uint16_t flags)
 {
-	struct ipvs_request r;
-	struct nlmsghdr *h = mnl_nlmsg_put_header(r.bytes);
+	const struct ifinfomsg any = {.ifi_family = AF_UNSPEC};
+	struct nl_msg *m = netlink_request(type, flags | NLM_F_ACK, &any, sizeof(any));
 	struct nlattr *nest;
 
-	mnl_nlmsg_put_extra_header(h, sizeof(struct ifinfomsg));
-	h->nlmsg_type = type;
-	mnl_attr_put_strz(h, IFLA_IFNAME, IPVS_INTERFACE);
-	nest = mnl_attr_nest_start(h, IFLA_LINKINFO);
-	mnl_attr_put_strz(h, IFLA_INFO_KIND, "dummy");
-	mnl_attr_nest_end(h, nest);
-	return ipvs_talk(APPLIER_FD_ROUTE, h, flags | NLM_F_ACK, NULL, NULL);
+	nla_put_string(m, IFLA_IFNAME, IPVS_INTERFACE);
+	nest = nla_nest_start(m, IFLA_LINKINFO);
+	nla_put_string(m, IFLA_INFO_KIND, "dummy");
+	nla_nest_end(m, nest);
+	return ipvs_talk(APPLIER_FD_ROUTE, m, NULL, NULL);
 }
 
 static int make_set(uint8_t family, uint8_t set)
 {
 	const char *type = ipvs_kinds[set].type;
-	struct ipvs_request r;
-	struct nlmsghdr *h = ipvs_begin_set(&r, IPSET_CMD_CREATE, family, set);
+	struct nl_msg *m = ipvs_begin_set(IPSET_CMD_CREATE, NLM_F_ACK | NLM_F_CREATE, family, set);
 	struct nlattr *data;
 	int error;
 
-	mnl_attr_put_strz(h, IPSET_ATTR_TYPENAME, type);
-	mnl_attr_put_u8(h, IPSET_ATTR_REVISION, strcmp(type, "hash:ip,port,net") == 0 ? 2 : 1);
-	mnl_attr_put_u8(h, IPSET_ATTR_FAMILY,
+	nla_put_string(m, IPSET_ATTR_TYPENAME, type);
+	nla_put_u8(m, IPSET_ATTR_REVISION, strcmp(type, "hash:ip,port,net") == 0 ? 2 : 1);
+	nla_put_u8(m, IPSET_ATTR_FAMILY,
 	    ipvs_kinds[set].fields == IPVS_PORT ? AF_UNSPEC
 	    : family == FAMILY_4		? AF_INET
 						: AF_INET6);
-	data = mnl_attr_nest_start(h, IPSET_ATTR_DATA);
+	data = nla_nest_start(m, IPSET_ATTR_DATA);
 	if (ipvs_kinds[set].fields == IPVS_PORT) {
-		mnl_attr_put_u16(h, IPSET_ATTR_PORT | NLA_F_NET_BYTEORDER, 0);
-		mnl_attr_put_u16(h, IPSET_ATTR_PORT_TO | NLA_F_NET_BYTEORDER, UINT16_MAX);
+		nla_put_u16(m, IPSET_ATTR_PORT | NLA_F_NET_BYTEORDER, 0);
+		nla_put_u16(m, IPSET_ATTR_PORT_TO | NLA_F_NET_BYTEORDER, UINT16_MAX);
 	} else {
-		mnl_attr_put_u32(h, IPSET_ATTR_MAXELEM | NLA_F_NET_BYTEORDER, htonl(1u << 20));
+		nla_put_u32(m, IPSET_ATTR_MAXELEM | NLA_F_NET_BYTEORDER, htonl(1u << 20));
 	}
-	mnl_attr_nest_end(h, data);
-	error = ipvs_talk(APPLIER_FD_IPSET, h, NLM_F_ACK | NLM_F_CREATE, NULL, NULL);
+	nla_nest_end(m, data);
+	error = ipvs_talk(APPLIER_FD_IPSET, m, NULL, NULL);
 	return error == EEXIST ? 0 : error; /* made by another kube-proxy, in other sizes */
 }
 
@@ -237,7 +225,6 @@ void ipvs_backend_open(struct policy *p, const struct config *cfg)
 void ipvs_backend_remove(const struct policy *p)
 {
 	char name[IPVS_SET_NAME_MAX];
-	struct ipvs_request r;
 	int error = change_interface(RTM_DELLINK, 0);
 
 	if (error != 0 && error != ENODEV)
@@ -245,7 +232,7 @@ void ipvs_backend_remove(const struct policy *p)
 	for (uint8_t f = 0; f < (uint8_t)FAMILY_COUNT; f++)
 		for (uint8_t s = 0; p->families[f] && s < (uint8_t)IPVS_SET_COUNT; s++) {
 			error = ipvs_talk(APPLIER_FD_IPSET,
-			    ipvs_begin_set(&r, IPSET_CMD_DESTROY, f, s), NLM_F_ACK, NULL, NULL);
+			    ipvs_begin_set(IPSET_CMD_DESTROY, NLM_F_ACK, f, s), NULL, NULL);
 			if (error != 0 && error != ENOENT)
 				log_warn("ipset %s stays: %s", ipvs_set_name(s, f, name),
 				    error == IPSET_ERR_BUSY ? "a rule names it" : strerror(error));

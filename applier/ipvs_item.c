@@ -18,51 +18,50 @@ static const uint16_t domains[FAMILY_COUNT] = {AF_INET, AF_INET6};
 
 /* --- entries of ipsets --- */
 
-static void put_set_ip(struct nlmsghdr *h, uint16_t type, const struct ip_addr *a)
+static void put_set_ip(struct nl_msg *m, uint16_t type, const struct ip_addr *a)
 {
-	struct nlattr *nest = mnl_attr_nest_start(h, type);
+	struct nlattr *nest = nla_nest_start(m, type);
 
-	mnl_attr_put(h,
+	nla_put(m,
 	    (uint16_t)((a->family == FAMILY_4 ? IPSET_ATTR_IPADDR_IPV4 : IPSET_ATTR_IPADDR_IPV6) |
 		       NLA_F_NET_BYTEORDER),
 	    ip_len(a->family), a->b);
-	mnl_attr_nest_end(h, nest);
+	nla_nest_end(m, nest);
 }
 
 static int write_entry(unsigned op, const struct ipvs_item *i)
 {
 	const uint8_t fields = ipvs_kinds[i->kind].fields;
-	struct ipvs_request r;
 	/* without NLM_F_EXCL: to put what is there, or delete what is not, is no error */
-	struct nlmsghdr *h = ipvs_begin_set(
-	    &r, op == OP_ITEM_DELETE ? IPSET_CMD_DEL : IPSET_CMD_ADD, i->family, i->kind);
-	struct nlattr *data = mnl_attr_nest_start(h, IPSET_ATTR_DATA);
+	struct nl_msg *m = ipvs_begin_set(
+	    op == OP_ITEM_DELETE ? IPSET_CMD_DEL : IPSET_CMD_ADD, NLM_F_ACK, i->family, i->kind);
+	struct nlattr *data = nla_nest_start(m, IPSET_ATTR_DATA);
 
 	if (fields & IPVS_ADDR)
-		put_set_ip(h, IPSET_ATTR_IP, &i->addr);
+		put_set_ip(m, IPSET_ATTR_IP, &i->addr);
 	if (fields & IPVS_PROTO)
-		mnl_attr_put_u8(h, IPSET_ATTR_PROTO, i->proto);
+		nla_put_u8(m, IPSET_ATTR_PROTO, i->proto);
 	if (fields & IPVS_PORT)
-		mnl_attr_put_u16(h, IPSET_ATTR_PORT | NLA_F_NET_BYTEORDER, htons(i->port));
+		nla_put_u16(m, IPSET_ATTR_PORT | NLA_F_NET_BYTEORDER, htons(i->port));
 	if (fields & (IPVS_TO | IPVS_NET))
-		put_set_ip(h, IPSET_ATTR_IP2, &i->to);
+		put_set_ip(m, IPSET_ATTR_IP2, &i->to);
 	if (fields & IPVS_NET)
-		mnl_attr_put_u8(h, IPSET_ATTR_CIDR2, i->bits);
-	mnl_attr_nest_end(h, data);
-	return ipvs_talk(APPLIER_FD_IPSET, h, NLM_F_ACK, NULL, NULL);
+		nla_put_u8(m, IPSET_ATTR_CIDR2, i->bits);
+	nla_nest_end(m, data);
+	return ipvs_talk(APPLIER_FD_IPSET, m, NULL, NULL);
 }
 
 /* --- virtual servers and real servers --- */
 
 /* What names the virtual server of I. */
-static struct nlattr *begin_server(struct nlmsghdr *h, const struct ipvs_item *i)
+static struct nlattr *begin_server(struct nl_msg *m, const struct ipvs_item *i)
 {
-	struct nlattr *nest = mnl_attr_nest_start(h, IPVS_CMD_ATTR_SERVICE);
+	struct nlattr *nest = nla_nest_start(m, IPVS_CMD_ATTR_SERVICE);
 
-	mnl_attr_put_u16(h, IPVS_SVC_ATTR_AF, domains[i->family]);
-	mnl_attr_put_u16(h, IPVS_SVC_ATTR_PROTOCOL, i->proto);
-	mnl_attr_put(h, IPVS_SVC_ATTR_ADDR, sizeof(i->addr.b), i->addr.b);
-	mnl_attr_put_u16(h, IPVS_SVC_ATTR_PORT, htons(i->port));
+	nla_put_u16(m, IPVS_SVC_ATTR_AF, domains[i->family]);
+	nla_put_u16(m, IPVS_SVC_ATTR_PROTOCOL, i->proto);
+	nla_put(m, IPVS_SVC_ATTR_ADDR, sizeof(i->addr.b), i->addr.b);
+	nla_put_u16(m, IPVS_SVC_ATTR_PORT, htons(i->port));
 	return nest;
 }
 
@@ -82,17 +81,16 @@ static int write_server(const struct policy *p, unsigned op, const struct ipvs_i
 	    [OP_ITEM_CHANGE] = IPVS_CMD_SET_SERVICE,
 	    [OP_ITEM_DELETE] = IPVS_CMD_DEL_SERVICE};
 	const struct ip_vs_flags flags = server_flags(p, i);
-	struct ipvs_request r;
-	struct nlmsghdr *h = ipvs_begin_genl(&r, ipvs_genl_family, commands[op]);
-	struct nlattr *nest = begin_server(h, i);
+	struct nl_msg *m = ipvs_begin_genl(commands[op], NLM_F_ACK);
+	struct nlattr *nest = begin_server(m, i);
 
-	mnl_attr_put_strz(h, IPVS_SVC_ATTR_SCHED_NAME, p->ipvs_scheduler);
-	mnl_attr_put(h, IPVS_SVC_ATTR_FLAGS, sizeof(flags), &flags);
-	mnl_attr_put_u32(h, IPVS_SVC_ATTR_TIMEOUT, i->value);
+	nla_put_string(m, IPVS_SVC_ATTR_SCHED_NAME, p->ipvs_scheduler);
+	nla_put(m, IPVS_SVC_ATTR_FLAGS, sizeof(flags), &flags);
+	nla_put_u32(m, IPVS_SVC_ATTR_TIMEOUT, i->value);
 	/* a client is one address: a mask for IPv4, a length for IPv6 */
-	mnl_attr_put_u32(h, IPVS_SVC_ATTR_NETMASK, i->family == FAMILY_4 ? UINT32_MAX : 128);
-	mnl_attr_nest_end(h, nest);
-	return ipvs_talk(APPLIER_FD_IPVS, h, NLM_F_ACK, NULL, NULL);
+	nla_put_u32(m, IPVS_SVC_ATTR_NETMASK, i->family == FAMILY_4 ? UINT32_MAX : 128);
+	nla_nest_end(m, nest);
+	return ipvs_talk(APPLIER_FD_IPVS, m, NULL, NULL);
 }
 
 static int write_real(unsigned op, const struct ipvs_item *i)
@@ -100,36 +98,35 @@ static int write_real(unsigned op, const struct ipvs_item *i)
 	static const uint8_t commands[] = {[OP_ITEM_PUT] = IPVS_CMD_NEW_DEST,
 	    [OP_ITEM_CHANGE] = IPVS_CMD_SET_DEST,
 	    [OP_ITEM_DELETE] = IPVS_CMD_DEL_DEST};
-	struct ipvs_request r;
-	struct nlmsghdr *h = ipvs_begin_genl(&r, ipvs_genl_family, commands[op]);
-	struct nlattr *nest = begin_server(h, i);
+	struct nl_msg *m = ipvs_begin_genl(commands[op], NLM_F_ACK);
+	struct nlattr *nest = begin_server(m, i);
 
-	mnl_attr_nest_end(h, nest);
-	nest = mnl_attr_nest_start(h, IPVS_CMD_ATTR_DEST);
-	mnl_attr_put(h, IPVS_DEST_ATTR_ADDR, sizeof(i->to.b), i->to.b);
-	mnl_attr_put_u16(h, IPVS_DEST_ATTR_PORT, htons(i->to_port));
-	mnl_attr_put_u32(h, IPVS_DEST_ATTR_FWD_METHOD, IP_VS_CONN_F_MASQ);
-	mnl_attr_put_u32(h, IPVS_DEST_ATTR_WEIGHT, i->value);
-	mnl_attr_put_u32(h, IPVS_DEST_ATTR_U_THRESH, 0);
-	mnl_attr_put_u32(h, IPVS_DEST_ATTR_L_THRESH, 0);
-	mnl_attr_nest_end(h, nest);
-	return ipvs_talk(APPLIER_FD_IPVS, h, NLM_F_ACK, NULL, NULL);
+	nla_nest_end(m, nest);
+	nest = nla_nest_start(m, IPVS_CMD_ATTR_DEST);
+	nla_put(m, IPVS_DEST_ATTR_ADDR, sizeof(i->to.b), i->to.b);
+	nla_put_u16(m, IPVS_DEST_ATTR_PORT, htons(i->to_port));
+	nla_put_u32(m, IPVS_DEST_ATTR_FWD_METHOD, IP_VS_CONN_F_MASQ);
+	nla_put_u32(m, IPVS_DEST_ATTR_WEIGHT, i->value);
+	nla_put_u32(m, IPVS_DEST_ATTR_U_THRESH, 0);
+	nla_put_u32(m, IPVS_DEST_ATTR_L_THRESH, 0);
+	nla_nest_end(m, nest);
+	return ipvs_talk(APPLIER_FD_IPVS, m, NULL, NULL);
 }
 
 /* --- addresses --- */
 
 static int write_address(unsigned op, const struct ipvs_item *i)
 {
-	struct ipvs_request r;
-	const bool gone = op == OP_ITEM_DELETE;
-	struct nlmsghdr *h = ipvs_begin_addr(&r, gone ? RTM_DELADDR : RTM_NEWADDR, i->family);
 	/* NLM_F_EXCL with a deletion means something else */
-	const uint16_t flags = gone ? NLM_F_ACK : NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL;
+	struct nl_msg *m =
+	    op == OP_ITEM_DELETE
+		? ipvs_begin_addr(RTM_DELADDR, NLM_F_ACK, i->family)
+		: ipvs_begin_addr(RTM_NEWADDR, NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL, i->family);
 	int error;
 
-	mnl_attr_put(h, IFA_LOCAL, ip_len(i->family), i->addr.b);
-	mnl_attr_put(h, IFA_ADDRESS, ip_len(i->family), i->addr.b);
-	error = ipvs_talk(APPLIER_FD_ROUTE, h, flags, NULL, NULL);
+	nla_put(m, IFA_LOCAL, ip_len(i->family), i->addr.b);
+	nla_put(m, IFA_ADDRESS, ip_len(i->family), i->addr.b);
+	error = ipvs_talk(APPLIER_FD_ROUTE, m, NULL, NULL);
 	if (error == ENODEV) /* the watcher, too, knows it by its number */
 		fatal(EXIT_FAILED, IPVS_INTERFACE " is gone: ending, as the next start makes it");
 	return error;
@@ -215,13 +212,10 @@ static void take_entry(const struct dump *d, const struct nlattr *entry)
 static void take_entries(void *arg, const struct nlmsghdr *h)
 {
 	const struct nlattr *list = netlink_attr(h, sizeof(struct nfgenmsg), IPSET_ATTR_ADT), *a;
-	const char *end = (const char *)list + (list != NULL ? list->nla_len : 0);
+	int left;
 
-	if (list == NULL)
-		return;
-	for (a = mnl_attr_get_payload(list); mnl_attr_ok(a, (int)(end - (const char *)a));
-	     a = mnl_attr_next(a))
-		take_entry(arg, a);
+	if (list != NULL)
+		nla_for_each_nested(a, list, left) take_entry(arg, a);
 }
 
 static void take_server(void *arg, const struct nlmsghdr *h)
@@ -246,7 +240,7 @@ static void take_server(void *arg, const struct nlmsghdr *h)
 	get(s, IPVS_SVC_ATTR_FLAGS, &flags, sizeof(flags));
 	if (flags.flags & IP_VS_SVC_F_PERSISTENT)
 		i->value = get_u32(s, IPVS_SVC_ATTR_TIMEOUT);
-	if (name == NULL || strcmp(mnl_attr_get_str(name), d->policy->ipvs_scheduler) != 0 ||
+	if (name == NULL || strcmp(nla_get_string(name), d->policy->ipvs_scheduler) != 0 ||
 	    (flags.flags & ~(uint32_t)IP_VS_SVC_F_HASHED) != server_flags(d->policy, i).flags)
 		i->value |= IPVS_OTHER;
 	d->visit(d->arg, i);
@@ -274,7 +268,7 @@ static void take_real(void *arg, const struct nlmsghdr *h)
 static void take_address(void *arg, const struct nlmsghdr *h)
 {
 	const struct dump *d = arg;
-	const struct ifaddrmsg *m = mnl_nlmsg_get_payload(h);
+	const struct ifaddrmsg *m = nlmsg_data(h);
 	const struct nlattr *a = netlink_attr(h, sizeof(*m), IFA_ADDRESS);
 	const uint8_t *bytes = netlink_bytes(a, ip_len(d->i->family));
 
@@ -290,24 +284,23 @@ int ipvs_item_dump(const struct policy *p, struct ipvs_item *i,
     void (*visit)(void *arg, const struct ipvs_item *i), void *arg)
 {
 	struct dump d = {p, i, visit, arg};
-	struct ipvs_request r;
-	struct nlmsghdr *h;
+	struct nl_msg *m;
 
 	if (i->kind >= IPVS_SERVER && ipvs_genl_family == 0)
 		return ENOENT; /* a clean-up where there is no IPVS */
 	if (i->kind < IPVS_SET_COUNT) {
-		h = ipvs_begin_set(&r, IPSET_CMD_LIST, i->family, i->kind);
-		return ipvs_talk(APPLIER_FD_IPSET, h, NLM_F_DUMP, take_entries, &d);
+		m = ipvs_begin_set(IPSET_CMD_LIST, NLM_F_DUMP, i->family, i->kind);
+		return ipvs_talk(APPLIER_FD_IPSET, m, take_entries, &d);
 	}
 	if (i->kind == IPVS_ADDRESS) {
-		h = ipvs_begin_addr(&r, RTM_GETADDR, i->family);
-		return ipvs_talk(APPLIER_FD_ROUTE, h, NLM_F_DUMP, take_address, &d);
+		m = ipvs_begin_addr(RTM_GETADDR, NLM_F_DUMP, i->family);
+		return ipvs_talk(APPLIER_FD_ROUTE, m, take_address, &d);
 	}
 	if (i->kind == IPVS_SERVER) {
-		h = ipvs_begin_genl(&r, ipvs_genl_family, IPVS_CMD_GET_SERVICE);
-		return ipvs_talk(APPLIER_FD_IPVS, h, NLM_F_DUMP, take_server, &d);
+		m = ipvs_begin_genl(IPVS_CMD_GET_SERVICE, NLM_F_DUMP);
+		return ipvs_talk(APPLIER_FD_IPVS, m, take_server, &d);
 	}
-	h = ipvs_begin_genl(&r, ipvs_genl_family, IPVS_CMD_GET_DEST);
-	mnl_attr_nest_end(h, begin_server(h, i));
-	return ipvs_talk(APPLIER_FD_REALS, h, NLM_F_DUMP, take_real, &d);
+	m = ipvs_begin_genl(IPVS_CMD_GET_DEST, NLM_F_DUMP);
+	nla_nest_end(m, begin_server(m, i));
+	return ipvs_talk(APPLIER_FD_REALS, m, take_real, &d);
 }

@@ -5,6 +5,8 @@
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
+#include <netlink/attr.h>
+#include <netlink/msg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -49,17 +51,17 @@ static void notice(const struct nlmsghdr *h)
 	const struct nlattr *first;
 
 	if (h->nlmsg_type >> 8 != NFNL_SUBSYS_NFTABLES ||
-	    mnl_nlmsg_get_payload_len(h) < sizeof(struct nfgenmsg))
+	    nlmsg_datalen(h) < (int)sizeof(struct nfgenmsg))
 		return;
 	if ((h->nlmsg_type & 0xff) == NFT_MSG_NEWGEN) {
 		first = attr_of(h, NFTA_GEN_ID);
 		if (first != NULL)
-			nft.generation = ntohl(mnl_attr_get_u32(first));
+			nft.generation = ntohl(nla_get_u32(first));
 		return;
 	}
 	first = attr_of(h, NFTA_TABLE_NAME);
 	if (h->nlmsg_pid != nft.port && first != NULL &&
-	    strcmp(mnl_attr_get_str(first), NFT_TABLE) == 0)
+	    strcmp(nla_get_string(first), NFT_TABLE) == 0)
 		nft.drift = true;
 }
 
@@ -75,11 +77,11 @@ struct answer {
 
 static void take_error(struct answer *a, const struct nlmsghdr *h)
 {
-	const struct nlmsgerr *e = mnl_nlmsg_get_payload(h);
+	const struct nlmsgerr *e = nlmsg_data(h);
 	const struct nlattr *attr;
 
 	a->done = true;
-	if (a->error != 0 || mnl_nlmsg_get_payload_len(h) < sizeof(*e))
+	if (a->error != 0 || nlmsg_datalen(h) < (int)sizeof(*e))
 		return;
 	a->error = -e->error;
 	a->error_seq = h->nlmsg_seq;
@@ -88,7 +90,7 @@ static void take_error(struct answer *a, const struct nlmsghdr *h)
 	attr =
 	    netlink_attr(h, sizeof(*e), NLMSGERR_ATTR_OFFS); /* NETLINK_CAP_ACK: no copy between */
 	if (attr != NULL)
-		a->error_at = mnl_attr_get_u32(attr);
+		a->error_at = nla_get_u32(attr);
 }
 
 /* Reads one datagram. 0, or -1 with errno: EAGAIN if there is none. */
@@ -103,8 +105,7 @@ static int receive(struct answer *a)
 	}
 	if (n < 0)
 		return errno == EINTR ? 0 : -1;
-	for (const struct nlmsghdr *h = (const void *)nft.buf; mnl_nlmsg_ok(h, len);
-	     h = mnl_nlmsg_next(h, &len)) {
+	for (struct nlmsghdr *h = (void *)nft.buf; nlmsg_ok(h, len); h = nlmsg_next(h, &len)) {
 		if (h->nlmsg_pid != nft.port || (h->nlmsg_seq & a->mask) != a->seq)
 			notice(h);
 		else if (h->nlmsg_type == NLMSG_ERROR)
@@ -129,22 +130,18 @@ static void drain(struct answer *a)
 static int request(uint16_t type, uint16_t flags, uint8_t family, const char *table,
     const char *name, struct answer *a)
 {
-	_Alignas(struct nlmsghdr) uint8_t buf[256] = {0};
-	struct nlmsghdr *h = mnl_nlmsg_put_header(buf);
-	struct nfgenmsg *g = mnl_nlmsg_put_extra_header(h, sizeof(*g));
+	const struct nfgenmsg g = {.nfgen_family = family};
+	struct nl_msg *m =
+	    netlink_request((uint16_t)(NFNL_SUBSYS_NFTABLES << 8 | type), flags, &g, sizeof(g));
 
-	h->nlmsg_type = (uint16_t)(NFNL_SUBSYS_NFTABLES << 8 | type);
-	h->nlmsg_flags = NLM_F_REQUEST | flags;
-	h->nlmsg_seq = ++nft.seq | NOT_OF_A_BATCH;
-	g->nfgen_family = family;
 	if (table != NULL)
-		mnl_attr_put_strz(h, NFTA_TABLE_NAME, table);
+		nla_put_string(m, NFTA_TABLE_NAME, table);
 	if (name != NULL)
-		mnl_attr_put_strz(
-		    h, type == NFT_MSG_GETCHAIN ? NFTA_CHAIN_NAME : NFTA_SET_NAME, name);
-	a->seq = h->nlmsg_seq;
+		nla_put_string(m, type == NFT_MSG_GETCHAIN ? NFTA_CHAIN_NAME : NFTA_SET_NAME, name);
+	a->seq = ++nft.seq | NOT_OF_A_BATCH;
 	a->mask = UINT32_MAX;
-	if (write(APPLIER_FD_NFT, h, h->nlmsg_len) < 0)
+	errno = netlink_send(APPLIER_FD_NFT, m, a->seq);
+	if (errno != 0)
 		return -1;
 	while (!a->done)
 		if (receive(a) != 0)
@@ -180,7 +177,7 @@ static void take_generation(void *arg, const struct nlmsghdr *h)
 	const struct nlattr *attr = attr_of(h, NFTA_GEN_ID);
 
 	if (attr != NULL)
-		*(uint32_t *)arg = ntohl(mnl_attr_get_u32(attr));
+		*(uint32_t *)arg = ntohl(nla_get_u32(attr));
 }
 
 static int get_generation(uint32_t *generation)

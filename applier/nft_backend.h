@@ -5,7 +5,7 @@
 #ifndef APPLIER_NFT_BACKEND_H
 #define APPLIER_NFT_BACKEND_H
 
-#include <libmnl/libmnl.h>
+#include <linux/netlink.h>
 #include <stdbool.h>
 #include <stdint.h>
 

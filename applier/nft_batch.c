@@ -5,11 +5,13 @@
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
+#include <netlink/msg.h>
 #include <string.h>
 #include <sys/mman.h>
 
 #include "applier/nft_elem.h"
 #include "common/log.h"
+#include "common/netlink.h"
 
 #define LIST_MAX (NFT_MESSAGE_MAX - 4096) /* an element has less than a page */
 
@@ -23,108 +25,92 @@ void nft_batch_init(struct nft_batch *b, size_t size)
 
 	if (p == MAP_FAILED)
 		fatal(EXIT_FAILED, "%zu bytes for nf_tables: %s", size, strerror(errno));
-	*b = (struct nft_batch){.buf = p, .size = size};
+	*b = (struct nft_batch){.buf = p, .size = size, .m = netlink_new(NFT_MESSAGE_MAX)};
 }
 
 void nft_batch_clear(struct nft_batch *b)
 {
 	madvise(b->buf, b->len, MADV_DONTNEED);
-	*b = (struct nft_batch){.buf = b->buf, .size = b->size};
+	*b = (struct nft_batch){.buf = b->buf, .size = b->size, .m = b->m};
 }
 
-/* A message's head. One that would not fit is written over the last that did. */
-static struct nlmsghdr *message(
+static void message(
     struct nft_batch *b, uint16_t type, uint16_t flags, uint8_t family, uint16_t resource)
 {
-	struct nlmsghdr *h;
-	struct nfgenmsg *g;
+	const struct nfgenmsg g = {family, NFNETLINK_V0, htons(resource)};
 
-	if (b->size - b->len < NFT_MESSAGE_MAX) {
-		b->full = true;
-		b->len = 0;
-	}
-	h = mnl_nlmsg_put_header(b->buf + b->len);
-	h->nlmsg_type = type;
-	h->nlmsg_flags = NLM_F_REQUEST | flags;
-	h->nlmsg_seq = b->seq++;
-	g = mnl_nlmsg_put_extra_header(h, sizeof(*g));
-	g->nfgen_family = family;
-	g->version = NFNETLINK_V0;
-	g->res_id = htons(resource);
-	return h;
+	netlink_begin(b->m, type, flags, &g, sizeof(g));
+	nlmsg_hdr(b->m)->nlmsg_seq = b->seq++;
 }
 
-void nft_message_end(struct nft_batch *b, struct nlmsghdr *h)
+void nft_message_end(struct nft_batch *b)
 {
+	struct nlmsghdr *h = nlmsg_hdr(b->m);
+
+	b->full |= b->size - b->len < h->nlmsg_len;
+	if (b->full)
+		return;
+	memcpy(b->buf + b->len, h, h->nlmsg_len);
 	b->len += h->nlmsg_len;
 }
 
 static void end_elems(struct nft_batch *b)
 {
-	if (b->elems == NULL)
+	if (b->list == NULL)
 		return;
-	mnl_attr_nest_end(b->elems, b->list);
-	nft_message_end(b, b->elems);
-	b->elems = NULL;
+	nla_nest_end(b->m, b->list);
+	nft_message_end(b);
+	b->list = NULL;
 }
 
 void nft_batch_begin(struct nft_batch *b)
 {
-	struct nlmsghdr *h;
-
 	b->len = b->seq = 0;
 	b->full = false;
-	b->elems = NULL;
-	h = message(b, NFNL_MSG_BATCH_BEGIN, 0, AF_UNSPEC, NFNL_SUBSYS_NFTABLES);
-	mnl_attr_put_u32(h, NFNL_BATCH_GENID, 0);
-	nft_message_end(b, h);
+	b->list = NULL;
+	message(b, NFNL_MSG_BATCH_BEGIN, 0, AF_UNSPEC, NFNL_SUBSYS_NFTABLES);
+	nla_put_u32(b->m, NFNL_BATCH_GENID, 0);
+	nft_message_end(b);
 }
 
 void nft_batch_for(struct nft_batch *b, uint32_t generation)
 {
 	struct nlmsghdr *h = (struct nlmsghdr *)b->buf;
-	struct nlattr *attr = mnl_nlmsg_get_payload_offset(h, sizeof(struct nfgenmsg));
+	struct nlattr *attr = nlmsg_attrdata(h, sizeof(struct nfgenmsg));
 
 	generation = htonl(generation);
-	memcpy(mnl_attr_get_payload(attr), &generation, sizeof(generation));
+	memcpy(nla_data(attr), &generation, sizeof(generation));
 }
 
-struct nlmsghdr *nft_message_begin(
-    struct nft_batch *b, uint16_t type, uint16_t flags, uint8_t family)
+struct nl_msg *nft_message_begin(struct nft_batch *b, uint16_t type, uint16_t flags, uint8_t family)
 {
-	struct nlmsghdr *h;
-
 	end_elems(b);
-	h = message(b, (uint16_t)(NFNL_SUBSYS_NFTABLES << 8 | type), flags, nft_nfproto[family], 0);
-	mnl_attr_put_strz(h, NFTA_TABLE_NAME, NFT_TABLE);
-	return h;
+	message(b, (uint16_t)(NFNL_SUBSYS_NFTABLES << 8 | type), flags, nft_nfproto[family], 0);
+	nla_put_string(b->m, NFTA_TABLE_NAME, NFT_TABLE);
+	return b->m;
 }
 
 void nft_batch_elem(struct nft_batch *b, const struct nft_elem *e, bool delete)
 {
 	uint16_t type = delete ? NFT_MSG_DELSETELEM : NFT_MSG_NEWSETELEM;
 
-	if (b->elems == NULL || b->elems_type != type || b->elems_set != e->set ||
-	    b->elems_family != e->family || b->elems->nlmsg_len > LIST_MAX) {
-		struct nlmsghdr *h =
-		    nft_message_begin(b, type, delete ? 0 : NLM_F_CREATE | NLM_F_EXCL, e->family);
-
-		b->elems = h;
+	if (b->list == NULL || b->elems_type != type || b->elems_set != e->set ||
+	    b->elems_family != e->family || nlmsg_hdr(b->m)->nlmsg_len > LIST_MAX) {
+		nft_message_begin(b, type, delete ? 0 : NLM_F_CREATE | NLM_F_EXCL, e->family);
 		b->elems_type = type;
 		b->elems_family = e->family;
 		b->elems_set = e->set;
-		mnl_attr_put_strz(h, NFTA_SET_ELEM_LIST_SET, nft_set(e->set)->name);
-		b->list = mnl_attr_nest_start(h, NFTA_SET_ELEM_LIST_ELEMENTS);
+		nla_put_string(b->m, NFTA_SET_ELEM_LIST_SET, nft_set(e->set)->name);
+		b->list = nla_nest_start(b->m, NFTA_SET_ELEM_LIST_ELEMENTS);
 	}
-	nft_elem_encode(b->elems, e, delete);
+	nft_elem_encode(b->m, e, delete);
 }
 
 void nft_batch_flush_set(struct nft_batch *b, uint8_t family, unsigned set)
 {
-	struct nlmsghdr *h = nft_message_begin(b, NFT_MSG_DELSETELEM, 0, family);
-
-	mnl_attr_put_strz(h, NFTA_SET_ELEM_LIST_SET, nft_set(set)->name);
-	nft_message_end(b, h);
+	nla_put_string(nft_message_begin(b, NFT_MSG_DELSETELEM, 0, family), NFTA_SET_ELEM_LIST_SET,
+	    nft_set(set)->name);
+	nft_message_end(b);
 }
 
 bool nft_batch_empty(const struct nft_batch *b)
@@ -135,5 +121,6 @@ bool nft_batch_empty(const struct nft_batch *b)
 void nft_batch_end(struct nft_batch *b)
 {
 	end_elems(b);
-	nft_message_end(b, message(b, NFNL_MSG_BATCH_END, 0, AF_UNSPEC, NFNL_SUBSYS_NFTABLES));
+	message(b, NFNL_MSG_BATCH_END, 0, AF_UNSPEC, NFNL_SUBSYS_NFTABLES);
+	nft_message_end(b);
 }

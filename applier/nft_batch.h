@@ -2,7 +2,7 @@
 #ifndef APPLIER_NFT_BATCH_H
 #define APPLIER_NFT_BATCH_H
 
-#include <libmnl/libmnl.h>
+#include <netlink/attr.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -13,14 +13,14 @@
 #define NFT_MESSAGE_MAX 65536
 
 struct nft_batch {
+	struct nl_msg *m; /* the message that was begun last */
 	uint8_t *buf;
 	size_t size;  /* of BUF */
 	size_t len;   /* of what is in it */
 	uint32_t seq; /* of the message begun last; they count from 0, the batch's own beginning */
-	bool full;    /* something did not fit: the batch must not be sent */
+	bool full;    /* something did not fit and is left out: the batch must not be sent */
 	/* Elements of one set that are put or deleted in a row share a message. */
-	struct nlmsghdr *elems; /* NULL: none is open */
-	struct nlattr *list;
+	struct nlattr *list; /* NULL: none is open */
 	uint16_t elems_type; /* NFT_MSG_NEWSETELEM, NFT_MSG_DELSETELEM */
 	uint8_t elems_family, elems_set;
 };
@@ -35,9 +35,9 @@ void nft_batch_begin(struct nft_batch *b);
 void nft_batch_for(struct nft_batch *b, uint32_t generation);
 /* Begins a message about our table of FAMILY, whose first attribute (the same of every type) names
  * it. */
-struct nlmsghdr *nft_message_begin(
+struct nl_msg *nft_message_begin(
     struct nft_batch *b, uint16_t type, uint16_t flags, uint8_t family);
-void nft_message_end(struct nft_batch *b, struct nlmsghdr *h);
+void nft_message_end(struct nft_batch *b);
 /* E, which nft_elem_check() allows, into its set or out of it. */
 void nft_batch_elem(struct nft_batch *b, const struct nft_elem *e, bool delete);
 /* Whatever is in SET of FAMILY goes. */

@@ -3,6 +3,8 @@
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
+#include <netlink/attr.h>
+#include <netlink/msg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -11,15 +13,15 @@
 
 static uint8_t nfproto_of(const struct nlmsghdr *h)
 {
-	return ((const struct nfgenmsg *)mnl_nlmsg_get_payload(h))->nfgen_family;
+	return ((const struct nfgenmsg *)nlmsg_data(h))->nfgen_family;
 }
 
 /* The message of B that was refused. */
 static const struct nlmsghdr *refused(const struct nft_batch *b, uint32_t seq)
 {
-	const struct nlmsghdr *h = (const void *)b->buf;
+	struct nlmsghdr *h = (void *)b->buf;
 
-	for (int len = (int)b->len; mnl_nlmsg_ok(h, len); h = mnl_nlmsg_next(h, &len))
+	for (int len = (int)b->len; nlmsg_ok(h, len); h = nlmsg_next(h, &len))
 		if (h->nlmsg_seq == seq)
 			return h;
 	return NULL;
@@ -31,7 +33,7 @@ static void describe_attr(
     char *buf, size_t size, const struct nlmsghdr *h, const char *name, uint32_t at)
 {
 	const struct nlattr *attr = (const void *)((const uint8_t *)h + at);
-	const char *text = mnl_attr_get_payload(attr), *family = "";
+	const char *text = nla_data(attr), *family = "";
 	struct nft_elem e = {.family = nfproto_of(h) == NFPROTO_IPV6 ? FAMILY_6 : FAMILY_4};
 	const unsigned type = h->nlmsg_type & 0xff;
 	const struct nlattr *expr;
@@ -40,12 +42,12 @@ static void describe_attr(
 
 	if (at == 0 || at + sizeof(*attr) > h->nlmsg_len || at + attr->nla_len > h->nlmsg_len)
 		return;
-	len = mnl_attr_get_payload_len(attr);
+	len = (size_t)nla_len(attr);
 	while (e.set < NFT_SET_COUNT && strcmp(nft_set(e.set)->name, name) != 0)
 		e.set++;
 	expr = type == NFT_MSG_NEWRULE ? netlink_nested(attr, NFTA_EXPR_NAME) : NULL;
 	if (expr != NULL) {
-		text = mnl_attr_get_str(expr);
+		text = nla_get_string(expr);
 		if (strcmp(text, "reject") == 0 || strcmp(text, "fib") == 0)
 			family = e.family == FAMILY_6 ? "_ipv6" : "_ipv4";
 		snprintf(buf, size, "expression %s (module nft_%s%s)", text, text, family);
@@ -79,7 +81,7 @@ void nft_describe(const struct nft_batch *b, uint32_t seq, uint32_t at, char *bu
 	attr = netlink_attr(h, sizeof(struct nfgenmsg),
 	    type == NFT_MSG_NEWCHAIN ? NFTA_CHAIN_NAME : NFTA_RULE_CHAIN);
 	if (attr != NULL && type != NFT_MSG_NEWTABLE)
-		name = mnl_attr_get_str(attr);
+		name = nla_get_string(attr);
 	describe_attr(detail, sizeof(detail), h, name, at);
 	snprintf(buf, size, "%s %s %s%s%s", nfproto_of(h) == NFPROTO_IPV6 ? "ip6" : "ip",
 	    type < sizeof(what) / sizeof(what[0]) && what[type] != NULL ? what[type] : "change of",

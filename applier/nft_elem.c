@@ -49,12 +49,12 @@ static size_t put_key(uint8_t key[KEY_MAX], struct nft_elem *e)
 	return len;
 }
 
-static void put_data(struct nlmsghdr *h, uint16_t attr, const void *bytes, size_t len)
+static void put_data(struct nl_msg *m, uint16_t attr, const void *bytes, size_t len)
 {
-	struct nlattr *nest = mnl_attr_nest_start(h, attr);
+	struct nlattr *nest = nla_nest_start(m, attr);
 
-	mnl_attr_put(h, NFTA_DATA_VALUE, len, bytes);
-	mnl_attr_nest_end(h, nest);
+	nla_put(m, NFTA_DATA_VALUE, (int)len, bytes);
+	nla_nest_end(m, nest);
 }
 
 /* From the first address of a prefix to the last. */
@@ -73,20 +73,20 @@ static bool increment(struct ip_addr *a)
 	return false;
 }
 
-static void put_interval_end(struct nlmsghdr *h, struct nft_elem *e)
+static void put_interval_end(struct nl_msg *m, struct nft_elem *e)
 {
 	uint8_t key[KEY_MAX];
 	struct nlattr *nest;
 
 	if (!increment(&e->net.addr))
 		return; /* it goes up to the last address */
-	nest = mnl_attr_nest_start(h, NFTA_LIST_ELEM);
-	mnl_attr_put_u32(h, NFTA_SET_ELEM_FLAGS, htonl(NFT_SET_ELEM_INTERVAL_END));
-	put_data(h, NFTA_SET_ELEM_KEY, key, put_key(key, e));
-	mnl_attr_nest_end(h, nest);
+	nest = nla_nest_start(m, NFTA_LIST_ELEM);
+	nla_put_u32(m, NFTA_SET_ELEM_FLAGS, htonl(NFT_SET_ELEM_INTERVAL_END));
+	put_data(m, NFTA_SET_ELEM_KEY, key, put_key(key, e));
+	nla_nest_end(m, nest);
 }
 
-static void put_endpoint(struct nlmsghdr *h, const struct nft_elem *e)
+static void put_endpoint(struct nl_msg *m, const struct nft_elem *e)
 {
 	uint8_t data[KEY_MAX] = {0};
 	size_t len = ip_len(e->family);
@@ -94,10 +94,10 @@ static void put_endpoint(struct nlmsghdr *h, const struct nft_elem *e)
 
 	memcpy(data, e->to.b, len);
 	memcpy(data + len, &port, sizeof(port));
-	put_data(h, NFTA_SET_ELEM_DATA, data, len + 4);
+	put_data(m, NFTA_SET_ELEM_DATA, data, len + 4);
 }
 
-static void put_comment(struct nlmsghdr *h, const char *name)
+static void put_comment(struct nl_msg *m, const char *name)
 {
 	uint8_t udata[2 + SVCPORT_NAME_LEN];
 	size_t len = strlen(name) + 1;
@@ -105,32 +105,32 @@ static void put_comment(struct nlmsghdr *h, const char *name)
 	udata[0] = COMMENT;
 	udata[1] = (uint8_t)len;
 	memcpy(udata + 2, name, len);
-	mnl_attr_put(h, NFTA_SET_ELEM_USERDATA, len + 2, udata);
+	nla_put(m, NFTA_SET_ELEM_USERDATA, (int)len + 2, udata);
 }
 
-void nft_elem_encode(struct nlmsghdr *h, const struct nft_elem *elem, bool delete)
+void nft_elem_encode(struct nl_msg *m, const struct nft_elem *elem, bool delete)
 {
 	const struct nft_set *s = nft_set(elem->set);
 	const bool map = (s->fields & NFT_TO) != 0;
 	const bool interval = (s->fields & NFT_NET) != 0, concatenated = s->fields != NFT_NET;
-	struct nlattr *nest = mnl_attr_nest_start(h, NFTA_LIST_ELEM);
+	struct nlattr *nest = nla_nest_start(m, NFTA_LIST_ELEM);
 	struct nft_elem e = *elem;
 	uint8_t key[KEY_MAX];
 
 	e.port = htons(e.port);
 	e.seconds *= 1000;
-	put_data(h, NFTA_SET_ELEM_KEY, key, put_key(key, &e));
+	put_data(m, NFTA_SET_ELEM_KEY, key, put_key(key, &e));
 	if (interval)
 		last_of(&e.net);
 	if (interval && concatenated)
-		put_data(h, NFTA_SET_ELEM_KEY_END, key, put_key(key, &e));
+		put_data(m, NFTA_SET_ELEM_KEY_END, key, put_key(key, &e));
 	if (map && !delete)
-		put_endpoint(h, &e);
+		put_endpoint(m, &e);
 	if ((s->fields & NFT_NAME) != 0 && !delete)
-		put_comment(h, e.name);
-	mnl_attr_nest_end(h, nest);
+		put_comment(m, e.name);
+	nla_nest_end(m, nest);
 	if (interval && !concatenated)
-		put_interval_end(h, &e);
+		put_interval_end(m, &e);
 }
 
 /* --- back --- */
@@ -192,8 +192,8 @@ static bool take_endpoint(struct nft_elem *e, const struct nlattr *attr)
 
 static void take_comment(struct nft_elem *e, const struct nlattr *attr)
 {
-	const uint8_t *from = mnl_attr_get_payload(attr);
-	size_t len = mnl_attr_get_payload_len(attr);
+	const uint8_t *from = nla_data(attr);
+	size_t len = (size_t)nla_len(attr);
 
 	if (len > 2 && from[0] == COMMENT && from[1] == len - 2 && len - 2 <= sizeof(e->name) &&
 	    memchr(from + 2, '\0', len - 2) == from + len - 1)
@@ -218,7 +218,7 @@ bool nft_elem_decode(struct nft_elem *e, const struct nlattr *elem, bool *end)
 
 	*e = (struct nft_elem){.family = e->family, .set = e->set};
 	e->addr.family = e->client.family = e->net.addr.family = e->to.family = e->family;
-	*end = flags != NULL && (ntohl(mnl_attr_get_u32(flags)) & NFT_SET_ELEM_INTERVAL_END) != 0;
+	*end = flags != NULL && (ntohl(nla_get_u32(flags)) & NFT_SET_ELEM_INTERVAL_END) != 0;
 	if (comment != NULL)
 		take_comment(e, comment);
 	return take_key(e, netlink_nested(elem, NFTA_SET_ELEM_KEY)) &&

@@ -2,7 +2,7 @@
 #ifndef APPLIER_NFT_ELEM_H
 #define APPLIER_NFT_ELEM_H
 
-#include <libmnl/libmnl.h>
+#include <netlink/attr.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -10,7 +10,7 @@
 #include "applier/nft_tables.h"
 
 /* E in a list of elements; with DELETE its key alone. */
-void nft_elem_encode(struct nlmsghdr *h, const struct nft_elem *e, bool delete);
+void nft_elem_encode(struct nl_msg *m, const struct nft_elem *e, bool delete);
 
 /*
  * Reads one element of a list, of E->family and E->set. False if it is of another shape. *END: it

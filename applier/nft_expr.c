@@ -20,22 +20,22 @@ struct expr {
 
 static struct expr begin_expr(struct nft_rule *r, const char *name)
 {
-	struct expr x = {.whole = mnl_attr_nest_start(r->h, NFTA_LIST_ELEM)};
+	struct expr x = {.whole = nla_nest_start(r->m, NFTA_LIST_ELEM)};
 
-	mnl_attr_put_strz(r->h, NFTA_EXPR_NAME, name);
-	x.data = mnl_attr_nest_start(r->h, NFTA_EXPR_DATA);
+	nla_put_string(r->m, NFTA_EXPR_NAME, name);
+	x.data = nla_nest_start(r->m, NFTA_EXPR_DATA);
 	return x;
 }
 
 static void end_expr(struct nft_rule *r, struct expr x)
 {
-	mnl_attr_nest_end(r->h, x.data);
-	mnl_attr_nest_end(r->h, x.whole);
+	nla_nest_end(r->m, x.data);
+	nla_nest_end(r->m, x.whole);
 }
 
 static void put(struct nft_rule *r, uint16_t attr, uint32_t value)
 {
-	mnl_attr_put_u32(r->h, attr, htonl(value));
+	nla_put_u32(r->m, attr, htonl(value));
 }
 
 /* An expression whose attributes are all numbers: pairs of attribute and value. */
@@ -53,10 +53,10 @@ static void put_expr(struct nft_rule *r, const char *name, const uint32_t *pairs
 
 static void put_data(struct nft_rule *r, uint16_t attr, const void *bytes, size_t len)
 {
-	struct nlattr *nest = mnl_attr_nest_start(r->h, attr);
+	struct nlattr *nest = nla_nest_start(r->m, attr);
 
-	mnl_attr_put(r->h, NFTA_DATA_VALUE, len, bytes);
-	mnl_attr_nest_end(r->h, nest);
+	nla_put(r->m, NFTA_DATA_VALUE, (int)len, bytes);
+	nla_nest_end(r->m, nest);
 }
 
 /* The register of a key's byte AT; they begin with the first of four bytes. */
@@ -91,13 +91,13 @@ static void put_verdict(struct nft_rule *r, uint32_t code, unsigned chain)
 	struct nlattr *data, *verdict;
 
 	put(r, NFTA_IMMEDIATE_DREG, NFT_REG_VERDICT);
-	data = mnl_attr_nest_start(r->h, NFTA_IMMEDIATE_DATA);
-	verdict = mnl_attr_nest_start(r->h, NFTA_DATA_VERDICT);
+	data = nla_nest_start(r->m, NFTA_IMMEDIATE_DATA);
+	verdict = nla_nest_start(r->m, NFTA_DATA_VERDICT);
 	put(r, NFTA_VERDICT_CODE, code);
 	if (code == (uint32_t)NFT_JUMP || code == (uint32_t)NFT_GOTO)
-		mnl_attr_put_strz(r->h, NFTA_VERDICT_CHAIN, r->chain_name(chain));
-	mnl_attr_nest_end(r->h, verdict);
-	mnl_attr_nest_end(r->h, data);
+		nla_put_string(r->m, NFTA_VERDICT_CHAIN, r->chain_name(chain));
+	nla_nest_end(r->m, verdict);
+	nla_nest_end(r->m, data);
 	end_expr(r, x);
 }
 
@@ -118,7 +118,7 @@ static void load_original(struct nft_rule *r, uint32_t key, uint32_t reg)
 
 	put(r, NFTA_CT_KEY, key);
 	put(r, NFTA_CT_DREG, reg);
-	mnl_attr_put_u8(r->h, NFTA_CT_DIRECTION, IP_CT_DIR_ORIGINAL);
+	nla_put_u8(r->m, NFTA_CT_DIRECTION, IP_CT_DIR_ORIGINAL);
 	end_expr(r, x);
 }
 
@@ -170,7 +170,7 @@ static void put_lookup(struct nft_rule *r, unsigned set, bool invert)
 	struct expr x = begin_expr(r, "lookup");
 	const struct nft_set *s = nft_set(set);
 
-	mnl_attr_put_strz(r->h, NFTA_LOOKUP_SET, s->name);
+	nla_put_string(r->m, NFTA_LOOKUP_SET, s->name);
 	put(r, NFTA_LOOKUP_SREG, REG(0));
 	if ((s->fields & NFT_TO) != 0)
 		put(r, NFTA_LOOKUP_DREG, REG(0));
@@ -238,11 +238,11 @@ static void put_remember(struct nft_rule *r, unsigned map)
 	load_address(r, &to, REG(at));
 	load_port(r, REG(at + to.len));
 	x = begin_expr(r, "dynset");
-	mnl_attr_put_strz(r->h, NFTA_DYNSET_SET_NAME, nft_set(map)->name);
+	nla_put_string(r->m, NFTA_DYNSET_SET_NAME, nft_set(map)->name);
 	put(r, NFTA_DYNSET_OP, NFT_DYNSET_OP_UPDATE);
 	put(r, NFTA_DYNSET_SREG_KEY, REG(0));
 	put(r, NFTA_DYNSET_SREG_DATA, REG(at));
-	mnl_attr_put_u64(r->h, NFTA_DYNSET_TIMEOUT, htobe64(UINT64_C(1000) * r->seconds));
+	nla_put_u64(r->m, NFTA_DYNSET_TIMEOUT, htobe64(UINT64_C(1000) * r->seconds));
 	end_expr(r, x);
 }
 
@@ -251,7 +251,7 @@ static void put_reject(struct nft_rule *r)
 	struct expr x = begin_expr(r, "reject");
 
 	put(r, NFTA_REJECT_TYPE, NFT_REJECT_ICMP_UNREACH);
-	mnl_attr_put_u8(r->h, NFTA_REJECT_ICMP_CODE,
+	nla_put_u8(r->m, NFTA_REJECT_ICMP_CODE,
 	    r->family == FAMILY_6 ? ICMP6_DST_UNREACH_NOPORT : ICMP_PORT_UNREACH);
 	end_expr(r, x);
 }
@@ -304,9 +304,9 @@ static void put_term(struct nft_rule *r, nft_term t)
 
 void nft_rule_encode(struct nft_rule *r, const nft_term terms[NFT_TERMS_MAX])
 {
-	struct nlattr *list = mnl_attr_nest_start(r->h, NFTA_RULE_EXPRESSIONS);
+	struct nlattr *list = nla_nest_start(r->m, NFTA_RULE_EXPRESSIONS);
 
 	for (unsigned i = 0; i < NFT_TERMS_MAX && terms[i] != 0; i++)
 		put_term(r, terms[i]);
-	mnl_attr_nest_end(r->h, list);
+	nla_nest_end(r->m, list);
 }

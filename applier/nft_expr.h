@@ -5,7 +5,7 @@
 #ifndef APPLIER_NFT_EXPR_H
 #define APPLIER_NFT_EXPR_H
 
-#include <libmnl/libmnl.h>
+#include <netlink/attr.h>
 #include <stdint.h>
 
 #include "applier/ipt_entry.h" /* struct ipt_params */
@@ -40,14 +40,14 @@ enum nft_term_kind {
 };
 
 struct nft_rule {
-	struct nlmsghdr *h;
+	struct nl_msg *m;
 	uint8_t family;
 	const struct ipt_params *params;
 	uint32_t seconds;
 	const char *(*chain_name)(unsigned chain);
 };
 
-/* The expressions of TERMS, NFTA_RULE_EXPRESSIONS of R->h. */
+/* The expressions of TERMS, NFTA_RULE_EXPRESSIONS of R->m. */
 void nft_rule_encode(struct nft_rule *r, const nft_term terms[NFT_TERMS_MAX]);
 
 #endif

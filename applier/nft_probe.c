@@ -2,10 +2,11 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <libmnl/libmnl.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
+#include <netlink/attr.h>
+#include <netlink/msg.h>
 #include <stdbool.h>
 #include <string.h>
 #include <unistd.h>
@@ -13,46 +14,50 @@
 #include "common/log.h"
 #include "common/netlink.h"
 
-/* Begins a message of TYPE about FAMILY at BUF. */
-static struct nlmsghdr *message(void *buf, uint16_t type, uint8_t family)
+/* Begins a message of TYPE about FAMILY. */
+static struct nl_msg *message(uint16_t type, uint8_t family)
 {
-	struct nlmsghdr *h = mnl_nlmsg_put_header(buf);
-	struct nfgenmsg *g = mnl_nlmsg_put_extra_header(h, sizeof(*g));
+	const struct nfgenmsg g = {.nfgen_family = family,
+	    .res_id = family == NFPROTO_UNSPEC ? htons(NFNL_SUBSYS_NFTABLES) : 0};
 
-	h->nlmsg_type = type;
-	h->nlmsg_flags = NLM_F_REQUEST;
-	g->nfgen_family = family;
-	g->res_id = family == NFPROTO_UNSPEC ? htons(NFNL_SUBSYS_NFTABLES) : 0;
-	return h;
+	return netlink_request(type, 0, &g, sizeof(g));
 }
 
 /* Has nf_tables TABLE, and in it CHAIN unless that is NULL? Without nf_tables: an error, so no. */
 static bool there(int nl, uint8_t family, const char *table, const char *chain)
 {
-	_Alignas(struct nlmsghdr) char buf[2048]; /* no question or answer has more */
-	struct nlmsghdr *h = message(buf,
-	    (uint16_t)(NFNL_SUBSYS_NFTABLES << 8 |
-		       (chain != NULL ? NFT_MSG_GETCHAIN : NFT_MSG_GETTABLE)),
-	    family);
+	_Alignas(struct nlmsghdr) char buf[2048]; /* no answer has more */
+	const struct nlmsghdr *h = (void *)buf;
+	struct nl_msg *m =
+	    message((uint16_t)(NFNL_SUBSYS_NFTABLES << 8 |
+			       (chain != NULL ? NFT_MSG_GETCHAIN : NFT_MSG_GETTABLE)),
+		family);
 
-	mnl_attr_put_strz(h, chain != NULL ? NFTA_CHAIN_TABLE : NFTA_TABLE_NAME, table);
+	nla_put_string(m, chain != NULL ? NFTA_CHAIN_TABLE : NFTA_TABLE_NAME, table);
 	if (chain != NULL)
-		mnl_attr_put_strz(h, NFTA_CHAIN_NAME, chain);
-	return write(nl, h, h->nlmsg_len) > 0 &&
-	       read(nl, buf, sizeof(buf)) >= (ssize_t)sizeof(*h) && h->nlmsg_type != NLMSG_ERROR;
+		nla_put_string(m, NFTA_CHAIN_NAME, chain);
+	return netlink_send(nl, m, 0) == 0 && read(nl, buf, sizeof(buf)) >= (ssize_t)sizeof(*h) &&
+	       h->nlmsg_type != NLMSG_ERROR;
+}
+
+/* Copies M to TO, and returns what is behind it. */
+static uint8_t *append(uint8_t *to, struct nl_msg *m)
+{
+	return (uint8_t *)mempcpy(to, nlmsg_hdr(m), nlmsg_hdr(m)->nlmsg_len);
 }
 
 /* Takes TABLE away, with everything in it. */
 static void take_away(int nl, uint8_t family, const char *table)
 {
-	_Alignas(struct nlmsghdr) char buf[1024]; /* three short messages */
-	struct nlmsghdr *h = message(buf, NFNL_MSG_BATCH_BEGIN, NFPROTO_UNSPEC);
+	uint8_t buf[3 * NETLINK_REQUEST_MAX];
+	uint8_t *end = append(buf, message(NFNL_MSG_BATCH_BEGIN, NFPROTO_UNSPEC));
+	struct nl_msg *m =
+	    message((uint16_t)(NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_DELTABLE), family);
 
-	h = message(mnl_nlmsg_get_payload_tail(h),
-	    (uint16_t)(NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_DELTABLE), family);
-	mnl_attr_put_strz(h, NFTA_TABLE_NAME, table);
-	h = message(mnl_nlmsg_get_payload_tail(h), NFNL_MSG_BATCH_END, NFPROTO_UNSPEC);
-	if (write(nl, buf, (size_t)((char *)mnl_nlmsg_get_payload_tail(h) - buf)) < 0)
+	nla_put_string(m, NFTA_TABLE_NAME, table);
+	end = append(end, m);
+	end = append(end, message(NFNL_MSG_BATCH_END, NFPROTO_UNSPEC));
+	if (write(nl, buf, (size_t)(end - buf)) < 0)
 		log_warn("nf_tables: %s", strerror(errno));
 }
 

@@ -151,9 +151,9 @@ static void put_rule(struct nft_batch *b, uint8_t family, const struct ipt_param
 	    nft_message_begin(b, NFT_MSG_NEWRULE, NLM_F_CREATE | NLM_F_APPEND, family), family,
 	    params, seconds, chain_name};
 
-	mnl_attr_put_strz(r.h, NFTA_RULE_CHAIN, chains[chain].name);
+	nla_put_string(r.m, NFTA_RULE_CHAIN, chains[chain].name);
 	nft_rule_encode(&r, terms);
-	nft_message_end(b, r.h);
+	nft_message_end(b);
 }
 
 /* How many rules ROW stands for. */
@@ -178,35 +178,37 @@ static void put_row(
 
 static void put_chain(struct nft_batch *b, uint8_t family, unsigned chain)
 {
-	struct nlmsghdr *h = nft_message_begin(b, NFT_MSG_NEWCHAIN, NLM_F_CREATE, family);
+	struct nl_msg *m = nft_message_begin(b, NFT_MSG_NEWCHAIN, NLM_F_CREATE, family);
 	struct nlattr *hook;
 
-	mnl_attr_put_strz(h, NFTA_CHAIN_NAME, chains[chain].name);
+	nla_put_string(m, NFTA_CHAIN_NAME, chains[chain].name);
 	if (chains[chain].type != NULL) {
-		mnl_attr_put_strz(h, NFTA_CHAIN_TYPE, chains[chain].type);
-		mnl_attr_put_u32(h, NFTA_CHAIN_POLICY, htonl(NF_ACCEPT));
-		hook = mnl_attr_nest_start(h, NFTA_CHAIN_HOOK);
-		mnl_attr_put_u32(h, NFTA_HOOK_HOOKNUM, htonl(chains[chain].hook));
-		mnl_attr_put_u32(h, NFTA_HOOK_PRIORITY, htonl((uint32_t)chains[chain].priority));
-		mnl_attr_nest_end(h, hook);
+		nla_put_string(m, NFTA_CHAIN_TYPE, chains[chain].type);
+		nla_put_u32(m, NFTA_CHAIN_POLICY, htonl(NF_ACCEPT));
+		hook = nla_nest_start(m, NFTA_CHAIN_HOOK);
+		nla_put_u32(m, NFTA_HOOK_HOOKNUM, htonl(chains[chain].hook));
+		nla_put_u32(m, NFTA_HOOK_PRIORITY, htonl((uint32_t)chains[chain].priority));
+		nla_nest_end(m, hook);
 	}
-	nft_message_end(b, h);
+	nft_message_end(b);
 }
 
 void nft_rules_remove(struct nft_batch *b, uint8_t family)
 {
-	nft_message_end(b, nft_message_begin(b, NFT_MSG_NEWTABLE, NLM_F_CREATE, family));
-	nft_message_end(b, nft_message_begin(b, NFT_MSG_DELTABLE, 0, family));
+	nft_message_begin(b, NFT_MSG_NEWTABLE, NLM_F_CREATE, family);
+	nft_message_end(b);
+	nft_message_begin(b, NFT_MSG_DELTABLE, 0, family);
+	nft_message_end(b);
 }
 
 static void put_table(struct nft_batch *b, uint8_t family, const char *comment)
 {
-	struct nlmsghdr *h = nft_message_begin(b, NFT_MSG_NEWTABLE, NLM_F_CREATE, family);
+	struct nl_msg *m = nft_message_begin(b, NFT_MSG_NEWTABLE, NLM_F_CREATE, family);
 	uint8_t udata[2 + NFT_COMMENT_MAX] = {0 /* a comment */, (uint8_t)(strlen(comment) + 1)};
 
 	memcpy(udata + 2, comment, udata[1]);
-	mnl_attr_put(h, NFTA_TABLE_USERDATA, 2 + (size_t)udata[1], udata);
-	nft_message_end(b, h);
+	nla_put(m, NFTA_TABLE_USERDATA, 2 + udata[1], udata);
+	nft_message_end(b);
 }
 
 void nft_rules_install(struct nft_batch *b, uint8_t family, const struct ipt_params *params,
@@ -215,11 +217,11 @@ void nft_rules_install(struct nft_batch *b, uint8_t family, const struct ipt_par
 	nft_rules_remove(b, family);
 	put_table(b, family, comment);
 	for (unsigned set = 0; set < NFT_SET_COUNT; set++) {
-		struct nlmsghdr *h = nft_message_begin(b, NFT_MSG_NEWSET, NLM_F_CREATE, family);
+		struct nl_msg *m = nft_message_begin(b, NFT_MSG_NEWSET, NLM_F_CREATE, family);
 
-		nft_set_encode(h, set, family,
+		nft_set_encode(m, set, family,
 		    elements != NULL && elements[set] >= NFT_SIZE_FROM ? 2 * elements[set] : 0);
-		nft_message_end(b, h);
+		nft_message_end(b);
 	}
 	for (unsigned chain = 0; chain < CHAINS; chain++)
 		put_chain(b, family, chain);
@@ -232,10 +234,10 @@ void nft_rules_install(struct nft_batch *b, uint8_t family, const struct ipt_par
 
 static void flush_chain(struct nft_batch *b, uint8_t family, unsigned chain)
 {
-	struct nlmsghdr *h = nft_message_begin(b, NFT_MSG_DELRULE, 0, family);
+	struct nl_msg *m = nft_message_begin(b, NFT_MSG_DELRULE, 0, family);
 
-	mnl_attr_put_strz(h, NFTA_RULE_CHAIN, chains[chain].name);
-	nft_message_end(b, h);
+	nla_put_string(m, NFTA_RULE_CHAIN, chains[chain].name);
+	nft_message_end(b);
 }
 
 void nft_rules_affinity(struct nft_batch *b, uint8_t family, const nft_timeouts timeouts)

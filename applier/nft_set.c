@@ -153,26 +153,26 @@ uint32_t nft_key_len(const struct nft_part *p, unsigned count)
 }
 
 static void put_description(
-    struct nlmsghdr *h, uint32_t size, const struct nft_part *p, unsigned count)
+    struct nl_msg *m, uint32_t size, const struct nft_part *p, unsigned count)
 {
-	struct nlattr *desc = mnl_attr_nest_start(h, NFTA_SET_DESC), *fields;
+	struct nlattr *desc = nla_nest_start(m, NFTA_SET_DESC), *fields;
 
 	if (size != 0) {
-		mnl_attr_put_u32(h, NFTA_SET_DESC_SIZE, htonl(size));
+		nla_put_u32(m, NFTA_SET_DESC_SIZE, htonl(size));
 	} else {
-		fields = mnl_attr_nest_start(h, NFTA_SET_DESC_CONCAT);
+		fields = nla_nest_start(m, NFTA_SET_DESC_CONCAT);
 		for (unsigned i = 0; i < count; i++) {
-			struct nlattr *field = mnl_attr_nest_start(h, NFTA_LIST_ELEM);
+			struct nlattr *field = nla_nest_start(m, NFTA_LIST_ELEM);
 
-			mnl_attr_put_u32(h, NFTA_SET_FIELD_LEN, htonl(p[i].len));
-			mnl_attr_nest_end(h, field);
+			nla_put_u32(m, NFTA_SET_FIELD_LEN, htonl(p[i].len));
+			nla_nest_end(m, field);
 		}
-		mnl_attr_nest_end(h, fields);
+		nla_nest_end(m, fields);
 	}
-	mnl_attr_nest_end(h, desc);
+	nla_nest_end(m, desc);
 }
 
-void nft_set_encode(struct nlmsghdr *h, unsigned set, uint8_t family, uint32_t size)
+void nft_set_encode(struct nl_msg *m, unsigned set, uint8_t family, uint32_t size)
 {
 	const struct nft_set *s = nft_set(set);
 	const struct nft_part to[] = {
@@ -186,27 +186,27 @@ void nft_set_encode(struct nlmsghdr *h, unsigned set, uint8_t family, uint32_t s
 	flags |= nft_set_dynamic(set) ? NFT_SET_TIMEOUT | NFT_SET_EVAL : 0;
 	if ((s->fields & NFT_NET) != 0)
 		flags |= NFT_SET_INTERVAL | (count > 1 ? NFT_SET_CONCAT : 0);
-	mnl_attr_put_strz(h, NFTA_SET_NAME, s->name);
-	mnl_attr_put_u32(h, NFTA_SET_FLAGS, htonl(flags));
-	mnl_attr_put_u32(h, NFTA_SET_KEY_TYPE, htonl(concat_type(parts, count, family)));
-	mnl_attr_put_u32(h, NFTA_SET_KEY_LEN, htonl(nft_key_len(parts, count)));
+	nla_put_string(m, NFTA_SET_NAME, s->name);
+	nla_put_u32(m, NFTA_SET_FLAGS, htonl(flags));
+	nla_put_u32(m, NFTA_SET_KEY_TYPE, htonl(concat_type(parts, count, family)));
+	nla_put_u32(m, NFTA_SET_KEY_LEN, htonl(nft_key_len(parts, count)));
 	put_number(&u, 0, count == 1 ? 2 : 0); /* the key is in network order; its parts tell */
 	if (map) {
-		mnl_attr_put_u32(h, NFTA_SET_DATA_TYPE, htonl(concat_type(to, 2, family)));
-		mnl_attr_put_u32(h, NFTA_SET_DATA_LEN, htonl(nft_key_len(to, 2)));
+		nla_put_u32(m, NFTA_SET_DATA_TYPE, htonl(concat_type(to, 2, family)));
+		nla_put_u32(m, NFTA_SET_DATA_LEN, htonl(nft_key_len(to, 2)));
 		put_number(&u, 1, 0);
 	}
-	mnl_attr_put_u32(h, NFTA_SET_ID, htonl(set + 1));
+	nla_put_u32(m, NFTA_SET_ID, htonl(set + 1));
 	if (nft_set_dynamic(set))
 		size = AFFINITY_MAX;
 	else if ((flags & NFT_SET_INTERVAL) != 0)
 		size = 0;
 	if (size != 0 || (flags & NFT_SET_CONCAT) != 0)
-		put_description(h, size, parts, count);
+		put_description(m, size, parts, count);
 	put_typeofs(&u, 3, parts, count, family, s);
 	if (map) {
 		put_typeofs(&u, 4, to, 2, family, s);
 		put_number(&u, 6, 0); /* values are no intervals */
 	}
-	mnl_attr_put(h, NFTA_SET_USERDATA, u.len, u.b);
+	nla_put(m, NFTA_SET_USERDATA, (int)u.len, u.b);
 }

@@ -2,7 +2,7 @@
 #ifndef APPLIER_NFT_SET_H
 #define APPLIER_NFT_SET_H
 
-#include <libmnl/libmnl.h>
+#include <netlink/attr.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -30,6 +30,6 @@ uint32_t nft_key_len(const struct nft_part *parts, unsigned count);
  * What declares SET, after the table: attributes of NFT_MSG_NEWSET. SIZE: elements it has room for;
  * 0: any number.
  */
-void nft_set_encode(struct nlmsghdr *h, unsigned set, uint8_t family, uint32_t size);
+void nft_set_encode(struct nl_msg *m, unsigned set, uint8_t family, uint32_t size);
 
 #endif

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
+#include <netlink/attr.h>
 #include <string.h>
 
 #include "applier/nft_backend.h"
@@ -72,14 +73,10 @@ static void take_elems(void *arg, const struct nlmsghdr *h)
 {
 	const struct nlattr *list = attr_of(h, NFTA_SET_ELEM_LIST_ELEMENTS);
 	const struct nlattr *attr;
-	const char *end;
+	int left;
 
-	if (list == NULL)
-		return;
-	end = (const char *)list + list->nla_len;
-	for (attr = mnl_attr_get_payload(list); mnl_attr_ok(attr, (int)(end - (const char *)attr));
-	     attr = mnl_attr_next(attr))
-		take_elem(arg, attr);
+	if (list != NULL)
+		nla_for_each_nested(attr, list, left) take_elem(arg, attr);
 }
 
 int nft_dump_elems(
@@ -108,7 +105,7 @@ static void take_uses(struct table *t, const struct nlmsghdr *h, uint16_t type)
 {
 	const struct nlattr *uses = attr_of(h, type);
 
-	t->uses = uses != NULL ? ntohl(mnl_attr_get_u32(uses)) : 0;
+	t->uses = uses != NULL ? ntohl(nla_get_u32(uses)) : 0;
 }
 
 static void take_table(void *arg, const struct nlmsghdr *h)

@@ -1,9 +1,10 @@
 #include "watcher/addresses.h"
 
 #include <errno.h>
-#include <libmnl/libmnl.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
+#include <netlink/attr.h>
+#include <netlink/msg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -121,35 +122,32 @@ static void send_all(void)
 
 static void ask(void)
 {
-	uint8_t buf[64] __attribute__((aligned(8)));
-	struct nlmsghdr *h = mnl_nlmsg_put_header(buf);
+	const struct ifaddrmsg any = {.ifa_family = AF_UNSPEC};
+	int error;
 
 	forget_all();
 	own.changed = own.dumping = true;
 	own.again = false;
-	h->nlmsg_type = RTM_GETADDR;
-	h->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
-	h->nlmsg_seq = ++own.dump;
-	mnl_nlmsg_put_extra_header(h, sizeof(struct ifaddrmsg));
-	if (write(own.fd, h, h->nlmsg_len) < 0)
-		fatal(EXIT_FAILED, "asking for the addresses of this machine: %s", strerror(errno));
+	error = netlink_send(
+	    own.fd, netlink_request(RTM_GETADDR, NLM_F_DUMP, &any, sizeof(any)), ++own.dump);
+	if (error != 0)
+		fatal(EXIT_FAILED, "asking for the addresses of this machine: %s", strerror(error));
 }
 
 static void on_address(const struct nlmsghdr *h)
 {
-	const struct ifaddrmsg *m = mnl_nlmsg_get_payload(h);
+	const struct ifaddrmsg *m = nlmsg_data(h);
 	const struct nlattr *a;
 	struct interface_addr key;
 
-	if (mnl_nlmsg_get_payload_len(h) < sizeof(*m))
+	if (nlmsg_datalen(h) < (int)sizeof(*m))
 		return;
 	/* On a link with a peer IFA_ADDRESS is the peer's. */
 	a = netlink_attr(h, sizeof(*m), IFA_LOCAL);
 	if (a == NULL)
 		a = netlink_attr(h, sizeof(*m), IFA_ADDRESS);
 	memset(&key, 0, sizeof(key));
-	if (a == NULL ||
-	    ip_from_bytes(&key.addr, mnl_attr_get_payload(a), mnl_attr_get_payload_len(a)) != 0)
+	if (a == NULL || ip_from_bytes(&key.addr, nla_data(a), (uint32_t)nla_len(a)) != 0)
 		return;
 	if (own.services != 0 && m->ifa_index == own.services)
 		return; /* nothing is there but what the planner asked for */
@@ -182,9 +180,9 @@ static bool receive(int fd)
 	ssize_t n;
 
 	while ((n = read(fd, buf, sizeof(buf))) >= 0) {
-		const struct nlmsghdr *h = (const struct nlmsghdr *)(const void *)buf;
+		struct nlmsghdr *h = (void *)buf;
 
-		for (int left = (int)n; mnl_nlmsg_ok(h, left); h = mnl_nlmsg_next(h, &left))
+		for (int left = (int)n; nlmsg_ok(h, left); h = nlmsg_next(h, &left))
 			on_message(h);
 	}
 	if (errno != EAGAIN && errno != EINTR && errno != ENOBUFS)

@@ -7,6 +7,8 @@
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
+#include <netlink/attr.h>
+#include <netlink/msg.h>
 #include <sys/wait.h>
 
 /* Which sets the planner can fill. */
@@ -398,33 +400,23 @@ static void add_module(char list[512], const char *text)
 		strlcat(list, name, 512);
 }
 
-static const struct nlattr *first_of(const struct nlmsghdr *h)
-{
-	return mnl_nlmsg_get_payload_offset(h, sizeof(struct nfgenmsg));
-}
-
-static bool is_before(const struct nlattr *attr, const void *end)
-{
-	return mnl_attr_ok(attr, (int)((const char *)end - (const char *)attr));
-}
-
 /* Adds to LIST the modules that H, a message of B, is said to need. */
 static void add_modules(char list[512], const struct nft_batch *b, const struct nlmsghdr *h)
 {
 	const unsigned type = h->nlmsg_type & 0xff;
-	const void *end = mnl_nlmsg_get_payload_tail(h);
+	const int header = sizeof(struct nfgenmsg);
 	const struct nlattr *attr, *e;
+	int left, left_of_list;
 
 	if (h->nlmsg_type >> 8 != NFNL_SUBSYS_NFTABLES)
 		return;
-	for (attr = first_of(h); is_before(attr, end); attr = mnl_attr_next(attr)) {
-		if (type == NFT_MSG_NEWCHAIN && mnl_attr_get_type(attr) == NFTA_CHAIN_TYPE)
+	nla_for_each_attr(attr, nlmsg_attrdata(h, header), nlmsg_attrlen(h, header), left)
+	{
+		if (type == NFT_MSG_NEWCHAIN && nla_type(attr) == NFTA_CHAIN_TYPE)
 			add_module(list, described(b, h, attr));
-		if (type != NFT_MSG_NEWRULE || mnl_attr_get_type(attr) != NFTA_RULE_EXPRESSIONS)
+		if (type != NFT_MSG_NEWRULE || nla_type(attr) != NFTA_RULE_EXPRESSIONS)
 			continue;
-		for (e = mnl_attr_get_payload(attr); is_before(e, mnl_attr_next(attr));
-		     e = mnl_attr_next(e))
-			add_module(list, described(b, h, e));
+		nla_for_each_nested(e, attr, left_of_list) add_module(list, described(b, h, e));
 	}
 }
 
@@ -442,14 +434,14 @@ static void whatever_a_kernel_lacks_is_named(void **state)
 
 	(void)state;
 	for (uint8_t f = 0; f < FAMILY_COUNT; f++) {
-		const struct nlmsghdr *h = (const void *)b->buf;
+		struct nlmsghdr *h = (void *)b->buf;
 		char list[512] = "";
 		int len;
 
 		nft_batch_begin(b);
 		nft_rules_install(b, f, &policy->params, "x", NULL);
 		nft_rules_affinity(b, f, (nft_timeouts){1});
-		for (len = (int)b->len; mnl_nlmsg_ok(h, len); h = mnl_nlmsg_next(h, &len))
+		for (len = (int)b->len; nlmsg_ok(h, len); h = nlmsg_next(h, &len))
 			add_modules(list, b, h);
 		nft_batch_clear(b);
 		assert_string_equal(list, modules[f]);
@@ -460,35 +452,35 @@ static void whatever_a_kernel_lacks_is_named(void **state)
 static void what_this_kernel_lacks_is_named(void **state)
 {
 	struct nft_batch *b = nft_backend_batch();
-	struct nlmsghdr *h;
+	struct nl_msg *m;
 	struct nlattr *list, *one, *hook;
 	char detail[256];
 
 	(void)state;
 	nft_batch_begin(b);
 	nft_rules_install(b, FAMILY_4, &policy->params, "x", NULL);
-	h = nft_message_begin(b, NFT_MSG_NEWRULE, NLM_F_CREATE | NLM_F_APPEND, FAMILY_4);
-	mnl_attr_put_strz(h, NFTA_RULE_CHAIN, "service");
-	list = mnl_attr_nest_start(h, NFTA_RULE_EXPRESSIONS);
-	one = mnl_attr_nest_start(h, NFTA_LIST_ELEM);
-	mnl_attr_put_strz(h, NFTA_EXPR_NAME, "nosuch");
-	mnl_attr_nest_end(h, one);
-	mnl_attr_nest_end(h, list);
-	nft_message_end(b, h);
+	m = nft_message_begin(b, NFT_MSG_NEWRULE, NLM_F_CREATE | NLM_F_APPEND, FAMILY_4);
+	nla_put_string(m, NFTA_RULE_CHAIN, "service");
+	list = nla_nest_start(m, NFTA_RULE_EXPRESSIONS);
+	one = nla_nest_start(m, NFTA_LIST_ELEM);
+	nla_put_string(m, NFTA_EXPR_NAME, "nosuch");
+	nla_nest_end(m, one);
+	nla_nest_end(m, list);
+	nft_message_end(b);
 	assert_int_equal(nft_send(b, 0, detail, sizeof(detail)), -1);
 	assert_int_equal(errno, ENOENT);
 	assert_string_equal(detail, "ip rule in service: expression nosuch (module nft_nosuch)");
 
 	nft_batch_begin(b);
 	nft_rules_install(b, FAMILY_6, &policy->params, "x", NULL);
-	h = nft_message_begin(b, NFT_MSG_NEWCHAIN, NLM_F_CREATE, FAMILY_6);
-	mnl_attr_put_strz(h, NFTA_CHAIN_NAME, "more");
-	mnl_attr_put_strz(h, NFTA_CHAIN_TYPE, "nosuch");
-	hook = mnl_attr_nest_start(h, NFTA_CHAIN_HOOK);
-	mnl_attr_put_u32(h, NFTA_HOOK_HOOKNUM, 0);
-	mnl_attr_put_u32(h, NFTA_HOOK_PRIORITY, 0);
-	mnl_attr_nest_end(h, hook);
-	nft_message_end(b, h);
+	m = nft_message_begin(b, NFT_MSG_NEWCHAIN, NLM_F_CREATE, FAMILY_6);
+	nla_put_string(m, NFTA_CHAIN_NAME, "more");
+	nla_put_string(m, NFTA_CHAIN_TYPE, "nosuch");
+	hook = nla_nest_start(m, NFTA_CHAIN_HOOK);
+	nla_put_u32(m, NFTA_HOOK_HOOKNUM, 0);
+	nla_put_u32(m, NFTA_HOOK_PRIORITY, 0);
+	nla_nest_end(m, hook);
+	nft_message_end(b);
 	assert_int_equal(nft_send(b, 0, detail, sizeof(detail)), -1);
 	assert_int_equal(errno, ENOENT);
 	assert_string_equal(detail, "ip6 chain more: module nft_chain_nosuch");
