@@ -18,7 +18,8 @@ uint64_t pace_wait(struct pace *p, uint64_t now_ms)
 	return p->credit_ms >= p->period_ms ? 0 : p->period_ms - p->credit_ms;
 }
 
-void pace_spend(struct pace *p)
+void pace_spend(struct pace *p, uint64_t now_ms)
 {
+	pace_wait(p, now_ms); /* what was waited is not to count once more */
 	p->credit_ms -= p->credit_ms >= p->period_ms ? p->period_ms : p->credit_ms;
 }

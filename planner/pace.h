@@ -18,6 +18,6 @@ void pace_init(struct pace *p, uint64_t period_ms, uint64_t now_ms);
 /* Milliseconds until a write is allowed; 0: now. */
 uint64_t pace_wait(struct pace *p, uint64_t now_ms);
 /* A write was made. */
-void pace_spend(struct pace *p);
+void pace_spend(struct pace *p, uint64_t now_ms);
 
 #endif

@@ -199,7 +199,7 @@ static void on_sync(evutil_socket_t fd, short what, void *arg)
 		    (unsigned long long)p->counts.hooks, (unsigned long long)p->counts.deletes);
 	p->checking = false;
 	if (apply_commit(&p->apply)) {
-		pace_spend(&p->pace);
+		pace_spend(&p->pace, t.mono_us / 1000);
 	} else {
 		log_debug(2, "synced: nothing to write");
 		sync_finished(p);

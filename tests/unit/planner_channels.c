@@ -197,24 +197,26 @@ static void test_pace(void **state)
 	(void)state;
 	pace_init(&p, 1000, 50000);
 	assert_int_equal(pace_wait(&p, 50000), 0);
-	pace_spend(&p);
+	pace_spend(&p, 50000);
 	assert_int_equal(pace_wait(&p, 50100), 0); /* two at once, ... */
-	pace_spend(&p);
+	pace_spend(&p, 50100);
 	assert_int_equal(pace_wait(&p, 50200), 800); /* ... then one a second */
 	assert_int_equal(pace_wait(&p, 50700), 300);
 	assert_int_equal(pace_wait(&p, 51000), 0);
-	pace_spend(&p);
+	pace_spend(&p, 51000);
 	assert_int_equal(pace_wait(&p, 51000), 1000);
+	pace_spend(&p, 52000); /* by a timer: what was waited for this one is not the next one's */
+	assert_int_equal(pace_wait(&p, 52000), 1000);
 	/* However long it is quiet, no more than two. */
 	assert_int_equal(pace_wait(&p, 9000000), 0);
-	pace_spend(&p);
+	pace_spend(&p, 9000000);
 	assert_int_equal(pace_wait(&p, 9000000), 0);
-	pace_spend(&p);
+	pace_spend(&p, 9000000);
 	assert_int_equal(pace_wait(&p, 9000000), 1000);
 	pace_init(&p, 0, 0);
 	for (int i = 0; i < 5; i++) {
 		assert_int_equal(pace_wait(&p, 0), 0);
-		pace_spend(&p);
+		pace_spend(&p, 0);
 	}
 }
 
