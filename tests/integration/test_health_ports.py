@@ -118,6 +118,29 @@ class HealthPorts(unittest.TestCase):
                  endpoints("web", (pod, "node-a", READY)))
         self.told(0, port=PORT + 1)
 
+    def test_where_the_node_drops(self):
+        """... what nobody lets in: health check node ports are let in while there are any."""
+        n = self.n
+        inside = lambda *command: sh("ip", "netns", "exec", n.node, *command)
+        for tool, neighbours in (("iptables-legacy", "icmp"), ("ip6tables-legacy", "ipv6-icmp")):
+            for rule in (("-i", "lo"), ("-p", neighbours)):
+                inside(tool, "-A", "INPUT", *rule, "-j", "ACCEPT")
+                self.addCleanup(inside, tool, "-D", "INPUT", *rule, "-j", "ACCEPT")
+            inside(tool, "-P", "INPUT", "DROP")
+            self.addCleanup(inside, tool, "-P", "INPUT", "ACCEPT")
+        web = balanced("web", 1)
+        for status, node in ((503, "node-b"), (200, "node-a")):
+            objects = web, endpoints("web", (self.pod, node, READY))
+            if n.proc is None:
+                self.start(*objects)
+            else:
+                self.put(*objects)
+            for family in (4, 6):
+                self.told(status, NODE[family])
+                self.assertEqual(self.curl(NODE[family], 10256, "--max-time", "0.3")[0], 0)
+        inside("iptables-legacy", "-P", "INPUT", "ACCEPT")
+        self.assertEqual(self.curl(NODE[4], 10256)[0], 200)  # so that it was the node that dropped
+
     def test_one_port_for_two(self):
         n, pod = self.n, self.pod
         first, second = balanced("first", 1), balanced("second", 2)
@@ -198,7 +221,7 @@ class NodePortAddresses(HealthPorts):
     flags = ["--nodeport-addresses=198.51.100.0/24,2001:db8:1::/64"]
     anywhere = False
     test_one_port_for_two = test_a_port_that_is_taken = test_a_thousand = None
-    test_an_unhealthy_proxy = None
+    test_an_unhealthy_proxy = test_where_the_node_drops = None
 
     def test_an_address_comes_and_goes(self):
         n, more = self.n, "198.51.100.77"
@@ -216,4 +239,9 @@ class Nftables(HealthPorts):
     """Where node ports answer on the Node's own addresses unless it is told otherwise."""
     flags = ["--proxy-mode=nftables"]
     anywhere = False
-    test_a_port_that_is_taken = test_an_unhealthy_proxy = None
+    test_a_port_that_is_taken = test_an_unhealthy_proxy = test_where_the_node_drops = None
+
+
+class Userspace(HealthPorts):
+    flags = ["--proxy-mode=userspace"]
+    test_a_port_that_is_taken = test_an_unhealthy_proxy = test_a_thousand = None

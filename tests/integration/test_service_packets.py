@@ -162,9 +162,13 @@ class Case(unittest.TestCase):
     def both(self):
         return self.endpoints(READY, READY)
 
+    def port(self):
+        """The port to ask from, 0: of the kernel's choice."""
+        return 0
+
     def answer(self, source, family, to, proto, timeout, bind=None):
         """"podN" or "podN*" as in the table, "refused" or "dropped"."""
-        said = ask(source, to, proto, timeout, bind)
+        said = ask(source, to, proto, timeout, bind, self.port())
         who, _, peer = said.partition(" ")
         if not peer or who == "error:":
             return {"timeout": "dropped"}.get(said, said)
@@ -226,12 +230,12 @@ class Case(unittest.TestCase):
             self.fail("%d of %d:\n%s" % (len(wrong), len(checks), "\n".join(wrong[:40])))
 
 
-def ask(netns, to, proto, timeout, bind=None):
-    """As Node.ask(), from an address of the namespace's choice."""
+def ask(netns, to, proto, timeout, bind=None, port=0):
+    """As Node.ask(), from an address or a port of the caller's choice."""
     with ns_socket(netns, family_of(to[0]), *KINDS[proto]) as s:
         s.settimeout(timeout)
-        if bind is not None:
-            s.bind((bind, 0))
+        if bind is not None or port:
+            s.bind((bind or "", port))
         try:
             s.connect(to)
             try:

@@ -9,10 +9,21 @@ import unittest
 
 import test_service_packets as cases
 from harness import BUILD, KINDS, Node, ns_socket, service, slice_of
-from test_ipvs_packets import Ipvs
+from test_ipvs_packets import PORTS, Ipvs
 
 VS = "/proc/sys/net/ipv4/vs/"
 SCHEDULERS = ("rr", "wrr", "lc", "wlc", "lblc", "lblcr", "dh", "sh", "mh", "sed", "nq", "fo", "ovf")
+ARP = "/proc/sys/net/ipv4/conf/all/arp_%s"
+TIMEOUTS = "(tcp tcpfin udp): %d %d %d"
+SETS = {
+    "hash:ip": "IPVS-IPS",
+    "hash:ip,port,ip": "LOOP-BACK",
+    "hash:ip,port": "CLUSTER-IP EXTERNAL-IP EXTERNAL-IP-LOCAL LOAD-BALANCER LOAD-BALANCER-LOCAL "
+                    "LOAD-BALANCER-FW NODE-PORT-SCTP-HASH NODE-PORT-LOCAL-SCTP-HASH",
+    "hash:ip,port,net": "LOAD-BALANCER-SOURCE-CIDR",
+    "bitmap:port": "NODE-PORT-TCP NODE-PORT-UDP NODE-PORT-LOCAL-TCP NODE-PORT-LOCAL-UDP "
+                   "HEALTH-CHECK-NODE-PORT",
+}
 # Another program's: at no address of ours, and at a ClusterIP of an excluded prefix.
 FOREIGN = ["-A -t 192.0.2.77:80 -s wlc", "-a -t 192.0.2.77:80 -r 192.0.2.78:81 -m -w 7"]
 EXCLUDED = ["-A -u 10.96.1.99:53 -s lc -p 60", "-a -u 10.96.1.99:53 -r 192.0.2.79:53 -m -w 3"]
@@ -89,8 +100,19 @@ class Servers(Case):
             self.assertEqual(sorted(held), sorted(
                 getattr(s, kind)[family] for s in (plain, sticky, none)
                 for kind in ("cluster", "external", "balancer")))
-        for name in ("conntrack", "expire_nodest_conn", "expire_quiescent_template"):
-            self.assertEqual(self.inside("cat", VS + name), "1\n")
+        for name in ("conntrack", "expire_nodest_conn", "expire_quiescent_template",
+                     "conn_reuse_mode"):  # the last is this kernel's own
+            self.assertEqual(self.inside("cat", VS + name), "1\n", name)
+        # What no flag asks for is left alone.
+        self.assertEqual(self.inside("cat", ARP % "ignore", ARP % "announce"), "0\n0\n")
+        self.assertIn(TIMEOUTS % (900, 120, 300), self.inside("ipvsadm", "-L", "--timeout"))
+
+    def test_the_sets_are_upstreams(self):
+        self.run_with([])
+        named = dict(re.findall(r"^Name: (\S+)\nType: (\S+)", self.inside("ipset", "list"), re.M))
+        want = {("KUBE-6-" if six else "KUBE-") + name: kind for six in (False, True)
+                for kind, names in SETS.items() for name in names.split()}
+        self.assertEqual(named, {k[:31]: v for k, v in want.items()})  # what the kernel takes
 
     def own(self, family):
         """The node's addresses, but those of loopback, link-local ones and the proxy's own."""
@@ -117,11 +139,29 @@ class Servers(Case):
 
     def test_timeouts_and_arp(self):
         self.path = self.n.write("none.json", [])
-        self.n.start("--manifest-path", self.path, *self.flags, "--ipvs-tcp-timeout=15m",
+        self.addCleanup(self.inside, "ipvsadm", "--set", "900", "120", "300")
+        for name in ("ignore", "announce"):
+            self.addCleanup(self.inside, "sh", "-c", "echo 0 >" + ARP % name)
+        self.n.start("--manifest-path", self.path, *self.flags, "--ipvs-tcp-timeout=14m",
                      "--ipvs-tcpfin-timeout=90s", "--ipvs-udp-timeout=70s", "--ipvs-strict-arp")
-        self.assertIn("(tcp tcpfin udp): 900 90 70", self.inside("ipvsadm", "-L", "--timeout"))
-        for name, value in (("arp_ignore", "1"), ("arp_announce", "2")):
-            self.assertEqual(self.inside("cat", "/proc/sys/net/ipv4/conf/all/" + name), value + "\n")
+        self.assertIn(TIMEOUTS % (840, 90, 70), self.inside("ipvsadm", "-L", "--timeout"))
+        self.assertEqual(self.inside("cat", ARP % "ignore", ARP % "announce"), "1\n2\n")
+
+    def test_changes_come_no_faster_than_they_may(self):
+        """Two at once, then one each period: the start's, and three more."""
+        n = self.n
+        flags = [f for f in self.flags if "min-sync" not in f] + ["--ipvs-min-sync-period=2s"]
+        sliced = slice_of("web", ["10.244.9.1"], [("p", 8080, "TCP")])
+        objects = [service("web", ["10.96.1.1"], [("p", 80, "TCP")]), sliced]
+        self.path = n.write("objects.json", objects)
+        began = time.monotonic()
+        n.start("--manifest-path", self.path, *flags)
+        for i in (2, 3, 4):
+            real = "10.244.9.%d:8080" % i
+            sliced["endpoints"][0]["addresses"] = [real.split(":")[0]]
+            n.write("objects.json", objects)
+            n.wait(real, lambda: self.servers()["-t 10.96.1.1:80"][1].get(real) == "-m -w 1")
+        self.assertGreaterEqual(time.monotonic() - began, 2 * 2)
 
     def test_drift_is_put_right(self):
         s = cases.Service(1)
@@ -206,6 +246,78 @@ class Leaving(Case):
         self.assertEqual(self.answers(n.client, 4, to, "udp", {"pod2*"}), {"pod2*"})
 
 
+class Work(Case):
+    """What changes is a message to the kernel, and what does not is none."""
+
+    def done(self, since):
+        """Items of each transaction, of which nothing else was a part, behind so many bytes."""
+        text = self.n.audited()[since:]
+        found = re.findall(r" ops: put 0 delete 0 hook 0 rules 0; items (\d+) done, 0 refused; "
+                           r"result ok$", text, re.M)
+        self.assertEqual(len(found), text.count("\n"), text)
+        return list(map(int, found))
+
+    def changed(self, objects):
+        since = len(self.n.audited())
+        self.rewrite(objects)
+        return self.done(since)
+
+    def test_an_endpoint_is_one_message(self):
+        n = self.n
+        web = service("web", ["10.96.1.1"], [("p", 80, "TCP")])
+        dns = service("dns", ["10.96.1.2"], [("p", 53, "UDP")])
+        at = lambda *a: [{"addresses": ["10.244.9.%d" % i], "nodeName": "node-b",
+                          "conditions": {"ready": True}} for i in a]
+        of_web = lambda *a: slice_of("web", at(*a), [("p", 8080, "TCP")])
+        of_dns = lambda *a: slice_of("dns", at(*a), [("p", 8080, "UDP")])
+        reals = lambda server: self.servers()[server][1]
+        self.run_with([web, dns, of_web(1), of_dns(1)])
+        self.assertEqual(self.changed([web, dns, of_web(1, 2), of_dns(1)]), [1])
+        self.assertEqual(reals("-t 10.96.1.1:80"), {"10.244.9.%d:8080" % i: "-m -w 1" for i in (1, 2)})
+        # Nothing of the one, and of the other an endpoint.
+        web["metadata"]["labels"] = {"of": "no interest"}
+        same = of_web(2, 1)
+        same["metadata"]["annotations"] = {"of": "none either"}
+        self.assertEqual(self.changed([web, dns, same, of_dns(1, 2)]), [1])
+        # UDP's is gone at once; TCP's gets no more, and is gone when that has been looked at.
+        self.assertEqual(self.changed([web, dns, same, of_dns(2)]), [1])
+        self.assertEqual(list(reals("-u 10.96.1.2:53")), ["10.244.9.2:8080"])
+        since = len(n.audited())
+        n.write("objects.json", [web, dns, of_web(2), of_dns(2)])
+        n.wait("weight 0", lambda: reals("-t 10.96.1.1:80").get("10.244.9.1:8080") != "-m -w 1")
+        n.wait("its end", lambda: len(self.done(since)) == 2)
+        self.assertEqual(self.done(since), [1, 1])
+        self.assertEqual(reals("-t 10.96.1.1:80"), {"10.244.9.2:8080": "-m -w 1"})
+
+
+class Kernel(Case):
+    """What the proxy can do nothing about, shown without it."""
+
+    def test_of_two_connections_from_one_port_the_older_is_lost(self):
+        """If both are with the same endpoint: its answers are told apart by the client alone."""
+        n = self.n
+        self.addCleanup(self.inside, "ipvsadm", "-C")
+        at = [(cases.NODE[4], port) for port in (7001, 7002)]
+        self.restore(["-A -t %s:%d -s rr" % a for a in at] +
+                     ["-a -t %s:%d -r %s:%d -m" % (*a, n.pod_ip(0), n.PORT) for a in at])
+        # As the proxy has it: netfilter translates, and gives the newer one another port.
+        self.inside("sysctl", "-q", "-w", "net.ipv4.vs.conntrack=1")
+        self.inside("iptables-legacy", "-t", "nat", "-nL")
+        older, newer = (ns_socket(n.client, socket.AF_INET, *KINDS["tcp"]) for _ in at)
+        with older, newer:
+            for s, a in zip((older, newer), at):
+                s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                s.bind(("", next(PORTS) if s is older else older.getsockname()[1]))
+                s.connect(a)
+            for s in (newer, older):
+                s.settimeout(1)
+                s.send(b"GET / HTTP/1.0\r\n\r\n")
+                if s is older:
+                    self.assertRaises(TimeoutError, s.recv, 4096)
+                else:
+                    self.assertRegex(s.recv(4096), b"pod1 ")
+
+
 class Others(Case):
     def setUp(self):
         self.addCleanup(self.inside, "ipvsadm", "-C")
@@ -250,21 +362,33 @@ class Others(Case):
         self.assertEqual((status, self.servers()), (0, before), said)
         self.assertEqual(self.ended("--cleanup")[0], 0)
 
+    def whole(self):
+        """All that a mode has made, but for the relays' ports, which are the kernel's choice."""
+        links = self.inside("ip", "-o", "link").count("kube-ipvs0")
+        rules = self.n.save(4) + self.n.save(6)
+        return (self.servers(), links, sorted(self.inside("ipset", "save").splitlines()),
+                re.sub(r"--to-ports \d+", "--to-ports N", rules))
+
     def test_modes_follow_each_other(self):
+        """Each leaves what it makes where there was none before; and what others have."""
         n = self.n
         s = cases.Service(1)
+        self.path = n.write("objects.json", s.objects(self.both()))
         to = [(f, s.address(kind, f, "tcp")) for f in (4, 6) for kind in cases.FRONTENDS]
-        self.run_with(s.objects(self.both()))
-        ours = self.state(4), self.state(6)
-        for flags in (cases.FLAGS + ["--proxy-mode=iptables"], self.flags):
-            n.start("--manifest-path", self.path, *flags)
-            self.judge([("%s, by %s" % (a, flags[-1]), n.client, f, a, "tcp", {"pod1*", "pod2*"})
+        self.restore(FOREIGN)
+        flags = {mode: [*cases.FLAGS, "--proxy-mode=" + mode] for mode in ("iptables", "userspace")}
+        flags["ipvs"] = self.flags
+        alone = {}
+        for mode in flags:
+            n.start("--manifest-path", self.path, *flags[mode])
+            alone[mode] = self.whole()
+            n.stop()
+            self.assertEqual(self.ended("--cleanup")[0], 0)
+        for mode in ("ipvs", "iptables", "ipvs", "userspace", "ipvs"):
+            n.start("--manifest-path", self.path, *flags[mode])
+            self.assertEqual(self.whole(), alone[mode], mode)
+            self.judge([("%s in %s mode" % (a, mode), n.client, f, a, "tcp", {"pod1*", "pod2*"})
                         for f, a in to])
-            if flags != self.flags:
-                self.assertEqual(self.servers(), {})
-                self.assertEqual([x for x in self.left() if "IPVS" in x or "ipvs" in x], [])
-                self.assertEqual(self.inside("ipset", "save"), "")
-        self.assertEqual((self.state(4), self.state(6)), ours)
 
 
 class Many(Case):
