@@ -6,6 +6,19 @@
 
 #include "applier/ipt_apply.h"
 #include "applier/ipvs_item.h"
+#include "applier/ipvs_record.h"
+
+static bool written; /* by the planner, anything */
+
+/* The virtual servers that are ours. */
+static struct ipvs_record *servers(const struct policy *p)
+{
+	static struct ipvs_record t;
+
+	if (t.size == 0)
+		t.key = p->key;
+	return &t;
+}
 
 static const char *check(const struct policy *p, enum txn_op op, const struct ipvs_item *i)
 {
@@ -43,11 +56,28 @@ struct apply {
 	unsigned done, failed;
 };
 
+/* Of another program's virtual server nothing is changed, nor has it our real servers. */
+static int write_item(const struct policy *p, enum txn_op op, const struct ipvs_item *i)
+{
+	const bool put = i->kind == IPVS_SERVER && op == OP_ITEM_PUT;
+	const bool had = i->kind < IPVS_SERVER || ipvs_record_has(servers(p), IPVS_SERVER, i);
+	int error;
+
+	if (!had && !put)
+		return EPERM;
+	if (!had && !ipvs_record_put(servers(p), IPVS_SERVER, i))
+		return ENOMEM;
+	error = ipvs_item_write(p, op, i);
+	if (put ? error != 0 && !had : i->kind == IPVS_SERVER && op == OP_ITEM_DELETE && error == 0)
+		ipvs_record_drop(servers(p), IPVS_SERVER, i);
+	return error;
+}
+
 static const char *do_item(void *arg, enum txn_op op, const struct ipvs_item *i)
 {
 	struct apply *a = arg;
 	struct txn_result *r = a->result;
-	int error = ipvs_item_write(a->policy, op, i);
+	int error = write_item(a->policy, op, i);
 	char what[AUDIT_TEXT_MAX];
 
 	if (error == 0) {
@@ -55,11 +85,13 @@ static const char *do_item(void *arg, enum txn_op op, const struct ipvs_item *i)
 		return NULL;
 	}
 	ipvs_item_text(what, sizeof(what), i);
-	audit_write(a->policy, "refused: %s: %s", strerror(error), what);
+	audit_write(a->policy, "refused: %s: %s",
+	    error == EPERM ? "another program's virtual server" : strerror(error), what);
 	if (a->failed++ == 0) {
 		/* Somebody else has put or deleted something, or the kernel does not want it. */
-		r->code =
-		    error == EEXIST || error == ENOENT || error == ESRCH ? TXN_STALE : TXN_KERNEL;
+		r->code = error == EEXIST || error == ENOENT || error == ESRCH || error == EPERM
+			      ? TXN_STALE
+			      : TXN_KERNEL;
 		r->error = error;
 		strlcpy(r->detail, what, sizeof(r->detail));
 	}
@@ -80,6 +112,7 @@ void ipvs_apply(const struct policy *p, const struct transaction *txn,
 	const bool chains = txn->touched != 0;
 	size_t len;
 
+	written = true;
 	r->generation = txn->generation;
 	summary[0] = '\0';
 	if (chains)
@@ -108,6 +141,7 @@ struct reading {
 	const char *(*send)(void *arg);
 	void *arg;
 	const char *why;
+	struct ipvs_record found; /* what tells, at the start, which virtual servers are ours */
 	struct ipvs_snapshot part;
 };
 
@@ -121,15 +155,38 @@ static void send_part(struct reading *r)
 
 static void read_kind(struct reading *r, struct ipvs_item *of);
 
+/*
+ * Before the planner has written anything, a virtual server is ours whose address kube-ipvs0 has,
+ * or whose address or port an ipset of ours: those are read first. A transaction could put them
+ * there.
+ */
+static void find_ours(struct reading *r, const struct ipvs_item *i)
+{
+	const uint8_t port =
+	    (uint8_t)(IPVS_NODE_PORT + (i->proto == IPPROTO_UDP) + 2 * (i->proto == IPPROTO_SCTP));
+
+	if (i->kind >= IPVS_NODE_PORT && i->kind <= IPVS_ADDRESS)
+		ipvs_record_put(&r->found, i->kind, i);
+	if (i->kind == IPVS_SERVER &&
+	    (ipvs_record_has(&r->found, IPVS_ADDRESS, i) ||
+		ipvs_record_has(&r->found, IPVS_IPS, i) || ipvs_record_has(&r->found, port, i)))
+		ipvs_record_put(servers(r->policy), IPVS_SERVER, i);
+}
+
 static void add_item(void *arg, const struct ipvs_item *i)
 {
 	struct reading *r = arg;
-	struct ipvs_item plain = *i;
+	struct ipvs_item plain = *i, *to = &r->part.items[r->part.count];
 
 	plain.value = 0;
 	if (r->why != NULL || check(r->policy, OP_ITEM_PUT, &plain) != NULL)
 		return;
-	r->part.items[r->part.count++] = *i;
+	if (!written)
+		find_ours(r, i);
+	*to = *i;
+	if (i->kind == IPVS_SERVER && !ipvs_record_has(servers(r->policy), IPVS_SERVER, i))
+		to->value |= IPVS_FOREIGN;
+	r->part.count++;
 	if (r->part.count == IPVS_SNAPSHOT_PART_MAX)
 		send_part(r);
 	plain.kind = IPVS_REAL;
@@ -151,15 +208,15 @@ const char *ipvs_snapshot_read(
 {
 	static struct reading r; /* too large for a stack */
 
-	r = (struct reading){.policy = p, .frame = frame, .send = send, .arg = arg};
-	for (unsigned f = 0; f < FAMILY_COUNT; f++)
-		for (uint8_t k = 0; p->families[f] && k < (uint8_t)IPVS_KIND_COUNT; k++) {
-			struct ipvs_item of = {.kind = k, .family = (uint8_t)f};
-
-			/* servers of both families come at once, and with them their real ones */
-			if (k != IPVS_REAL && (k != IPVS_SERVER || f == 0 || !p->families[0]))
-				read_kind(&r, &of);
-		}
+	r = (struct reading){
+	    .policy = p, .frame = frame, .send = send, .arg = arg, .found.key = p->key};
+	for (uint8_t k = 0; k < (uint8_t)IPVS_SERVER; k++)
+		for (unsigned f = 0; f < FAMILY_COUNT; f++)
+			if (p->families[f])
+				read_kind(&r, &(struct ipvs_item){.kind = k, .family = (uint8_t)f});
+	/* those of both families, and with each its real ones */
+	read_kind(&r, &(struct ipvs_item){.kind = IPVS_SERVER});
 	send_part(&r);
+	ipvs_record_clear(&r.found);
 	return r.why;
 }

@@ -72,13 +72,14 @@ struct ipvs_item {
 	uint8_t pad2;
 	uint16_t to_port;
 	/* The key ends here. */
-	uint32_t value; /* with IPVS_BUSY, IPVS_OTHER in what the kernel has */
+	uint32_t value; /* with IPVS_FOREIGN, IPVS_BUSY, IPVS_OTHER in what the kernel has */
 };
 #define IPVS_KEY_LEN offsetof(struct ipvs_item, value)
 
 /* What a snapshot says of an item beyond its seconds or its weight. */
-#define IPVS_BUSY  0x40000000u /* there are connections to this real server */
-#define IPVS_OTHER 0x80000000u /* something of it is not as we make it */
+#define IPVS_FOREIGN 0x20000000u /* another program's virtual server, which must stay as it is */
+#define IPVS_BUSY    0x40000000u /* there are connections to this real server */
+#define IPVS_OTHER   0x80000000u /* something of it is not as we make it */
 
 /* The name of set KIND of FAMILY into BUF, which it returns. */
 #define IPVS_SET_NAME_MAX 32 /* IPSET_MAXNAMELEN, with the NUL */

@@ -27,11 +27,6 @@ static const struct ipvs_item *find(const struct diff *d, const struct ipvs_item
 		   : NULL;
 }
 
-static bool has(void *arg, const struct ipvs_item *key)
-{
-	return find(arg, key) != NULL;
-}
-
 /* --- in words --- */
 
 /* ipset-save's words, or ipvsadm's. */
@@ -122,10 +117,10 @@ static void expect_item(struct diff *d, const struct plan_view *view, const stru
 }
 
 /* The kernel has I, which was not written. Of another program's virtual servers nothing is told. */
-static bool is_others(const struct diff *d, const struct plan_view *view, const struct ipvs_item *i)
+static bool is_others(const struct plan_view *view, const struct ipvs_item *i)
 {
 	if (i->kind == IPVS_SERVER)
-		return !ipvs_items_own_server(i, has, (void *)(uintptr_t)d);
+		return (i->value & IPVS_FOREIGN) != 0;
 	/* those of a virtual server that is too many go with it */
 	return i->kind == IPVS_REAL && server_of(view, i) == NULL;
 }
@@ -149,7 +144,7 @@ void diff_compare_ipvs(struct diff *d, const struct plan_view *view)
 		n = ipvs_items_find(items, i);
 		server = of_server(i) ? server_of(view, i) : NULL;
 		if ((n == NULL || !n->there) && (server == NULL || !server->foreign) &&
-		    !is_others(d, view, i))
+		    !is_others(view, i))
 			tell(d, view, "too many", i);
 	}
 }

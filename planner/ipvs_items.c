@@ -118,22 +118,6 @@ struct ipvs_node *ipvs_items_next_real(struct ipvs_node *real)
 	return if_real_of(RB_NEXT(ipvs_tree, , real), &real->item);
 }
 
-bool ipvs_items_own_server(
-    const struct ipvs_item *s, bool (*has)(void *arg, const struct ipvs_item *key), void *arg)
-{
-	const uint8_t kinds[] = {IPVS_ADDRESS, IPVS_CLUSTER_IP, IPVS_EXTERNAL_IP,
-	    IPVS_EXTERNAL_IP_LOCAL, IPVS_LOAD_BALANCER,
-	    (uint8_t)(IPVS_NODE_PORT + (s->proto == IPPROTO_UDP) + 2 * (s->proto == IPPROTO_SCTP))};
-
-	for (size_t i = 0; i < sizeof(kinds); i++) {
-		const struct ipvs_item key = ipvs_item_key(kinds[i], s);
-
-		if (has(arg, &key))
-			return true;
-	}
-	return false;
-}
-
 /* --- what is wanted --- */
 
 void ipvs_node_touch(struct ipvs_items *t, struct ipvs_node *n)
@@ -193,7 +177,7 @@ void ipvs_items_forget(struct ipvs_items *t)
 	struct ipvs_node *n;
 
 	RB_FOREACH (n, ipvs_tree, &t->tree) {
-		n->there = false;
+		n->there = n->foreign = false;
 		n->has = 0;
 		ipvs_node_touch(t, n);
 	}

@@ -62,12 +62,6 @@ struct ipvs_node *ipvs_items_source(struct ipvs_items *t, const struct ipvs_item
 /* The first real server of OF's frontend, and the next one behind REAL; NULL: no more. */
 struct ipvs_node *ipvs_items_first_real(struct ipvs_items *t, const struct ipvs_item *of);
 struct ipvs_node *ipvs_items_next_real(struct ipvs_node *real);
-/*
- * Is the virtual server S ours: is its address on kube-ipvs0, or has an ipset of ours it? HAS tells
- * what there is.
- */
-bool ipvs_items_own_server(
-    const struct ipvs_item *s, bool (*has)(void *arg, const struct ipvs_item *key), void *arg);
 
 /* One more user wants N with VALUE, and one less does. */
 void ipvs_node_want(struct ipvs_items *t, struct ipvs_node *n, uint32_t value);

@@ -51,16 +51,10 @@ void ipvs_plan_snapshot(struct ipvs_plan *p, const struct ipvs_snapshot *part)
 		struct ipvs_node *n = ipvs_items_need(&p->items, &part->items[i]);
 
 		n->there = true;
-		n->has = part->items[i].value;
+		n->has = part->items[i].value & ~IPVS_FOREIGN;
+		n->foreign = (part->items[i].value & IPVS_FOREIGN) != 0;
 		ipvs_node_touch(&p->items, n);
 	}
-}
-
-static bool there(void *arg, const struct ipvs_item *key)
-{
-	const struct ipvs_node *n = ipvs_items_find(arg, key);
-
-	return n != NULL && n->there;
 }
 
 /* The virtual server of OF's frontend; NULL: there is none. */
@@ -71,16 +65,9 @@ static struct ipvs_node *server_of(struct ipvs_items *t, const struct ipvs_item 
 	return ipvs_items_find(t, &key);
 }
 
-/* One that was another program's stays so: our ipsets may name it by now, for a node port. */
 void ipvs_plan_known(struct ipvs_plan *p, const bool families[FAMILY_COUNT])
 {
-	struct ipvs_node *n;
-
 	memcpy(p->desired.families, families, sizeof(p->desired.families));
-	RB_FOREACH (n, ipvs_tree, &p->items.tree)
-		if (n->item.kind == IPVS_SERVER)
-			n->foreign = n->there && (n->foreign || !ipvs_items_own_server(
-								    &n->item, there, &p->items));
 }
 
 /* --- what services want --- */

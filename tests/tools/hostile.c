@@ -515,6 +515,34 @@ static void item_server(void)
 	commit();
 }
 
+/* Makes another program's virtual server look like ours, then wants it changed and gone. */
+static void item_foreign(void)
+{
+	struct ipvs_item real = real_server(), server, address = {.kind = IPVS_ADDRESS};
+
+	real.addr.b[1] = 98;
+	server = (struct ipvs_item){.kind = IPVS_SERVER,
+	    .family = FAMILY_4,
+	    .addr = real.addr,
+	    .proto = real.proto,
+	    .port = real.port};
+	address.family = FAMILY_4;
+	address.addr = real.addr;
+	one_item(OP_ITEM_PUT, address);
+	frame_begin(&frame, TXN_SNAPSHOT_REQUEST, 0);
+	send_frame();
+	begin();
+	txn_item(&writer, OP_ITEM_PUT, &server);
+	txn_item(&writer, OP_ITEM_PUT, &real);
+	server.value = 600;
+	txn_item(&writer, OP_ITEM_CHANGE, &server);
+	real.value = 0;
+	txn_item(&writer, OP_ITEM_CHANGE, &real);
+	txn_item(&writer, OP_ITEM_DELETE, &real);
+	txn_item(&writer, OP_ITEM_DELETE, &server);
+	commit();
+}
+
 static void item_excluded(void)
 {
 	struct ipvs_item i = real_server();
@@ -872,6 +900,7 @@ static const struct {
     SCENARIO(unknown_hook),
     SCENARIO(unknown_operation),
     SCENARIO(item_server),
+    SCENARIO(item_foreign),
     SCENARIO(item_excluded),
     SCENARIO(item_at_loopback),
     SCENARIO(item_to_loopback),

@@ -6,7 +6,8 @@ import unittest
 
 from harness import BUILD, Node, sh
 
-FOREIGN = "-A -t 10.97.0.10:80 -s wlc\n-a -t 10.97.0.10:80 -r 192.0.2.78:81 -m -w 7\n"
+FOREIGN = "".join(f"-A -t {a}:80 -s wlc\n-a -t {a}:80 -r 192.0.2.78:81 -m -w 7\n"
+                  for a in ("10.97.0.10", "10.98.0.10"))
 REFUSED = {
     "item_excluded": "an address in --ipvs-exclude-cidrs: real server",
     "item_at_loopback": "an address that is no plain unicast address of its family: address of "
@@ -65,3 +66,18 @@ class Escape(unittest.TestCase):
                 self.assertEqual(len(refused), 1, n.audited())
                 self.assertIn(words, refused[0])
                 self.assertEqual(self.state(), before)
+
+    def test_what_is_not_ours(self):
+        """It is nobody's crime to ask, for who asks need not know; but nothing of it is done."""
+        n = self.n
+        before = self.inside("ipvsadm", "-Sn")
+        self.begin("item_foreign")
+        n.wait("two results", lambda: n.logged().count("hostile: result ") == 2)
+        n.stop()
+        self.assertEqual(self.inside("ipvsadm", "-Sn"), before)
+        self.assertIn("10.98.0.10", self.inside("ip", "address", "show", "dev", "kube-ipvs0"))
+        refused = [l for l in n.audited().splitlines() if " refused: " in l]
+        self.assertEqual(len(refused), 6, n.audited())
+        self.assertIn("refused: File exists: virtual server: address 10.98.0.10", refused[0])
+        for line, item in zip(refused[1:], ["real", "virtual", "real", "real", "virtual"]):
+            self.assertIn(f"refused: another program's virtual server: {item} server", line)

@@ -299,7 +299,7 @@ static void test_what_is_others(void **state)
 	(void)state;
 	w->cfg.ipvs_exclude_count = 1;
 	assert_int_equal(ip_cidr_parse(&w->cfg.ipvs_exclude[0], "10.0.0.1/32"), 0);
-	add(IPVS_SERVER, "10.0.0.2", 80);
+	add(IPVS_SERVER, "10.0.0.2", 80)->value = IPVS_FOREIGN;
 	add(IPVS_REAL, "10.0.0.2", 80)->value = 1;
 	kernel.items[kernel.count - 1].to = (struct ip_addr){FAMILY_4, {10, 7, 7, 7}};
 	kernel.items[kernel.count - 1].to_port = 7;
@@ -447,7 +447,7 @@ static void test_differences(void **state)
 	struct ipvs_item *i;
 
 	(void)state;
-	add(IPVS_SERVER, "10.0.0.2", 80); /* another program's */
+	add(IPVS_SERVER, "10.0.0.2", 80)->value = IPVS_FOREIGN;
 	add(IPVS_REAL, "10.0.0.2", 80)->value = 1;
 	put_words(w, &(struct words){WEB, .affinity = 600});
 	put_slice(w, "a/web-1", "web", "http:8080/tcp", "10.1.0.1=rl 10.1.0.2=r");
@@ -462,7 +462,7 @@ static void test_differences(void **state)
 		if (kernel.items[n].kind == IPVS_REAL)
 			kernel.items[n].value |= IPVS_BUSY;
 	drop(the(IPVS_REAL, "10.0.0.2", 80));
-	add(IPVS_SERVER, "10.9.9.9", 80);
+	add(IPVS_SERVER, "10.9.9.9", 80)->value = IPVS_FOREIGN;
 	add(IPVS_REAL, "10.9.9.9", 80)->value = 1;
 	differs(w, 0, "nothing differs");
 	drop(the(IPVS_SERVER, "10.0.0.2", 80));
@@ -501,7 +501,7 @@ static void test_differences(void **state)
 	kernel.items[kernel.count - 1].addr = (struct ip_addr){0};
 	differs(w, 1, "- is: too many  ipset: KUBE-NODE-PORT-TCP  entry: 31111\n");
 	kernel = before;
-	add(IPVS_SERVER, "10.0.0.1", 81); /* at an address of kube-ipvs0: it will be deleted */
+	add(IPVS_SERVER, "10.0.0.1", 81); /* ours: it will be deleted */
 	add(IPVS_REAL, "10.0.0.1", 81)->value = 1;
 	differs(w, 1, "- is: too many  server: -t 10.0.0.1:81\n");
 	kernel = before;

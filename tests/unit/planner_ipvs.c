@@ -304,7 +304,8 @@ static void whose_a_server_is(void **state)
 	add_to_kernel(IPVS_REAL, "10.96.0.9", 80, "10.2.0.9");
 	add_to_kernel(IPVS_EXTERNAL_IP, "192.0.2.8", 80, NULL);
 	add_to_kernel(IPVS_SERVER, "192.0.2.8", 80, NULL);
-	add_to_kernel(IPVS_SERVER, "192.0.2.7", 80, NULL); /* another program's */
+	add_to_kernel(IPVS_SERVER, "192.0.2.7", 80, NULL);
+	k.items[k.count - 1].value = IPVS_FOREIGN;
 	add_to_kernel(IPVS_REAL, "192.0.2.7", 80, "10.2.0.7");
 	put_words(w, &(struct words){.name = "default/web",
 			 .ips = "10.96.0.1",

@@ -1,0 +1,95 @@
+#include "applier/ipvs_record.h"
+
+#include <stdlib.h>
+
+/* Never 0. Its low bit says nothing. */
+static uint64_t digest(const struct ipvs_record *t, uint8_t kind, const struct ipvs_item *of)
+{
+	const uint8_t fields = ipvs_kinds[kind].fields;
+	struct ipvs_item key = {.kind = kind, .family = of->family};
+	struct siphash s;
+
+	if (fields & IPVS_ADDR)
+		key.addr = of->addr;
+	if (fields & IPVS_PROTO)
+		key.proto = of->proto;
+	if (fields & IPVS_PORT)
+		key.port = of->port;
+	siphash_init(&s, &t->key);
+	siphash_update(&s, &key, IPVS_KEY_LEN);
+	return siphash_final(&s) | 1;
+}
+
+static size_t home(const struct ipvs_record *t, uint64_t d)
+{
+	return d >> 1 & (t->size - 1);
+}
+
+/* Where D is, or would be. */
+static size_t find(const struct ipvs_record *t, uint64_t d)
+{
+	size_t i = home(t, d);
+
+	while (t->slots[i] != 0 && t->slots[i] != d)
+		i = (i + 1) & (t->size - 1);
+	return i;
+}
+
+static bool grow(struct ipvs_record *t)
+{
+	struct ipvs_record to = *t;
+
+	to.size = t->size == 0 ? 1024 : 2 * t->size;
+	to.slots = to.size > IPVS_RECORD_MAX ? NULL : calloc(to.size, sizeof(*to.slots));
+	if (to.slots == NULL)
+		return false;
+	for (size_t i = 0; i < t->size; i++)
+		if (t->slots[i] != 0)
+			to.slots[find(&to, t->slots[i])] = t->slots[i];
+	free(t->slots);
+	t->slots = to.slots;
+	t->size = to.size;
+	return true;
+}
+
+bool ipvs_record_has(const struct ipvs_record *t, uint8_t kind, const struct ipvs_item *of)
+{
+	return t->used > 0 && t->slots[find(t, digest(t, kind, of))] != 0;
+}
+
+bool ipvs_record_put(struct ipvs_record *t, uint8_t kind, const struct ipvs_item *of)
+{
+	const uint64_t d = digest(t, kind, of);
+	size_t i;
+
+	if (2 * t->used >= t->size && !grow(t))
+		return false;
+	i = find(t, d);
+	t->used += t->slots[i] == 0;
+	t->slots[i] = d;
+	return true;
+}
+
+/* What stands behind a slot that becomes free moves up, unless it would pass its home. */
+void ipvs_record_drop(struct ipvs_record *t, uint8_t kind, const struct ipvs_item *of)
+{
+	const size_t mask = t->size - 1;
+	size_t hole, i;
+
+	if (!ipvs_record_has(t, kind, of))
+		return;
+	hole = i = find(t, digest(t, kind, of));
+	while (t->slots[i = (i + 1) & mask] != 0)
+		if (((i - home(t, t->slots[i])) & mask) >= ((i - hole) & mask)) {
+			t->slots[hole] = t->slots[i];
+			hole = i;
+		}
+	t->slots[hole] = 0;
+	t->used--;
+}
+
+void ipvs_record_clear(struct ipvs_record *t)
+{
+	free(t->slots);
+	*t = (struct ipvs_record){.key = t->key};
+}
