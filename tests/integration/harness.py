@@ -11,6 +11,7 @@ that a test judges by where packets went and whether they were masqueraded. All 
 threads that entered the namespace, so there is no process per endpoint to lose.
 """
 import ctypes
+import http.client
 import json
 import os
 import select
@@ -88,6 +89,29 @@ KINDS = {"tcp": (socket.SOCK_STREAM, 0), "udp": (socket.SOCK_DGRAM, 0),
 
 def family_of(addr):
     return socket.AF_INET6 if ":" in addr else socket.AF_INET
+
+
+class Client(http.client.HTTPConnection):
+    """Asks the metrics port, from within the node; connections are kept."""
+    PORT = 10249
+
+    def __init__(self, node, buffer=None):
+        super().__init__("127.0.0.1", self.PORT, timeout=20)
+        self.node = node
+        self.buffer = buffer
+
+    def connect(self):
+        self.sock = ns_socket(self.node.node, socket.AF_INET, socket.SOCK_STREAM)
+        if self.buffer:
+            self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, self.buffer)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect((self.host, self.port))
+
+    def get(self, path, accept=None, method="GET"):
+        """(status, body, headers)"""
+        self.request(method, path, headers={"Accept": accept} if accept else {})
+        r = self.getresponse()
+        return r.status, r.read().decode(), r.headers
 
 
 class Endpoints:
@@ -170,6 +194,7 @@ class Node:
         self.dir = tempfile.mkdtemp(prefix="kp-test-")
         os.chmod(self.dir, 0o755)
         self.proc = None
+        self.clients = []  # connections to the metrics port
         self.log = os.path.join(self.dir, "log")
         self.audit = os.path.join(self.dir, "audit")
         self.endpoints = None
@@ -295,7 +320,16 @@ class Node:
         except (OSError, IndexError, ValueError) as e:
             return 0, str(e)
 
+    def inspect(self, path):
+        """(status, body) of the metrics server, on a connection that nobody asks on just now."""
+        client = self.clients.pop() if self.clients else Client(self)
+        status, body, _ = client.get(path)
+        self.clients.append(client)
+        return status, body
+
     def stop(self, sig=signal.SIGTERM):
+        while self.clients:
+            self.clients.pop().close()
         if self.proc is None:
             return None
         if self.proc.poll() is None:

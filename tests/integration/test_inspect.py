@@ -2,7 +2,6 @@
 tested with them, in test_service_packets and test_nft_packets."""
 import concurrent.futures
 import contextlib
-import http.client
 import json
 import os
 import socket
@@ -12,9 +11,9 @@ import time
 import unittest
 
 from apiserver import Stub
-from harness import BUILD, Node, inside, ns_socket, service, sh, slice_of
+from harness import BUILD, Client, Node, inside, ns_socket, service, sh, slice_of
 
-PORT = 10249
+PORT = Client.PORT
 MANY = 3000
 LARGE = 16  # endpoints of each, so that the answer is more than the kernel's buffers take
 FLAGS = ["--cluster-cidr=10.244.0.0/16,fd00:244::/32", "--iptables-min-sync-period=0s"]
@@ -29,28 +28,6 @@ def many(count, endpoints=4):
         objects.append(slice_of(name, ["10.244.%d.%d" % (k % 200 + 1, i + 1)
                                        for i in range(endpoints)], [("http", 8080, "TCP")]))
     return objects
-
-
-class Client(http.client.HTTPConnection):
-    """From within the node."""
-
-    def __init__(self, node, buffer=None):
-        super().__init__("127.0.0.1", PORT, timeout=20)
-        self.node = node
-        self.buffer = buffer
-
-    def connect(self):
-        self.sock = ns_socket(self.node.node, socket.AF_INET, socket.SOCK_STREAM)
-        if self.buffer:
-            self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, self.buffer)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect((self.host, self.port))
-
-    def get(self, path, accept=None, method="GET"):
-        """(status, body, headers)"""
-        self.request(method, path, headers={"Accept": accept} if accept else {})
-        r = self.getresponse()
-        return r.status, r.read().decode(), r.headers
 
 
 class Inspection(unittest.TestCase):
