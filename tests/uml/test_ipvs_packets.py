@@ -107,6 +107,8 @@ class Policies(Ipvs, cases.Policies):
             foreign, s.cluster[4], s.cluster[6], n.pod_ip(1, 6)))
         self.addCleanup(self.inside, "ipvsadm", "-D", "-t", "192.0.2.77:80")
         self.inside("ipset", "del", "KUBE-EXTERNAL-IP", s.external[4] + ",tcp:80")
+        port = str(s.node_ports["tcp"])  # by which alone its virtual servers are known as ours
+        self.inside("ipset", "del", "KUBE-NODE-PORT-TCP", port)
         self.inside("ipset", "add", "KUBE-NODE-PORT-UDP", "31999")
         self.inside("ip", "addr", "del", s.balancer[4] + "/32", "dev", "kube-ipvs0")
         self.inside("iptables-legacy", "-F", "KUBE-IPVS-FILTER")
@@ -115,6 +117,7 @@ class Policies(Ipvs, cases.Policies):
         want = [
             {"is": "changed", "family": "IPv4", "table": "filter", "chain": "KUBE-IPVS-FILTER"},
             {"is": "missing", "ipset": "KUBE-EXTERNAL-IP", "entry": s.external[4] + ",tcp:80"} | of,
+            {"is": "missing", "ipset": "KUBE-NODE-PORT-TCP", "entry": port},
             {"is": "missing", "interface": "kube-ipvs0", "address": s.balancer[4]}, server,
             *(server | {"real": n.pod_ip(i) + ":8080"} for i in (0, 1)),
             {"is": "missing", "server": "-t [%s]:80" % s.cluster[6],
@@ -126,6 +129,9 @@ class Policies(Ipvs, cases.Policies):
                before)
         self.assertIn("nothing differs", self.get("/diff")["meaning"])
         self.assertIn(foreign, self.state(4))
+        self.rewrite(s.objects(self.endpoints(None, cases.READY)))
+        self.judge([("a node port after all that", n.client, f, s.address("node-port", f, "tcp"),
+                     "tcp", {"pod2*"}) for f in (4, 6)])
 
 
 class SourceRanges(Ipvs, cases.SourceRanges):

@@ -16,6 +16,20 @@ static struct ipvs_item *find(const struct ipvs_item *key)
 	return NULL;
 }
 
+/* A virtual server takes its real ones with it. */
+static void drop(struct ipvs_item *i)
+{
+	const struct ipvs_item gone = *i;
+
+	*i = kernel.items[--kernel.count];
+	for (uint32_t r = 0; gone.kind == IPVS_SERVER && r < kernel.count;)
+		if (kernel.items[r].kind == IPVS_REAL &&
+		    ipvs_item_same_frontend(&kernel.items[r], &gone))
+			kernel.items[r] = kernel.items[--kernel.count];
+		else
+			r++;
+}
+
 static const char *do_item(struct world *w, enum txn_op op, const struct ipvs_item *i)
 {
 	struct ipvs_item *at = find(i);
@@ -29,7 +43,7 @@ static const char *do_item(struct world *w, enum txn_op op, const struct ipvs_it
 		at->value = i->value;
 	} else {
 		assert_non_null(at);
-		*at = kernel.items[--kernel.count];
+		drop(at);
 	}
 	if (op == OP_ITEM_DELETE)
 		w->deletes++;
@@ -61,11 +75,6 @@ static struct ipvs_item *the(enum ipvs_kind kind, const char *addr, uint16_t por
 			return &kernel.items[i];
 	fail_msg("no item of kind %u, %s port %u", kind, addr, port);
 	return NULL;
-}
-
-static void drop(struct ipvs_item *i)
-{
-	*i = kernel.items[--kernel.count];
 }
 
 /* --- the world --- */
@@ -477,7 +486,7 @@ static void test_differences(void **state)
 	    w, 1, "- is: missing  ipset: KUBE-6-CLUSTER-IP  entry: fd00::1,tcp:80  of: a/web\n");
 	kernel = before;
 	drop(the(IPVS_SERVER, "10.0.0.1", 80));
-	differs(w, 1, "- is: missing  server: -t 10.0.0.1:80  of: a/web\n");
+	differs(w, 3, "- is: missing  server: -t 10.0.0.1:80  of: a/web\n"); /* and its real ones */
 	kernel = before;
 	drop(the(IPVS_REAL, "10.0.0.1", 80));
 	differs(w, 1, "- is: missing  server: -t 10.0.0.1:80  real: 10.1.0.");
@@ -518,6 +527,55 @@ static void test_differences(void **state)
 	world_free(w);
 }
 
+/* Whatever comes and goes, what was written is what there should be, and what others did is told.
+ */
+static void test_differences_of_a_changing_world(void **state)
+{
+	static const char *const endpoints[] = {"", "10.1.0.1=rl", "10.1.0.1=r 10.1.0.2=rl",
+	    "10.1.0.2=st 10.1.0.3=t", "10.1.0.3=rl 10.1.0.4=r 10.1.0.5=st"};
+	struct world *w = world();
+	uint32_t seed = 7, told = 0, count;
+
+	(void)state;
+	for (unsigned round = 0; round < 2000; round++) {
+		const unsigned k = (seed = seed * 1103515245 + 12345) >> 16;
+		char name[16], ip[32], slice[16];
+
+		snprintf(name, sizeof(name), "a/s%u", k % 7);
+		snprintf(slice, sizeof(slice), "a/s%u-1", k % 7);
+		snprintf(ip, sizeof(ip), "10.0.0.%u fd00::%u", k % 7 + 1, k % 7 + 1);
+		if (k / 7 % 8 == 0)
+			store_service_del(plan_store(w->plan), "a", name + 2);
+		else
+			put_words(w, &(struct words){.name = name,
+					 .ips = ip,
+					 .ports = k % 2 ? ":80/tcp/30080" : ":80/tcp :53/udp",
+					 .external = k / 3 % 3 ? NULL : "203.0.113.1",
+					 .affinity = k / 5 % 2 * 600,
+					 .external_local = k / 11 % 2});
+		put_slice(w, slice, name + 2, k % 2 ? ":8080/tcp" : ":8080/tcp :53/udp",
+		    endpoints[k / 13 % 5]);
+		program(w);
+		differs(w, 0, "nothing differs");
+		/* now and then others take something, a connection ends, and the plan looks */
+		if (round % 5 == 0 && kernel.count > 0) {
+			for (uint32_t i = 0; i < kernel.count; i++)
+				if (kernel.items[i].kind == IPVS_REAL && (k + i) % 3 == 0)
+					kernel.items[i].value ^= IPVS_BUSY;
+			differs(w, 0, "nothing differs");
+			count = kernel.count;
+			drop(&kernel.items[k % kernel.count]);
+			differs(w, count - kernel.count, "is: missing");
+			told++;
+			plan_forget(w->plan);
+			program(w);
+			differs(w, 0, "nothing differs");
+		}
+	}
+	assert_true(told > 300);
+	world_free(w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -528,6 +586,7 @@ int main(void)
 	    cmocka_unit_test(test_what_is_others),
 	    cmocka_unit_test(test_services),
 	    cmocka_unit_test(test_differences),
+	    cmocka_unit_test(test_differences_of_a_changing_world),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
