@@ -145,7 +145,8 @@ check: test-deps
 
 .PHONY: check-built
 check-built: all unit-binaries $(TOOL_BIN)
-	$(if $(SANITIZE),$(Q)$(MAKE) --no-print-directory SANITIZE= BUILD=build all build/tests/uml/xstate.so)
+	$(if $(SANITIZE),$(Q)$(MAKE) --no-print-directory SANITIZE= BUILD=build all \
+	    build/tests/uml/xstate.so build/tests/tools/hostile build/tests/unit/common_sandbox)
 	$(Q)/usr/bin/python3 tests/run --build $(BUILD) $(if $(SANITIZE),--machine-build build) all $(ONLY)
 
 # Seconds, no root. Some of it starts the programs.

@@ -293,7 +293,8 @@ static void on_check(evutil_socket_t fd, short what, void *arg)
 
 void sync_repair(struct planner *p)
 {
-	p->checking = !plan_waiting(p->plan);
+	/* at a second time what waits is what the first left undone */
+	p->checking |= !plan_waiting(p->plan);
 	p->stats.m.planner.drift_found++;
 	plan_forget(p->plan);
 	ask_snapshot(p);

@@ -12,7 +12,7 @@ import time
 import unittest
 
 from apiserver import Stub, endpoint_slice
-from harness import Node, inside, sh
+from harness import BUILD, Node, inside, sh
 
 ALONE = True  # it measures
 
@@ -133,7 +133,8 @@ class NftGrowth(unittest.TestCase):
         self.assertGreater(count / took, RATE * 0.9, "the API was too slow for this test")
         self.assertLess(late[-1], 1)
         for name, kib in after.items():
-            self.assertLess(kib, before[name] * 1.1 + 1024, name)
+            if "asan" not in os.path.basename(BUILD):  # which keeps what is freed
+                self.assertLess(kib, before[name] * 1.1 + 1024, name)
         self.assertNotIn(" E", {l[:2] for l in self.n.logged().splitlines()})
         listing = self.nft("list", "map", "ip", "kube-proxy", "endpoints-%d" % endpoints)
         for i in range(count - min(services, count), count):
