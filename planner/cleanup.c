@@ -182,6 +182,7 @@ void cleanup_start(struct event_base *base, const struct config *cfg)
 	c.key = cfg->key;
 	store_init(&c.nobody, cfg->node_name);
 	ipvs_plan_init(&c.ipvs, &c.nobody, NULL, "", &c.none);
+	c.ipvs.ends = true;
 	c.applier = channel_new(base, PLANNER_FD_APPLIER, "the applier", on_applier, &c);
 	c.retry = evtimer_new(base, on_retry, &c);
 	if (c.retry == NULL)

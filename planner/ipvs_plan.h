@@ -23,6 +23,8 @@ struct ipvs_plan {
 	 * 0), and a snapshot tells when the last has ended.
 	 */
 	size_t draining;
+	/* For a clean-up: the applier deletes kube-ipvs0, and with it all its addresses. */
+	bool ends;
 
 	/* of the transaction being planned */
 	const struct txn_visitor *out;

@@ -20,12 +20,15 @@
 #define NFT_PERIOD_MIN_MS  2 /* a transaction takes less than one */
 
 /*
- * In ipvs mode the end of a connection is seen only by looking: soon, then less and less often, but
- * not less than upstream does.
+ * In ipvs mode the end of a connection is seen only by looking, at everything: soon, then less and
+ * less often, but not less than upstream does.
  */
 #define DRAIN_MIN_MS 1000
 #define DRAIN_MAX_MS 60000
-/* Up to so many items all are read each sync period, beyond as DEEP_CHECK_EVERY has it. */
+/*
+ * Up to so many items all are read each sync period, beyond as DEEP_CHECK_EVERY has it, and for
+ * connections' ends as seldom as upstream does: meanwhile changes wait.
+ */
 #define IPVS_ITEMS_FEW 10000
 
 /* Each so many sync periods the content of the tables is compared, which costs by their size. */
@@ -134,11 +137,13 @@ static void want_flows(struct planner *p, unsigned families)
 
 static void watch_draining(struct planner *p)
 {
+	const bool few = plan_items(p->plan) <= IPVS_ITEMS_FEW;
+
 	if (plan_draining(p->plan) == 0) {
 		p->drain_ms = 0;
 	} else if (!event_pending(p->drain_timer, EV_TIMEOUT, NULL)) {
 		p->drain_ms = p->drain_ms == 0 ? DRAIN_MIN_MS : p->drain_ms * 2;
-		if (p->drain_ms > DRAIN_MAX_MS)
+		if (p->drain_ms > DRAIN_MAX_MS || !few)
 			p->drain_ms = DRAIN_MAX_MS;
 		start_timer(p->drain_timer, p->drain_ms);
 	}

@@ -1,6 +1,7 @@
 /* ipvs mode's plan: objects in, items out, into a kernel that takes nothing twice. */
 #include "planner_world.h"
 
+#include "planner/ipvs_plan.h"
 #include "planner/ipvs_print.h"
 
 /* --- the kernel --- */
@@ -454,6 +455,46 @@ static void another_scheduler(void **state)
 	done(w, "~-A -t 10.96.0.1:80 -s rr\n");
 }
 
+static const char *note_kind(void *arg, enum txn_op op, const struct ipvs_item *i)
+{
+	unsigned *kinds = arg;
+
+	assert_int_equal(op, OP_ITEM_DELETE);
+	*kinds |= 1u << i->kind;
+	return NULL;
+}
+
+/* Everything goes, but for the addresses: those do with their interface. */
+static void a_clean_up(void **state)
+{
+	static const struct txn_visitor visitor = {.item = note_kind};
+	static const bool families[FAMILY_COUNT] = {true, true};
+	static struct ipvs_snapshot all;
+	struct store nobody;
+	struct udp_index none = {0};
+	struct plan_counts n = {0};
+	struct ipvs_plan p;
+	unsigned kinds = 0;
+
+	(void)state;
+	add_to_kernel(IPVS_ADDRESS, "10.96.0.9", 0, NULL);
+	add_to_kernel(IPVS_CLUSTER_IP, "10.96.0.9", 80, NULL);
+	add_to_kernel(IPVS_SERVER, "10.96.0.9", 80, NULL);
+	add_to_kernel(IPVS_REAL, "10.96.0.9", 80, "10.2.0.9");
+	all.count = (uint32_t)k.count;
+	memcpy(all.items, k.items, k.count * sizeof(k.items[0]));
+	store_init(&nobody, "n");
+	ipvs_plan_init(&p, &nobody, NULL, "", &none);
+	p.ends = true;
+	ipvs_plan_snapshot(&p, &all);
+	ipvs_plan_known(&p, families);
+	ipvs_plan_sync(&p, true, &visitor, &kinds, &n);
+	assert_int_equal(kinds, 1u << IPVS_CLUSTER_IP | 1u << IPVS_SERVER);
+	assert_int_equal(n.deletes, 3);
+	assert_int_equal(p.items.count, 0);
+	ipvs_plan_clear(&p);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, start, end)
@@ -470,6 +511,7 @@ int main(void)
 	    TEST(services_that_share),
 	    TEST(an_address_of_the_node),
 	    TEST(another_scheduler),
+	    TEST(a_clean_up),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
