@@ -85,7 +85,9 @@ static void tell_value(
 	if (!diff_line(d, "changed"))
 		return;
 	name_item(d, i);
-	if (value & IPVS_OTHER)
+	if (value & IPVS_FOREIGN)
+		report_str(d->out, "what", "it is another program's now");
+	else if (value & IPVS_OTHER)
 		report_str(d->out, "what",
 		    server ? "its scheduler or options" : "its weight or way of forwarding");
 	else

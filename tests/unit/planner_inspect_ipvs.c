@@ -498,6 +498,8 @@ static void test_differences(void **state)
 	kernel = before;
 	the(IPVS_SERVER, "10.0.0.1", 80)->value |= IPVS_OTHER;
 	differs(w, 1, "what: its scheduler or options");
+	the(IPVS_SERVER, "10.0.0.1", 80)->value |= IPVS_FOREIGN;
+	differs(w, 1, "what: it is another program's now");
 	kernel = before;
 	for (i = kernel.items; i->kind != IPVS_REAL || i->value != 0; i++)
 		continue; /* the one that leaves */
