@@ -124,10 +124,11 @@ $(BUILD)/tests/tools/%: $(BUILD)/tests/tools/%.o $(TABLES) $(BUILD)/ipc.a $(BUIL
 	$(call say,LD,$@)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS_ipc) $(LIBS_common)
 
-# For the machine that tests/uml/run boots; never sanitized, its program is not ours.
-TOOL_BIN += $(BUILD)/tests/uml/xstate.so
+# For the machine that tests/uml/run boots, and in there; never sanitized, as its program is not ours.
+UML_LIBS := tests/uml/xstate.so tests/uml/release.so
+TOOL_BIN += $(addprefix $(BUILD)/,$(UML_LIBS))
 
-$(BUILD)/tests/uml/xstate.so: tests/uml/xstate.c Makefile
+$(BUILD)/tests/uml/%.so: tests/uml/%.c Makefile
 	$(call say,LD,$@)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) -std=c11 -D_GNU_SOURCE $(WARN) -O2 -fPIC -shared -o $@ $<
@@ -146,7 +147,7 @@ check: test-deps
 .PHONY: check-built
 check-built: all unit-binaries $(TOOL_BIN)
 	$(if $(SANITIZE),$(Q)$(MAKE) --no-print-directory SANITIZE= BUILD=build all \
-	    build/tests/uml/xstate.so build/tests/tools/hostile build/tests/unit/common_sandbox)
+	    $(addprefix build/,$(UML_LIBS)) build/tests/tools/hostile build/tests/unit/common_sandbox)
 	$(Q)/usr/bin/python3 tests/run --build $(BUILD) $(if $(SANITIZE),--machine-build build) all $(ONLY)
 
 # Seconds, no root. Some of it starts the programs.

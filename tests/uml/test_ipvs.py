@@ -4,11 +4,11 @@ import os
 import re
 import socket
 import subprocess
-import time
 import unittest
+from unittest import mock
 
 import test_service_packets as cases
-from harness import BUILD, KINDS, Node, ns_socket, service, slice_of
+from harness import BUILD, KINDS, Node, ns_socket
 from test_ipvs_packets import PORTS, Ipvs
 
 VS = "/proc/sys/net/ipv4/vs/"
@@ -94,6 +94,8 @@ class Servers(Case):
                     for addr, port in at:
                         want[option(proto, addr, port)] = (options, reals)
         self.assertEqual(self.servers(), want)
+        self.assertRegex(self.inside("ip", "-d", "-o", "link", "show", "kube-ipvs0"),
+                         r" state DOWN .* dummy ")  # so that nobody is told of its addresses
         for family in (4, 6):
             held = re.findall(r" inet6? (\S+)/(?:32|128) ", self.inside(
                 "ip", "-o", "-%d" % family, "addr", "show", "dev", "kube-ipvs0"))
@@ -147,21 +149,18 @@ class Servers(Case):
         self.assertIn(TIMEOUTS % (840, 90, 70), self.inside("ipvsadm", "-L", "--timeout"))
         self.assertEqual(self.inside("cat", ARP % "ignore", ARP % "announce"), "1\n2\n")
 
-    def test_changes_come_no_faster_than_they_may(self):
-        """Two at once, then one each period: the start's, and three more."""
-        n = self.n
-        flags = [f for f in self.flags if "min-sync" not in f] + ["--ipvs-min-sync-period=2s"]
-        sliced = slice_of("web", ["10.244.9.1"], [("p", 8080, "TCP")])
-        objects = [service("web", ["10.96.1.1"], [("p", 80, "TCP")]), sliced]
-        self.path = n.write("objects.json", objects)
-        began = time.monotonic()
-        n.start("--manifest-path", self.path, *flags)
-        for i in (2, 3, 4):
-            real = "10.244.9.%d:8080" % i
-            sliced["endpoints"][0]["addresses"] = [real.split(":")[0]]
-            n.write("objects.json", objects)
-            n.wait(real, lambda: self.servers()["-t 10.96.1.1:80"][1].get(real) == "-m -w 1")
-        self.assertGreaterEqual(time.monotonic() - began, 2 * 2)
+    def test_connections_that_reuse_a_port(self):
+        """Kernels before 5.9 would lose them, or send them where nothing new is to go."""
+        path = self.n.write("none.json", [])
+        self.addCleanup(self.inside, "sh", "-c", "echo 1 >%sconn_reuse_mode" % VS)
+        self.restore(FOREIGN)  # so that the parameter is there
+        self.addCleanup(self.inside, "ipvsadm", "-C")
+        for release, value in (("4.0.9", 1), ("4.1.0", 0), ("5.8.18-amd64", 0), ("5.9", 1)):
+            self.inside("sh", "-c", "echo 1 >%sconn_reuse_mode" % VS)
+            with mock.patch.dict(os.environ, KP_RELEASE=release,
+                                 LD_PRELOAD=os.path.join(BUILD, "tests/uml/release.so")):
+                self.n.start("--manifest-path", path, *self.flags)
+            self.assertEqual(self.inside("cat", VS + "conn_reuse_mode"), "%d\n" % value, release)
 
     def test_drift_is_put_right(self):
         s = cases.Service(1)
@@ -244,50 +243,6 @@ class Leaving(Case):
         self.rewrite(s.objects(self.endpoints(None, cases.READY)))
         self.assertEqual(self.reals(s, "cluster", 4, "udp"), {n.pod_ip(1) + ":8080": "-m -w 1"})
         self.assertEqual(self.answers(n.client, 4, to, "udp", {"pod2*"}), {"pod2*"})
-
-
-class Work(Case):
-    """What changes is a message to the kernel, and what does not is none."""
-
-    def done(self, since):
-        """Items of each transaction, of which nothing else was a part, behind so many bytes."""
-        text = self.n.audited()[since:]
-        found = re.findall(r" ops: put 0 delete 0 hook 0 rules 0; items (\d+) done, 0 refused; "
-                           r"result ok$", text, re.M)
-        self.assertEqual(len(found), text.count("\n"), text)
-        return list(map(int, found))
-
-    def changed(self, objects):
-        since = len(self.n.audited())
-        self.rewrite(objects)
-        return self.done(since)
-
-    def test_an_endpoint_is_one_message(self):
-        n = self.n
-        web = service("web", ["10.96.1.1"], [("p", 80, "TCP")])
-        dns = service("dns", ["10.96.1.2"], [("p", 53, "UDP")])
-        at = lambda *a: [{"addresses": ["10.244.9.%d" % i], "nodeName": "node-b",
-                          "conditions": {"ready": True}} for i in a]
-        of_web = lambda *a: slice_of("web", at(*a), [("p", 8080, "TCP")])
-        of_dns = lambda *a: slice_of("dns", at(*a), [("p", 8080, "UDP")])
-        reals = lambda server: self.servers()[server][1]
-        self.run_with([web, dns, of_web(1), of_dns(1)])
-        self.assertEqual(self.changed([web, dns, of_web(1, 2), of_dns(1)]), [1])
-        self.assertEqual(reals("-t 10.96.1.1:80"), {"10.244.9.%d:8080" % i: "-m -w 1" for i in (1, 2)})
-        # Nothing of the one, and of the other an endpoint.
-        web["metadata"]["labels"] = {"of": "no interest"}
-        same = of_web(2, 1)
-        same["metadata"]["annotations"] = {"of": "none either"}
-        self.assertEqual(self.changed([web, dns, same, of_dns(1, 2)]), [1])
-        # UDP's is gone at once; TCP's gets no more, and is gone when that has been looked at.
-        self.assertEqual(self.changed([web, dns, same, of_dns(2)]), [1])
-        self.assertEqual(list(reals("-u 10.96.1.2:53")), ["10.244.9.2:8080"])
-        since = len(n.audited())
-        n.write("objects.json", [web, dns, of_web(2), of_dns(2)])
-        n.wait("weight 0", lambda: reals("-t 10.96.1.1:80").get("10.244.9.1:8080") != "-m -w 1")
-        n.wait("its end", lambda: len(self.done(since)) == 2)
-        self.assertEqual(self.done(since), [1, 1])
-        self.assertEqual(reals("-t 10.96.1.1:80"), {"10.244.9.2:8080": "-m -w 1"})
 
 
 class Kernel(Case):
@@ -389,60 +344,6 @@ class Others(Case):
             self.assertEqual(self.whole(), alone[mode], mode)
             self.judge([("%s in %s mode" % (a, mode), n.client, f, a, "tcp", {"pod1*", "pod2*"})
                         for f, a in to])
-
-
-class Many(Case):
-    """
-    Work is by the change and not by what there is. IPVS_MANY=50000 takes more services (and
-    tests/uml/run --mem 6G); then 50 s of the first start's are the kernel's, which keeps an
-    interface's addresses in a list.
-    """
-
-    def start(self, seconds):
-        """Returns how long it took."""
-        began = time.monotonic()
-        self.n.start("--manifest-path", self.path, *self.flags, wait=False)
-        self.n.wait_synced(seconds)
-        return time.monotonic() - began
-
-    def memory(self):
-        """What each process has, in KiB."""
-        found = {}
-        for name, pid in self.n.processes().items():
-            with open("/proc/%d/smaps_rollup" % pid) as f:
-                found[name] = int(re.search(r"^Pss:\s+(\d+) kB", f.read(), re.M).group(1))
-        return found
-
-    def test_many(self):
-        n = self.n
-        count = int(os.environ.get("IPVS_MANY", "1000"))
-        patience = 30 + count / 200
-        objects = [o for i in range(count) for o in (
-            service("m%d" % i, ["10.97.%d.%d" % (i // 250, i % 250 + 1)], [("p", 80, "TCP")]),
-            slice_of("m%d" % i, ["10.244.%d.%d" % (j, i % 250 + 1) for j in (2, 3)],
-                     [("p", 8080, "TCP")]))]
-        self.path = n.write("objects.json", objects)
-        cold = self.start(patience)
-        self.assertEqual(len(self.servers()), count)
-        audited = len(n.audited())
-        objects[777]["endpoints"][1]["addresses"] = ["10.244.9.9"]
-        before = self.commits()
-        began = time.monotonic()
-        n.write("objects.json", objects)
-        n.wait("the change", lambda: self.commits() > before, patience)
-        change = time.monotonic() - began
-        # looked for at once where that is little work, else once a minute
-        n.wait("the old one's end", lambda: set(self.servers()["-t 10.97.1.139:80"][1]) == {
-            "10.244.2.139:8080", "10.244.9.9:8080"}, 15 if count < 1500 else 60 + patience)
-        done = lambda: re.findall(r" items (\d+) done", n.audited()[audited:])
-        n.wait("the word of it", lambda: len(done()) > 1)
-        # a set's entry, the new real server, the old one at weight 0; and its end
-        self.assertEqual(done(), ["3", "1"])
-        audited = n.audited()
-        restart = self.start(patience)
-        self.assertEqual(n.audited(), audited)
-        print("%d services: cold %.2f s, one endpoint %.2f s, restart %.2f s, with the manifest's "
-              "reading; KiB: %s" % (count, cold, change, restart, self.memory()))
 
 
 class DryRun(Case, cases.DryRun):
