@@ -7,6 +7,7 @@
 #include "applier/ipt_apply.h"
 #include "applier/ipvs_item.h"
 #include "applier/ipvs_record.h"
+#include "applier/setup.h"
 
 static bool written; /* by the planner, anything */
 
@@ -80,6 +81,9 @@ static const char *do_item(void *arg, enum txn_op op, const struct ipvs_item *i)
 	int error = write_item(a->policy, op, i);
 	char what[AUDIT_TEXT_MAX];
 
+	/* Nobody else can say that we live: the kernel may take minutes for 50,000 addresses. */
+	if ((a->done + a->failed) % 1024 == 1023)
+		notify("WATCHDOG=1");
 	if (error == 0) {
 		a->done++;
 		return NULL;

@@ -1,6 +1,10 @@
 """ipvs mode: what a change is to the kernel, and how soon; among few services and among many."""
+import contextlib
 import os
 import re
+import socket
+import tempfile
+import threading
 import time
 import unittest
 
@@ -77,6 +81,29 @@ class Work(Case):
         self.assertGreaterEqual(time.monotonic() - began, 2 * 2)
 
 
+@contextlib.contextmanager
+def fed():
+    """What a proxy that starts meanwhile says to the service manager."""
+    words = []
+    with tempfile.TemporaryDirectory() as d, \
+            socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as s:
+        s.bind(os.path.join(d, "notify"))
+
+        def listen():
+            while word := s.recv(1000):
+                words.append(word)
+
+        listener = threading.Thread(target=listen)
+        listener.start()
+        os.environ["NOTIFY_SOCKET"] = os.path.join(d, "notify")
+        try:
+            yield words
+        finally:
+            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as last:
+                last.sendto(b"", os.environ.pop("NOTIFY_SOCKET"))
+            listener.join()
+
+
 class Many(Case):
     """
     Work is by the change and not by what there is. IPVS_MANY=50000 takes more services (and
@@ -108,8 +135,13 @@ class Many(Case):
             slice_of("m%d" % i, ["10.244.%d.%d" % (j, i % 250 + 1) for j in (2, 3)],
                      [("p", 8080, "TCP")]))]
         self.path = n.write("objects.json", objects)
-        cold = self.start(patience)
+        with fed() as words:
+            cold = self.start(patience)
         self.assertEqual(len(self.servers()), count)
+        written = int(re.search(r"items (\d+) done", n.audited()).group(1))
+        self.assertGreater(written, 5 * count)
+        # systemd hears while it is written that it is, or the first start would be its last
+        self.assertEqual(words.count(b"WATCHDOG=1"), written // 1024)
         audited = len(n.audited())
         objects[777]["endpoints"][1]["addresses"] = ["10.244.9.9"]
         before = self.commits()
