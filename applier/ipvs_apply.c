@@ -161,18 +161,20 @@ static void read_kind(struct reading *r, struct ipvs_item *of);
 
 /*
  * Before the planner has written anything, a virtual server is ours whose address kube-ipvs0 has,
- * or whose address or port an ipset of ours: those are read first. A transaction could put them
- * there.
+ * or whose frontend, address or node port an ipset of ours: those are read first. A transaction
+ * could put them there.
  */
 static void find_ours(struct reading *r, const struct ipvs_item *i)
 {
 	const uint8_t port =
 	    (uint8_t)(IPVS_NODE_PORT + (i->proto == IPPROTO_UDP) + 2 * (i->proto == IPPROTO_SCTP));
 
-	if (i->kind >= IPVS_NODE_PORT && i->kind <= IPVS_ADDRESS)
-		ipvs_record_put(&r->found, i->kind, i);
+	/* an entry of these sets is of a frontend, which another interface's address may have */
+	if (i->kind >= IPVS_CLUSTER_IP && i->kind < IPVS_SERVER)
+		ipvs_record_put(&r->found, i->kind < IPVS_NODE_PORT ? IPVS_SERVER : i->kind, i);
 	if (i->kind == IPVS_SERVER &&
-	    (ipvs_record_has(&r->found, IPVS_ADDRESS, i) ||
+	    (ipvs_record_has(&r->found, IPVS_SERVER, i) ||
+		ipvs_record_has(&r->found, IPVS_ADDRESS, i) ||
 		ipvs_record_has(&r->found, IPVS_IPS, i) || ipvs_record_has(&r->found, port, i)))
 		ipvs_record_put(servers(r->policy), IPVS_SERVER, i);
 }

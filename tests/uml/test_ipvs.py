@@ -8,7 +8,7 @@ import unittest
 from unittest import mock
 
 import test_service_packets as cases
-from harness import BUILD, KINDS, Node, ns_socket
+from harness import BUILD, KINDS, Node, ns_socket, service, slice_of
 from test_ipvs_packets import PORTS, Ipvs
 
 VS = "/proc/sys/net/ipv4/vs/"
@@ -299,6 +299,21 @@ class Others(Case):
         n.stop()
         status, said = self.ended("--cleanup", "--ipvs-exclude-cidrs=10.96.1.99/32")
         self.assertEqual((status, self.servers()), (0, foreign), said)
+
+    def test_an_external_address_that_is_the_nodes_own(self):
+        """It is not on kube-ipvs0; after a restart the virtual server is still the proxy's."""
+        n = self.n
+        at, real = "-t %s:7443" % cases.NODE[4], lambda i: "%s:%d" % (n.pod_ip(i), n.PORT)
+        objects = lambda i: [
+            service("web", ["10.96.1.1"], [("p", 7443, "TCP")], externalIPs=[cases.NODE[4]]),
+            slice_of("web", [n.pod_ip(i)], [("p", n.PORT, "TCP")])]
+        self.run_with(objects(0))
+        n.start("--manifest-path", self.path, *self.flags)
+        self.rewrite(objects(1))
+        self.assertEqual(self.servers()[at][1].get(real(1)), "-m -w 1")
+        n.stop()
+        self.assertEqual(self.ended("--cleanup")[0], 0)
+        self.assertEqual(self.servers(), {})
 
     def test_cleanup(self):
         s = cases.Service(1)
