@@ -17,6 +17,7 @@
 
 #include "applier/fds.h"
 #include "applier/ipt_ext.h"
+#include "applier/ipvs_item.h"
 #include "applier/ipvs_netlink.h"
 #include "applier/sysctl.h"
 #include "common/log.h"
@@ -46,33 +47,6 @@ static void find_ipvs(void)
 
 	ipvs_genl_family = family > 0 ? (uint16_t)family : 0;
 	nl_socket_free(s);
-}
-
-/*
- * A virtual server of IPv6 whose mask has no bits cannot be: the kernel says so after it has looked
- * for the scheduler (ip_vs_add_service()), and says ENOENT if there is none.
- */
-static void probe_scheduler(const struct policy *p)
-{
-	const struct ip_vs_flags flags = {0, 0};
-	struct in6_addr nobody = IN6ADDR_LOOPBACK_INIT;
-	struct nl_msg *m = ipvs_begin_genl(IPVS_CMD_NEW_SERVICE, NLM_F_ACK);
-	struct nlattr *nest = nla_nest_start(m, IPVS_CMD_ATTR_SERVICE);
-
-	nla_put_u16(m, IPVS_SVC_ATTR_AF, AF_INET6);
-	nla_put_u16(m, IPVS_SVC_ATTR_PROTOCOL, IPPROTO_TCP);
-	nla_put(m, IPVS_SVC_ATTR_ADDR, sizeof(nobody), &nobody);
-	nla_put_u16(m, IPVS_SVC_ATTR_PORT, htons(1));
-	nla_put_string(m, IPVS_SVC_ATTR_SCHED_NAME, p->ipvs_scheduler);
-	nla_put(m, IPVS_SVC_ATTR_FLAGS, sizeof(flags), &flags);
-	nla_put_u32(m, IPVS_SVC_ATTR_TIMEOUT, 0);
-	nla_put_u32(m, IPVS_SVC_ATTR_NETMASK, 0);
-	nla_nest_end(m, nest);
-	if (ipvs_talk(APPLIER_FD_IPVS, m, NULL, NULL) == ENOENT)
-		fatal(EXIT_CONFIG,
-		    "--ipvs-scheduler=%s: the kernel has no such scheduler; load ip_vs_%s "
-		    "(modprobe), or take another",
-		    p->ipvs_scheduler, p->ipvs_scheduler);
 }
 
 static void set_timeouts(const struct config *cfg)
@@ -203,7 +177,11 @@ void ipvs_backend_open(struct policy *p, const struct config *cfg)
 	if (ipvs_genl_family == 0)
 		fatal(EXIT_CONFIG, "the kernel has no IPVS: load ip_vs (modprobe), or take "
 				   "--proxy-mode=nftables");
-	probe_scheduler(p);
+	if (!ipvs_item_scheduler(p))
+		fatal(EXIT_CONFIG,
+		    "--ipvs-scheduler=%s: the kernel has no such scheduler; load ip_vs_%s "
+		    "(modprobe), or take another",
+		    p->ipvs_scheduler, p->ipvs_scheduler);
 	set_timeouts(cfg);
 	set_parameters(cfg);
 	error = change_interface(RTM_NEWLINK, NLM_F_CREATE);

@@ -75,7 +75,9 @@ static struct ip_vs_flags server_flags(const struct policy *p, const struct ipvs
 	return (struct ip_vs_flags){flags, ~UINT32_C(0)};
 }
 
-static int write_server(const struct policy *p, unsigned op, const struct ipvs_item *i)
+/* A client is one address: MASK for IPv4 says so, for IPv6 its length. */
+static int write_server(
+    const struct policy *p, unsigned op, const struct ipvs_item *i, uint32_t mask)
 {
 	static const uint8_t commands[] = {[OP_ITEM_PUT] = IPVS_CMD_NEW_SERVICE,
 	    [OP_ITEM_CHANGE] = IPVS_CMD_SET_SERVICE,
@@ -87,8 +89,7 @@ static int write_server(const struct policy *p, unsigned op, const struct ipvs_i
 	nla_put_string(m, IPVS_SVC_ATTR_SCHED_NAME, p->ipvs_scheduler);
 	nla_put(m, IPVS_SVC_ATTR_FLAGS, sizeof(flags), &flags);
 	nla_put_u32(m, IPVS_SVC_ATTR_TIMEOUT, i->value);
-	/* a client is one address: a mask for IPv4, a length for IPv6 */
-	nla_put_u32(m, IPVS_SVC_ATTR_NETMASK, i->family == FAMILY_4 ? UINT32_MAX : 128);
+	nla_put_u32(m, IPVS_SVC_ATTR_NETMASK, mask);
 	nla_nest_end(m, nest);
 	return ipvs_talk(APPLIER_FD_IPVS, m, NULL, NULL);
 }
@@ -132,6 +133,17 @@ static int write_address(unsigned op, const struct ipvs_item *i)
 	return error;
 }
 
+/*
+ * A virtual server of IPv6 whose mask has no bits cannot be: the kernel says so after it has looked
+ * for the scheduler (ip_vs_add_service()), and says ENOENT if there is none.
+ */
+bool ipvs_item_scheduler(const struct policy *p)
+{
+	const struct ipvs_item nobody = {.family = FAMILY_6, .proto = IPPROTO_TCP, .port = 1};
+
+	return write_server(p, OP_ITEM_PUT, &nobody, 0) != ENOENT;
+}
+
 int ipvs_item_write(const struct policy *p, unsigned op, const struct ipvs_item *i)
 {
 	int error;
@@ -139,7 +151,7 @@ int ipvs_item_write(const struct policy *p, unsigned op, const struct ipvs_item 
 	if (i->kind < IPVS_SET_COUNT)
 		error = write_entry(op, i);
 	else if (i->kind == IPVS_SERVER)
-		error = write_server(p, op, i);
+		error = write_server(p, op, i, i->family == FAMILY_4 ? UINT32_MAX : 128);
 	else
 		error = i->kind == IPVS_REAL ? write_real(op, i) : write_address(op, i);
 	if (op == OP_ITEM_DELETE && (error == ENOENT || error == ESRCH || error == EADDRNOTAVAIL))

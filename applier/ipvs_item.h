@@ -5,6 +5,8 @@
 #include "applier/ipvs_netlink.h"
 #include "applier/policy.h"
 
+/* Has the kernel P's scheduler? It tries to load one that it has not. */
+bool ipvs_item_scheduler(const struct policy *p);
 /* Does OP (OP_ITEM_*) to I, which ipvs_item_check() has passed. 0, or an errno. */
 int ipvs_item_write(const struct policy *p, unsigned op, const struct ipvs_item *i);
 /*

@@ -5,16 +5,9 @@
 /* Never 0. Its low bit says nothing. */
 static uint64_t digest(const struct ipvs_record *t, uint8_t kind, const struct ipvs_item *of)
 {
-	const uint8_t fields = ipvs_kinds[kind].fields;
-	struct ipvs_item key = {.kind = kind, .family = of->family};
+	const struct ipvs_item key = ipvs_item_key(kind, of);
 	struct siphash s;
 
-	if (fields & IPVS_ADDR)
-		key.addr = of->addr;
-	if (fields & IPVS_PROTO)
-		key.proto = of->proto;
-	if (fields & IPVS_PORT)
-		key.port = of->port;
 	siphash_init(&s, &t->key);
 	siphash_update(&s, &key, IPVS_KEY_LEN);
 	return siphash_final(&s) | 1;

@@ -42,6 +42,24 @@ const char *ipvs_set_name(uint8_t kind, uint8_t family, char buf[IPVS_SET_NAME_M
 	return buf;
 }
 
+struct ipvs_item ipvs_item_key(enum ipvs_kind kind, const struct ipvs_item *of)
+{
+	const uint8_t fields = ipvs_kinds[kind].fields;
+	struct ipvs_item key = {.kind = (uint8_t)kind, .family = of->family};
+
+	if (fields & IPVS_ADDR)
+		key.addr = of->addr;
+	if (fields & IPVS_PROTO)
+		key.proto = of->proto;
+	if (fields & IPVS_PORT)
+		key.port = of->port;
+	if (fields & IPVS_TO)
+		key.to = of->to;
+	if (fields & IPVS_TO_PORT)
+		key.to_port = of->to_port;
+	return key;
+}
+
 static const char *check_to(const struct ipvs_item *i, uint8_t fields)
 {
 	const struct ip_cidr net = {i->to, i->bits};

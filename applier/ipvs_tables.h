@@ -85,6 +85,9 @@ struct ipvs_item {
 #define IPVS_SET_NAME_MAX 32 /* IPSET_MAXNAMELEN, with the NUL */
 const char *ipvs_set_name(uint8_t kind, uint8_t family, char buf[IPVS_SET_NAME_MAX]);
 
+/* The key of KIND, whose fields but for a prefix are OF's. */
+struct ipvs_item ipvs_item_key(enum ipvs_kind kind, const struct ipvs_item *of);
+
 /* NULL if I's fields are in their sets, else why not. */
 const char *ipvs_item_check(const struct ipvs_item *i);
 

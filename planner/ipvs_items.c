@@ -44,24 +44,6 @@ struct ipvs_node *ipvs_items_from(struct ipvs_items *t, const struct ipvs_item *
 
 /* --- what stands for what --- */
 
-struct ipvs_item ipvs_item_key(enum ipvs_kind kind, const struct ipvs_item *of)
-{
-	const uint8_t fields = ipvs_kinds[kind].fields;
-	struct ipvs_item key = {.kind = (uint8_t)kind, .family = of->family};
-
-	if (fields & IPVS_ADDR)
-		key.addr = of->addr;
-	if (fields & IPVS_PROTO)
-		key.proto = of->proto;
-	if (fields & IPVS_PORT)
-		key.port = of->port;
-	if (fields & IPVS_TO)
-		key.to = of->to;
-	if (fields & IPVS_TO_PORT)
-		key.to_port = of->to_port;
-	return key;
-}
-
 bool ipvs_item_same_frontend(const struct ipvs_item *a, const struct ipvs_item *b)
 {
 	return a->family == b->family && a->proto == b->proto && a->port == b->port &&

@@ -49,8 +49,6 @@ static inline int ipvs_item_cmp(const struct ipvs_item *a, const struct ipvs_ite
 {
 	return memcmp(a, b, IPVS_KEY_LEN);
 }
-/* The key of KIND, whose fields but for a prefix are OF's. */
-struct ipvs_item ipvs_item_key(enum ipvs_kind kind, const struct ipvs_item *of);
 /* Are A and B of one frontend: family, address, protocol and port? */
 bool ipvs_item_same_frontend(const struct ipvs_item *a, const struct ipvs_item *b);
 
