@@ -1,7 +1,6 @@
 #include "applier/nft_probe.h"
 
 #include <arpa/inet.h>
-#include <errno.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
@@ -46,8 +45,8 @@ static uint8_t *append(uint8_t *to, struct nl_msg *m)
 	return (uint8_t *)mempcpy(to, nlmsg_hdr(m), nlmsg_hdr(m)->nlmsg_len);
 }
 
-/* Takes TABLE away, with everything in it. */
-static void take_away(int nl, uint8_t family, const char *table)
+/* Takes TABLE away, with everything in it. False: the kernel said why not. */
+static bool take_away(int nl, uint8_t family, const char *table)
 {
 	uint8_t buf[3 * NETLINK_REQUEST_MAX];
 	uint8_t *end = append(buf, message(NFNL_MSG_BATCH_BEGIN, NFPROTO_UNSPEC));
@@ -57,8 +56,8 @@ static void take_away(int nl, uint8_t family, const char *table)
 	nla_put_string(m, NFTA_TABLE_NAME, table);
 	end = append(end, m);
 	end = append(end, message(NFNL_MSG_BATCH_END, NFPROTO_UNSPEC));
-	if (write(nl, buf, (size_t)(end - buf)) < 0)
-		log_warn("nf_tables: %s", strerror(errno));
+	/* what is done has no answer; an error, left there, would be the next question's */
+	return write(nl, buf, (size_t)(end - buf)) > 0 && read(nl, buf, sizeof(buf)) < 0;
 }
 
 void nft_probe(bool nftables_mode)
@@ -77,8 +76,7 @@ void nft_probe(bool nftables_mode)
 			    names[i], names[i]);
 		if (nftables_mode || !there(nl, numbers[i], "kube-proxy", NULL))
 			continue;
-		take_away(nl, numbers[i], "kube-proxy");
-		if (there(nl, numbers[i], "kube-proxy", NULL))
+		if (!take_away(nl, numbers[i], "kube-proxy"))
 			log_warn("table %s kube-proxy, of a kube-proxy in nftables mode, cannot be "
 				 "taken away: nft delete table %s kube-proxy",
 			    names[i], names[i]);

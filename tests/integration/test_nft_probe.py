@@ -62,6 +62,19 @@ class NftProbe(unittest.TestCase):
                 self.assertIn("--cleanup", said[0])
                 self.assertIn("KUBE-SERVICES", self.inside(tool + "-nft-save"))  # it is not ours
 
+    def test_a_table_that_its_owner_keeps(self):
+        """It cannot be taken away, and that is said."""
+        with subprocess.Popen(["ip", "netns", "exec", self.n.node, "nft", "-i"], text=True,
+                              stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as owner:
+            owner.stdin.write("add table ip kube-proxy { flags owner; }\n")
+            owner.stdin.flush()
+            self.n.wait("the table", lambda: "kube-proxy" in self.inside("nft", "list", "tables"))
+            self.inside("nft", "add", "table", "ip6", "kube-proxy")
+            said = self.warnings()
+            self.assertEqual(len(said), 1, said)
+            self.assertIn("table ip kube-proxy, of a kube-proxy in nftables mode, cannot be", said[0])
+            self.assertEqual(self.inside("nft", "list", "tables"), "table ip kube-proxy\n")
+
     def test_a_running_proxy_says_it_too_and_works(self):
         self.inside("iptables-nft-restore", input=SERVICES)
         n = self.n
