@@ -17,7 +17,7 @@ static struct ipvs_record *servers(const struct policy *p)
 	static struct ipvs_record t;
 
 	if (t.size == 0)
-		t.key = p->key;
+		t.key = p->secret;
 	return &t;
 }
 
@@ -90,7 +90,7 @@ static const char *do_item(void *arg, enum txn_op op, const struct ipvs_item *i)
 	}
 	ipvs_item_text(what, sizeof(what), i);
 	audit_write(a->policy, "refused: %s: %s",
-	    error == EPERM ? "another program's virtual server" : strerror(error), what);
+	    error == EPERM ? "not of a virtual server of ours" : strerror(error), what);
 	if (a->failed++ == 0) {
 		/* Somebody else has put or deleted something, or the kernel does not want it. */
 		r->code = error == EEXIST || error == ENOENT || error == ESRCH || error == EPERM
@@ -215,7 +215,7 @@ const char *ipvs_snapshot_read(
 	static struct reading r; /* too large for a stack */
 
 	r = (struct reading){
-	    .policy = p, .frame = frame, .send = send, .arg = arg, .found.key = p->key};
+	    .policy = p, .frame = frame, .send = send, .arg = arg, .found.key = p->secret};
 	for (uint8_t k = 0; k < (uint8_t)IPVS_SERVER; k++)
 		for (unsigned f = 0; f < FAMILY_COUNT; f++)
 			if (p->families[f])

@@ -12,7 +12,10 @@
 #include "applier/ipvs_tables.h"
 #include "common/siphash.h"
 
-/* Digests of keys, in a hash table that doubles. Begins with its KEY and nothing else. */
+/*
+ * Digests of keys, in a hash table that doubles. Begins with its KEY and nothing else: one that the
+ * planner does not know, or it could choose servers that all meet in one place of the table.
+ */
 struct ipvs_record {
 	struct siphash_key key;
 	size_t size, used;

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/random.h>
 
 #include "common/log.h"
 
@@ -28,6 +29,8 @@ struct policy *policy_new(const struct config *cfg, int audit_fd)
 	    .max_bytes = UINT64_C(512) << 20,
 	    .max_requests = 1000,
 	};
+	if (getrandom(&p->secret, sizeof(p->secret), 0) != (ssize_t)sizeof(p->secret))
+		fatal(EXIT_FAILED, "policy: getrandom: %s", strerror(errno));
 	memcpy(p->ipvs_exclude, cfg->ipvs_exclude, sizeof(p->ipvs_exclude));
 	strlcpy(p->ipvs_scheduler, cfg->ipvs_scheduler[0] != '\0' ? cfg->ipvs_scheduler : "rr",
 	    sizeof(p->ipvs_scheduler));

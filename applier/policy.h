@@ -22,6 +22,8 @@ struct policy {
 	struct ipt_params params;
 	struct relay_ports relays; /* that rules may redirect to; userspace mode's alone */
 	struct siphash_key key;	   /* of the digests; no secret to the children */
+	struct siphash_key
+	    secret; /* of what the applier records of what it is asked: no child knows it */
 	int audit_fd;
 	bool audit_is_syslog; /* a datagram socket that wants a priority before each line */
 	int lock_fd;	      /* of /run/xtables.lock: ipt_backend_open() fills it */

@@ -80,4 +80,4 @@ class Escape(unittest.TestCase):
         self.assertEqual(len(refused), 6, n.audited())
         self.assertIn("refused: File exists: virtual server: address 10.98.0.10", refused[0])
         for line, item in zip(refused[1:], ["real", "virtual", "real", "real", "virtual"]):
-            self.assertIn(f"refused: another program's virtual server: {item} server", line)
+            self.assertIn(f"refused: not of a virtual server of ours: {item} server", line)

@@ -216,6 +216,18 @@ static void templates_of_ipvs_mode(void **state)
 	policy.mode = MODE_IPVS;
 }
 
+/* CONFIG's key is every process's; by it a planner could choose what collides. */
+static void the_secret_is_the_appliers_alone(void **state)
+{
+	static const struct config cfg = {.key = {1, 2}};
+	const struct policy *a = policy_new(&cfg, -1), *b = policy_new(&cfg, -1);
+
+	(void)state;
+	assert_memory_equal(&a->key, &b->key, sizeof(a->key));
+	assert_memory_not_equal(&a->secret, &b->secret, sizeof(a->secret));
+	assert_memory_not_equal(&a->secret, &cfg.key, sizeof(a->secret));
+}
+
 static int setup(void **state)
 {
 	(void)state;
@@ -238,6 +250,7 @@ int main(void)
 	    cmocka_unit_test(fields_out_of_their_sets),
 	    cmocka_unit_test(what_the_policy_forbids),
 	    cmocka_unit_test(templates_of_ipvs_mode),
+	    cmocka_unit_test(the_secret_is_the_appliers_alone),
 	};
 
 	return cmocka_run_group_tests(tests, setup, NULL);
