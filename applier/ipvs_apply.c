@@ -113,18 +113,17 @@ void ipvs_apply(const struct policy *p, const struct transaction *txn,
     struct ipt_known known[IPT_TABLES], struct txn_result *r, char summary[AUDIT_TEXT_MAX])
 {
 	struct apply a = {.policy = p, .result = r};
-	const bool chains = txn->touched != 0;
 	size_t len;
 
 	written = true;
 	r->generation = txn->generation;
 	summary[0] = '\0';
-	if (chains)
+	if (txn->touched == 0)
+		r->code = TXN_UNCHANGED;
+	else
 		ipt_apply(p, txn, known, r, summary);
 	if (r->code != TXN_OK && r->code != TXN_UNCHANGED)
 		return;
-	if (!chains)
-		r->code = TXN_UNCHANGED;
 	if (transaction_read(txn, decode, &a) != 0) {
 		r->code = TXN_KERNEL;
 		r->error = ENOMEM;
