@@ -140,21 +140,25 @@ static bool is_foreign(struct ipvs_plan *p, const struct ipvs_node *n)
 	return s != NULL && s->foreign;
 }
 
-/* ... or its address, which would make it look like ours? */
+/* ... or what would make that look like ours at the next start: its address, unless one of ours has
+ * the same? */
 static bool leave(struct ipvs_plan *p, struct ipvs_node *n)
 {
 	const struct ipvs_item first = {
 	    .kind = IPVS_SERVER, .family = n->item.family, .addr = n->item.addr};
 	struct ipvs_node *s;
 	char text[IP_STRLEN];
-	bool foreign = is_foreign(p, n);
+	bool foreign = is_foreign(p, n), ours = false;
 
 	for (s = n->item.kind == IPVS_ADDRESS || n->item.kind == IPVS_IPS
 		     ? ipvs_items_from(&p->items, &first)
 		     : NULL;
 	     s != NULL && s->item.kind == IPVS_SERVER && ip_cmp(&s->item.addr, &n->item.addr) == 0;
-	     s = RB_NEXT(ipvs_tree, , s))
+	     s = RB_NEXT(ipvs_tree, , s)) {
 		foreign |= s->foreign;
+		ours |= s->there && !s->foreign;
+	}
+	foreign &= !(ours && n->there);
 	if (foreign && !n->told && n->item.kind == IPVS_SERVER)
 		log_warn(
 		    "virtual server %s port %u is another program's: no service is reached there",
@@ -199,7 +203,10 @@ static void gone(struct ipvs_plan *p, struct ipvs_node *n)
 {
 	struct ipvs_node *real;
 
-	if (n->users > 0 || !n->there || (n->item.kind >= IPVS_SERVER && is_foreign(p, n)))
+	if (!n->there || (n->item.kind >= IPVS_SERVER && is_foreign(p, n)))
+		return;
+	/* another program's virtual server may have come after what names its frontend */
+	if (n->users > 0 && (n->item.kind >= IPVS_SERVER || !leave(p, n)))
 		return;
 	if (n->item.kind == IPVS_REAL) {
 		remove_real(p, n);

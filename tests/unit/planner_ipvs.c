@@ -326,6 +326,32 @@ static void whose_a_server_is(void **state)
 	done(w, "");
 }
 
+/* It came to a frontend before ours did: nothing says any more that it is ours. */
+static void foreign_ones_that_came_first(void **state)
+{
+	struct world *w = *state;
+
+	put_words(w, &(struct words){.name = "default/web",
+			 .ips = "10.96.0.1",
+			 .external = "192.0.2.7",
+			 .ports = "http:80/tcp"});
+	world_sync(w);
+	for (size_t i = 0; i < k.count; i++)
+		if (k.items[i].kind == IPVS_SERVER && k.items[i].addr.b[0] == 192)
+			k.items[i].value = IPVS_FOREIGN;
+	add_to_kernel(IPVS_SERVER, "10.96.0.1", 81, NULL);
+	k.items[k.count - 1].value = IPVS_FOREIGN;
+	look_again(w);
+	clear_log();
+	world_sync(w);
+	logged("-add KUBE-EXTERNAL-IP 192.0.2.7,tcp:80", true);
+	logged("-add KUBE-IPVS-IPS 192.0.2.7", true);
+	logged("192.0.2.7/32", true);
+	logged("10.96.0.1", false); /* another port of one of ours is not to end that */
+	look_again(w);
+	done(w, "");
+}
+
 static void excluded(void **state)
 {
 	struct world *w = *state;
@@ -505,6 +531,7 @@ int main(void)
 	    TEST(a_server_goes_with_what_drains),
 	    TEST(a_restart_writes_nothing),
 	    TEST(whose_a_server_is),
+	    TEST(foreign_ones_that_came_first),
 	    TEST(excluded),
 	    TEST(no_local_endpoint),
 	    TEST(source_ranges),
