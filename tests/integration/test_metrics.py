@@ -1,6 +1,7 @@
 """/metrics: the names people know, and numbers that follow what happens."""
 import contextlib
 import fcntl
+import itertools
 import json
 import os
 import re
@@ -468,10 +469,11 @@ class Profiling(unittest.TestCase):
                       "seconds=99999999999"):
             self.assertEqual(n.health("/debug/pprof/profile?" + query, METRICS)[0], 400, query)
         whole = os.path.join(n.dir, "objects.json")
-        others = [n.write("other-%d" % i, services[i:]) for i in range(2)]
+        others = itertools.cycle([n.write("other-%d" % i, services[i:]) for i in range(2)])
         busy = {"listener": lambda i: n.health("/metrics", METRICS),
                 "planner": lambda i: n.health("/services", METRICS),
-                "watcher": lambda i: (os.link(others[i % 2], whole + ".new"),
+                # in turn, over all profiles: a name is not renamed to another of the same file
+                "watcher": lambda _: (os.link(next(others), whole + ".new"),
                                       os.rename(whole + ".new", whole), time.sleep(0.01))}
         names = {"listener": "print_|evbuffer", "planner": "report_|services_|inspect|explain",
                  "watcher": "manifest_|decode_|field_|yaml"}
