@@ -27,6 +27,7 @@
 #include "applier/spawn.h"
 #include "applier/sysctl.h"
 #include "common/log.h"
+#include "common/sandbox.h"
 #include "ipc/config.h"
 #include "ipc/frame.h"
 
@@ -72,9 +73,11 @@ static int report_child(pid_t pid, int status, const pid_t pids[USER_COUNT])
 		i--;
 	if (WIFEXITED(status))
 		log_error("%s (pid %d) exited with status %d", roles[i], pid, WEXITSTATUS(status));
+	else if (WTERMSIG(status) == SIGSYS)
+		log_error("%s (pid %d) was killed by signal %d" SANDBOX_SIGSYS_HINT, roles[i], pid,
+		    SIGSYS, pid);
 	else
-		log_error("%s (pid %d) was killed by signal %d%s", roles[i], pid, WTERMSIG(status),
-		    WTERMSIG(status) == SIGSYS ? " (a system call its filter forbids)" : "");
+		log_error("%s (pid %d) was killed by signal %d", roles[i], pid, WTERMSIG(status));
 	return WIFEXITED(status) && WEXITSTATUS(status) == EXIT_CONFIG ? EXIT_CONFIG : EXIT_FAILED;
 }
 

@@ -17,6 +17,7 @@
 #include "applier/fds.h"
 #include "applier/ipvs_backend.h"
 #include "common/log.h"
+#include "common/sandbox.h"
 
 static void channel_pair(int sv[2])
 {
@@ -59,9 +60,15 @@ int setup_config(struct config *cfg, int argc, char **argv, const struct user *w
 	free(args);
 	if (waitpid(pid, &status, 0) != pid)
 		fatal(EXIT_FAILED, "waitpid: %s", strerror(errno));
+	if (WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS)
+		fatal(EXIT_FAILED,
+		    "the one-shot that reads the configuration (pid %d) was killed by signal "
+		    "%d" SANDBOX_SIGSYS_HINT,
+		    pid, SIGSYS, pid);
 	if (!WIFEXITED(status))
-		fatal(EXIT_FAILED, "reading the configuration was ended by signal %d",
-		    WTERMSIG(status));
+		fatal(EXIT_FAILED,
+		    "the one-shot that reads the configuration (pid %d) was killed by signal %d",
+		    pid, WTERMSIG(status));
 	if (WEXITSTATUS(status) != 0 || n <= 0)
 		exit(WEXITSTATUS(status));
 	why = config_decode(cfg, buf, (size_t)n);

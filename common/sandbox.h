@@ -43,6 +43,16 @@ void sandbox_no_new_privs(void);
 void sandbox_landlock(const char *const read[], int network);
 
 /*
+ * Follows "pid N was killed by signal 31" in a log line; takes the pid once more. The kernel logs
+ * each process that a filter kills (audit_seccomp(), kernel/auditsc.c), with auditd running to its
+ * log instead.
+ */
+#define SANDBOX_SIGSYS_HINT                                                                        \
+	": its seccomp filter does not allow a system call that it made. The kernel logs which: "  \
+	"search journalctl -k, dmesg or ausearch -m SECCOMP for type=1326 and pid=%d; ausyscall "  \
+	"or scmp_sys_resolver translates the record's syscall= number"
+
+/*
  * seccomp: kills the process at any system call that neither RULES (COUNT of them) nor the list
  * common to every process allows (memory, clock, exit, signal return).
  */

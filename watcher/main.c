@@ -43,6 +43,7 @@
 	ALLOW(read), ALLOW(newfstatat), ALLOW(fstat), ALLOW(lseek), ALLOW(access),                 \
 	    ALLOW(faccessat), ALLOW(faccessat2), ALLOW(write), ALLOW(getcwd),                      \
 	    ALLOW(uname) /* gethostname(3) */,                                                     \
+	    ALLOW(getppid) /* WATCHDOG_PID names the process that started us */,                   \
 	    ALLOW(sysinfo) /* qsort: how much memory is there? */
 static const struct sandbox_rule oneshot_rules[] = {ALLOW_OPEN_TO_READ, ONESHOT_RULES};
 /* With --write-config-to it makes a file, as far as its user may. */

@@ -1,0 +1,123 @@
+#!/usr/bin/python3
+"""What the service manager gives the proxy and receives from it, without a service manager: the
+environment, the notification socket, the journal's stream, exit statuses. tests/boot has a real one.
+"""
+import os
+import signal
+import socket
+import subprocess
+import threading
+import time
+import unittest
+
+from harness import BUILD, Node
+
+PROGRAM = os.path.join(BUILD, "kube-proxy")
+HINT = "its seccomp filter does not allow a system call"
+
+
+class Notified:
+    """A notification socket, and each message that came, in order."""
+
+    def __init__(self, n):
+        self.path = os.path.join(n.dir, "notify")
+        self.messages = []
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.socket.bind(self.path)
+        self.thread = threading.Thread(target=self.loop, daemon=True)
+        self.thread.start()
+
+    def loop(self):
+        while True:
+            message = self.socket.recv(4096).decode()
+            if message == "end of test":
+                return
+            self.messages.append(message)
+
+    def fields(self, name):
+        """Every value that NAME= has had."""
+        return [line.partition("=")[2] for m in list(self.messages) for line in m.split("\n")
+                if line.startswith(name + "=")]
+
+    def close(self):
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as s:
+            s.sendto(b"end of test", self.path)
+        self.thread.join()
+        self.socket.close()
+        os.unlink(self.path)
+
+
+class Base(unittest.TestCase):
+    def setUp(self):
+        self.n = self.enterContext(Node(pods=1))
+        self.notified = Notified(self.n)
+        self.addCleanup(self.notified.close)
+
+    def start(self, *flags, env=(), shell="", **kw):
+        """Starts the daemon with a notification socket; SHELL runs in its process before it."""
+        wrapper = os.path.join(self.n.dir, "start")
+        with open(wrapper, "w") as f:
+            f.write("#!/bin/sh\n%s\nexec %s \"$@\"\n" % (shell, PROGRAM))
+        os.chmod(wrapper, 0o755)
+        given = dict(env, NOTIFY_SOCKET=self.notified.path)
+        os.environ.update(given)
+        try:
+            return self.n.start(*flags, program=wrapper, **kw)
+        finally:
+            for name in given:
+                del os.environ[name]
+
+    def manifest(self, objects=()):
+        return "--manifest-path=" + self.n.write("objects.json", list(objects))
+
+
+class Watchdog(Base):
+    FAST = ("--iptables-sync-period=500ms", "--iptables-min-sync-period=0s")
+
+    def test_meant_for_the_proxy(self):
+        self.start(self.manifest(), *self.FAST, env={"WATCHDOG_USEC": "200000"},
+                   shell="export WATCHDOG_PID=$$")
+        self.n.wait("WATCHDOG=1", lambda: len(self.notified.fields("WATCHDOG")) > 3)
+
+    def test_meant_for_another_process(self):
+        self.start(self.manifest(), *self.FAST,
+                   env={"WATCHDOG_USEC": "200000", "WATCHDOG_PID": str(os.getpid())})
+        time.sleep(1)  # ten times as long as it takes otherwise
+        self.assertEqual(self.notified.fields("WATCHDOG"), [])
+
+
+class Filter(Base):
+    """A process that its seccomp filter has killed is reported in words."""
+
+    def test_child(self):
+        self.start(self.manifest())
+        pid = self.n.processes()["kube-proxy-planner"]
+        os.kill(pid, signal.SIGSYS)
+        self.assertEqual(self.n.proc.wait(20), 1)
+        log = self.n.logged()
+        self.assertRegex(log, r"planner \(pid %d\) was killed by signal 31: %s.*type=1326 and pid=%d"
+                         % (pid, HINT, pid))
+
+    def test_oneshot(self):
+        """It is killed while it waits for room in a pipe, where --help goes."""
+        ours, theirs = os.pipe()
+        try:
+            os.set_blocking(theirs, False)
+            with self.assertRaises(BlockingIOError):
+                while True:
+                    os.write(theirs, b"x" * 4096)
+            os.set_blocking(theirs, True)
+            with open(self.n.log, "w") as log:
+                self.n.proc = subprocess.Popen([PROGRAM, "--help"], stdout=theirs, stderr=log)
+            self.n.wait("the one-shot", lambda: "kube-proxy-watcher" in self.n.processes())
+            pid = self.n.processes()["kube-proxy-watcher"]
+            os.kill(pid, signal.SIGSYS)
+            self.assertEqual(self.n.proc.wait(20), 1)
+        finally:
+            os.close(ours)
+            os.close(theirs)
+        self.assertRegex(self.n.logged(), r"one-shot .*\(pid %d\).*%s.*pid=%d" % (pid, HINT, pid))
+
+
+if __name__ == "__main__":
+    unittest.main()
