@@ -146,9 +146,9 @@ static void limit(void)
 static _Noreturn void execute(
     const char *program, char *const argv[], const struct user *user, pid_t parent)
 {
-	enum { KEPT_BY_ALL = 5 };
+	enum { KEPT_BY_ALL = 6 };
 	/* A proxy's URL may have a password, so the proxy's go to the watcher alone. */
-	static const char *const kept[] = {"TZ", "WATCHDOG_USEC", "WATCHDOG_PID",
+	static const char *const kept[] = {"TZ", "JOURNAL_STREAM", "WATCHDOG_USEC", "WATCHDOG_PID",
 	    "KUBERNETES_SERVICE_HOST", "KUBERNETES_SERVICE_PORT", "HTTPS_PROXY", "https_proxy",
 	    "HTTP_PROXY", "http_proxy", "NO_PROXY", "no_proxy"};
 	char *env[sizeof(kept) / sizeof(kept[0]) + 1];

@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <syslog.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -15,10 +17,26 @@ static const char *process = "kube-proxy";
 static int verbosity;
 static const char *modules = "";
 static bool as_json;
+static bool to_journal;
+
+/* JOURNAL_STREAM says so (systemd.exec(5)), and stderr was not redirected since. */
+static bool stderr_is_journal(void)
+{
+	const char *stream = getenv("JOURNAL_STREAM");
+	char ours[64];
+	struct stat st;
+
+	if (stream == NULL || fstat(STDERR_FILENO, &st) != 0)
+		return false;
+	snprintf(ours, sizeof(ours), "%llu:%llu", (unsigned long long)st.st_dev,
+	    (unsigned long long)st.st_ino);
+	return strcmp(stream, ours) == 0;
+}
 
 void log_init(const char *name)
 {
 	process = name;
+	to_journal = stderr_is_journal();
 	tzset(); /* reads /etc/localtime now: a sandboxed process cannot later */
 }
 
@@ -40,7 +58,22 @@ static size_t klog_head(char *buf, size_t size, char severity, const struct time
 	    (int)getpid(), process);
 }
 
-/* The same as an object that lacks its message; time in milliseconds, as klog has it. */
+/*
+ * The journal takes the priority from the line's start (sd-daemon(3)), and has the time and the PID
+ * of each line: a text line needs neither.
+ */
+static size_t journal_head(char *buf, size_t size, char severity)
+{
+	int priority = severity == 'I'	 ? LOG_INFO
+		       : severity == 'W' ? LOG_WARNING
+		       : severity == 'E' ? LOG_ERR
+					 : LOG_CRIT;
+
+	return (size_t)(as_json ? snprintf(buf, size, "<%d>", priority)
+				: snprintf(buf, size, "<%d>%s: ", priority, process));
+}
+
+/* klog's head as an object that lacks its message; time in milliseconds, as klog has it. */
 static size_t json_head(
     char *buf, size_t size, char severity, int level, const struct timespec *now)
 {
@@ -62,11 +95,13 @@ __attribute__((format(printf, 3, 0))) static void line(
 	char text[TEXT_MAX], buf[2 * TEXT_MAX + 256]; /* JSON makes two bytes of some */
 	int saved = errno;
 	struct timespec now;
-	size_t len;
+	size_t len = to_journal ? journal_head(buf, sizeof(buf), severity) : 0;
 
 	clock_gettime(CLOCK_REALTIME, &now);
-	len = as_json ? json_head(buf, sizeof(buf), severity, level, &now)
-		      : klog_head(buf, sizeof(buf), severity, &now);
+	if (as_json)
+		len += json_head(buf + len, sizeof(buf) - len, severity, level, &now);
+	else if (!to_journal)
+		len = klog_head(buf, sizeof(buf), severity, &now);
 	errno = saved;
 	if (vsnprintf(text, sizeof(text), fmt, ap) < 0)
 		return;

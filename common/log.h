@@ -1,5 +1,7 @@
 /*
  * Log lines on stderr, in klog's form, "I1122 10:20:30.123456    1234 watcher] text", or as JSON.
+ * If stderr is the journal, a line starts with its priority, "<6>watcher: text", without klog's
+ * head. A JSON object keeps its time and PID: it is a whole record for the program that reads it.
  * One write(2) a line: lines of several processes never mix, and nothing waits to be flushed.
  */
 #ifndef COMMON_LOG_H
@@ -7,7 +9,10 @@
 
 #include <stdbool.h>
 
-/* Names the process in every later line. NAME must outlive the process. */
+/*
+ * Names the process in every later line. NAME must outlive the process. Reads JOURNAL_STREAM, TZ
+ * and /etc/localtime, so it comes before the sandbox.
+ */
 void log_init(const char *name);
 /*
  * What flags say. Lines of log_debug appear up to level V; PATTERNS ("file=level,...", must outlive

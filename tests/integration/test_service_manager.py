@@ -2,6 +2,7 @@
 """What the service manager gives the proxy and receives from it, without a service manager: the
 environment, the notification socket, the journal's stream, exit statuses. tests/boot has a real one.
 """
+import json
 import os
 import signal
 import socket
@@ -117,6 +118,63 @@ class Filter(Base):
             os.close(ours)
             os.close(theirs)
         self.assertRegex(self.n.logged(), r"one-shot .*\(pid %d\).*%s.*pid=%d" % (pid, HINT, pid))
+
+
+class Journal(Base):
+    """Standard error is a socket, as journald's; JOURNAL_STREAM names it or something else."""
+
+    def lines(self, named, *flags):
+        ours, theirs = socket.socketpair()
+        st = os.fstat(theirs.fileno())
+        stream = "%d:%d" % (st.st_dev, st.st_ino + (0 if named else 1))
+        with ours, open(self.n.log, "wb") as log:
+            proc = subprocess.Popen(
+                ["ip", "netns", "exec", self.n.node, PROGRAM, "--hostname-override=node-a",
+                 "--audit-log=" + self.n.audit, "-v=2", self.manifest(), *flags],
+                stdin=subprocess.DEVNULL, stderr=theirs, env=dict(os.environ, JOURNAL_STREAM=stream))
+            theirs.close()
+            self.n.proc = proc
+            self.n.wait_synced()
+            os.kill(self.n.processes()["kube-proxy-listener"], signal.SIGKILL)
+            self.assertEqual(proc.wait(20), 1)
+            ours.settimeout(20)
+            while True:
+                data = ours.recv(65536)
+                if not data:
+                    break
+                log.write(data)
+        return self.n.logged().splitlines()
+
+    def test_text(self):
+        lines = self.lines(True, "--feature-gates=Unknown=true")
+        for line in lines:
+            self.assertRegex(line, r"^<[346]>(kube-proxy|planner|watcher|listener): \S")
+        self.assertEqual({line.split(":")[0][3:] for line in lines},
+                         {"kube-proxy", "planner", "watcher", "listener"})
+        text = "\n".join(lines)
+        self.assertRegex(text, r"(?m)^<3>kube-proxy: listener .* was killed by signal 9$")
+        self.assertRegex(text, r"(?m)^<4>kube-proxy: .*feature.*Unknown")
+        self.assertRegex(text, r"(?m)^<6>watcher: manifests: ")
+
+    def test_fatal(self):
+        r, w = os.pipe()
+        st = os.fstat(w)
+        with open(r) as said:
+            p = subprocess.run([PROGRAM, self.manifest()], stderr=w, user="nobody", env=dict(
+                os.environ, JOURNAL_STREAM="%d:%d" % (st.st_dev, st.st_ino)))
+            os.close(w)
+            self.assertEqual(p.returncode, 78)
+            self.assertRegex(said.read(), "(?m)^<2>kube-proxy: missing capabilities")
+
+    def test_json(self):
+        for line in self.lines(True, "--logging-format=json"):
+            self.assertRegex(line, r"^<[346]>(\{|kube-proxy: )")
+            if line[3] == "{":
+                self.assertIn("ts", json.loads(line[3:]))
+
+    def test_redirected(self):
+        for line in self.lines(False):
+            self.assertRegex(line, r"^[IWE]\d{4} \d\d:\d\d:\d\d\.\d{6} +\d+ [a-z-]+\] ")
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include <cmocka.h>
 
@@ -77,6 +78,48 @@ static void json_lines(void **state)
 	assert_non_null(strstr(said, ",\"v\":0,\"msg\":\"x\"}\n"));
 }
 
+/* JOURNAL_STREAM names what stderr is, plus OFF. */
+static void set_journal_stream(unsigned long long off)
+{
+	char stream[64];
+	struct stat st;
+
+	assert_int_equal(fstat(STDERR_FILENO, &st), 0);
+	snprintf(stream, sizeof(stream), "%llu:%llu", (unsigned long long)st.st_dev,
+	    (unsigned long long)st.st_ino + off);
+	setenv("JOURNAL_STREAM", stream, 1);
+	log_init("test");
+}
+
+static void journal_lines(void **state)
+{
+	(void)state;
+	log_configure(2, "", false);
+	begin();
+	set_journal_stream(0);
+	log_error("no %s", "route\n<0>forged");
+	log_warn("x");
+	log_info("x");
+	log_debug(2, "x");
+	end();
+	assert_string_equal(
+	    said, "<3>test: no route?<0>forged\n<4>test: x\n<6>test: x\n<6>test: x\n");
+	log_configure(0, "", true);
+	begin();
+	set_journal_stream(0);
+	log_warn("x");
+	end();
+	assert_memory_equal(said, "<4>{\"ts\":", 9);
+	log_configure(0, "", false);
+	begin();
+	set_journal_stream(1); /* stderr was redirected */
+	log_warn("x");
+	end();
+	assert_memory_equal(said, "W", 1);
+	unsetenv("JOURNAL_STREAM");
+	log_init("test");
+}
+
 /* A message of any length is one line that ends, and leaves the object whole. */
 static void long_lines(void **state)
 {
@@ -127,6 +170,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(text_lines),
 	    cmocka_unit_test(json_lines),
+	    cmocka_unit_test(journal_lines),
 	    cmocka_unit_test(long_lines),
 	    cmocka_unit_test(levels),
 	};
