@@ -71,14 +71,21 @@ static int report_child(pid_t pid, int status, const pid_t pids[USER_COUNT])
 		return EXIT_OK;
 	while (i > 0 && pids[i] != pid)
 		i--;
-	if (WIFEXITED(status))
+	if (WIFEXITED(status) && WEXITSTATUS(status) == EXIT_RESTART)
+		log_info("%s (pid %d) exited for a planned restart", roles[i], pid);
+	else if (WIFEXITED(status) && WEXITSTATUS(status) == EXIT_OK)
+		log_info("%s (pid %d) exited because another process did", roles[i], pid);
+	else if (WIFEXITED(status))
 		log_error("%s (pid %d) exited with status %d", roles[i], pid, WEXITSTATUS(status));
 	else if (WTERMSIG(status) == SIGSYS)
 		log_error("%s (pid %d) was killed by signal %d" SANDBOX_SIGSYS_HINT, roles[i], pid,
 		    SIGSYS, pid);
 	else
 		log_error("%s (pid %d) was killed by signal %d", roles[i], pid, WTERMSIG(status));
-	return WIFEXITED(status) && WEXITSTATUS(status) == EXIT_CONFIG ? EXIT_CONFIG : EXIT_FAILED;
+	if (WIFEXITED(status) &&
+	    (WEXITSTATUS(status) == EXIT_CONFIG || WEXITSTATUS(status) == EXIT_RESTART))
+		return WEXITSTATUS(status);
+	return EXIT_FAILED;
 }
 
 /*
@@ -97,21 +104,26 @@ static int all_end(const pid_t pids[USER_COUNT])
 			if ((status = report_child(pid, status, pids)) != EXIT_FAILED)
 				code = status;
 	} while (code != EXIT_OK && poll(&p, 1, 200) > 0 && read(p.fd, &info, sizeof(info)) > 0);
-	if (!cleanup)
-		log_error("every rule stays; ending with status %d", code);
+	if (code == EXIT_RESTART)
+		log_info("exiting with status %d, rules stay in place", code);
+	else if (!cleanup)
+		log_error("exiting with status %d, rules stay in place", code);
 	return code;
 }
 
-/* Handles what the signalfd says. Returns our exit status. */
+/* Handles what the signalfd says. Returns our exit status: SIGHUP asks for a planned restart. */
 static int take_signal(const pid_t pids[USER_COUNT])
 {
 	struct signalfd_siginfo info;
 
 	if (read(APPLIER_FD_SIGNALS, &info, sizeof(info)) == (ssize_t)sizeof(info) &&
 	    info.ssi_signo != SIGCHLD) {
-		log_info("%s: ending; every rule stays", strsignal((int)info.ssi_signo));
+		int code = info.ssi_signo == SIGHUP ? EXIT_RESTART : EXIT_OK;
+
+		log_info("SIG%s: exiting with status %d, rules stay in place",
+		    sigabbrev_np((int)info.ssi_signo), code);
 		notify("STOPPING=1");
-		return cleanup ? EXIT_FAILED : EXIT_OK;
+		return cleanup ? EXIT_FAILED : code;
 	}
 	return all_end(pids);
 }
@@ -139,7 +151,7 @@ static int serve(struct session *session, const pid_t pids[USER_COUNT], bool nft
 			n = read(APPLIER_FD_PLANNER, buf, sizeof(buf));
 		if (n <= 0) {
 			if (!cleanup)
-				log_error("the planner hung up");
+				log_info("the planner has closed its channel");
 			return all_end(pids);
 		}
 		if (why == NULL && fds[1].revents != 0)

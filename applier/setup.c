@@ -202,6 +202,7 @@ void setup_signals(void)
 	sigaddset(&set, SIGCHLD);
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGHUP);
 	if (sigprocmask(SIG_BLOCK, &set, NULL) != 0 || sigaction(SIGCHLD, &ended, NULL) != 0 ||
 	    signal(SIGPIPE, SIG_IGN) == SIG_ERR || (fd = signalfd(-1, &set, SFD_CLOEXEC)) < 0)
 		fatal(EXIT_FAILED, "signals: %s", strerror(errno));

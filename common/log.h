@@ -28,12 +28,13 @@ void log_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void log_at(int level, const char *file, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* Exit codes of sysexits(3) that have a meaning here. */
+/* Exit codes, of sysexits(3) where it has one. */
 enum {
 	EXIT_OK = 0,
-	EXIT_FAILED = 1,  /* something broke at run time; the service manager may restart us */
-	EXIT_USAGE = 2,	  /* a wrong flag */
-	EXIT_CONFIG = 78, /* a wrong file or a machine not prepared: restarting does not help */
+	EXIT_FAILED = 1,   /* something broke at run time; the service manager may restart us */
+	EXIT_USAGE = 2,	   /* a wrong flag */
+	EXIT_RESTART = 75, /* a planned restart: changed configuration, SIGHUP */
+	EXIT_CONFIG = 78,  /* a wrong file or a machine not prepared: restarting does not help */
 };
 
 /* Logs the line, then exits with CODE. For set-up only: later, return and let the caller decide. */

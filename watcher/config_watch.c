@@ -55,8 +55,8 @@ static void judge(void)
 		log_info("%s has changed, but says what it said before", path);
 		return;
 	}
-	log_info("%s has changed and is good; ending, to be started again with it", path);
-	exit(EXIT_OK);
+	log_info("%s has changed and is valid; exiting for a planned restart", path);
+	exit(EXIT_RESTART);
 }
 
 static void look(evutil_socket_t fd, short what, void *arg)

@@ -167,10 +167,10 @@ class Running(unittest.TestCase):
         self.said("what it said stays in force")
         self.assertIsNone(proc.poll())
         self.put("iptables: {masqueradeBit: 8}\n")
-        self.assertEqual(proc.wait(10), 1)
+        self.assertEqual(proc.wait(10), 75)
         self.n.proc = None
         self.assertIn('iptables.masqueradeBit is now "8", not "7"', self.n.logged())
-        self.assertIn("is good; ending, to be started again with it", self.n.logged())
+        self.assertIn("is valid; exiting for a planned restart", self.n.logged())
         self.assertEqual(self.n.save(), rules)
         self.start()
         self.assertIn("0x100/0x100", self.n.save(table="nat"))
@@ -213,7 +213,7 @@ class Running(unittest.TestCase):
         self.said('kubeconfig "/nonexistent/k": expected a file that can be read')
         self.assertIsNone(proc.poll())
         self.put(connection + "iptables: {masqueradeAll: true}\n")
-        self.assertEqual(proc.wait(10), 1)
+        self.assertEqual(proc.wait(10), 75)
         self.n.proc = None
         self.assertIn('iptables.masqueradeAll is now "true", not "false"', self.n.logged())
 
@@ -223,7 +223,7 @@ class Running(unittest.TestCase):
         objects = os.path.join(self.n.dir, "objects.json")
         message = config_of(["--config=" + self.path, "--manifest-path=" + objects])
         for text, said in (("oomScoreAdj: 2000\n", "what it said before stays in force"),
-                           ("oomScoreAdj: 2\n", "is good; ending, to be started again")):
+                           ("oomScoreAdj: 2\n", "is valid; exiting for a planned restart")):
             self.put(text)
             ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
             life, death = os.pipe()
@@ -233,9 +233,9 @@ class Running(unittest.TestCase):
                 p = start_process([WATCHER], {3: config, 4: life, 5: theirs.fileno()}, stderr=log)
             try:
                 self.said(said)
-                if "good" in said:
-                    self.assertEqual(p.wait(10), 0)
-                self.assertEqual(p.poll(), 0 if "good" in said else None)
+                if "valid" in said:
+                    self.assertEqual(p.wait(10), 75)
+                self.assertEqual(p.poll(), 75 if "valid" in said else None)
             finally:
                 p.kill()
                 p.wait()
@@ -256,7 +256,7 @@ class Running(unittest.TestCase):
         proc = self.start()
         os.symlink("..2", mount + "/..data_tmp")
         os.rename(mount + "/..data_tmp", mount + "/..data")
-        self.assertEqual(proc.wait(10), 1)
+        self.assertEqual(proc.wait(10), 75)
         self.n.proc = None
         self.assertIn('iptables.masqueradeBit is now "4", not "3"', self.n.logged())
 

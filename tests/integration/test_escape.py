@@ -233,7 +233,7 @@ class Escape(unittest.TestCase):
     def test_empty_datagram_is_a_hang_up(self):
         self.begin("empty_datagram")
         self.assertEqual(self.n.proc.wait(60), 1)
-        self.assertIn("every rule stays; ending with status 1", self.n.logged())
+        self.assertIn("exiting with status 1, rules stay in place", self.n.logged())
         self.assertEqual(self.saved(), self.before)
 
 

@@ -11,10 +11,19 @@ import threading
 import time
 import unittest
 
-from harness import BUILD, Node
+from harness import BUILD, Node, service, slice_of
 
 PROGRAM = os.path.join(BUILD, "kube-proxy")
+# For a shell: what JOURNAL_STREAM says if standard error is the journal.
+STDERR = "$(stat -L -c %d:%i /proc/self/fd/2)"
 HINT = "its seccomp filter does not allow a system call"
+
+
+def replace(path, text):
+    with open(path + ".new", "w") as f:
+        f.write(text)
+    os.chmod(path + ".new", 0o644)
+    os.rename(path + ".new", path)
 
 
 class Notified:
@@ -175,6 +184,37 @@ class Journal(Base):
     def test_redirected(self):
         for line in self.lines(False):
             self.assertRegex(line, r"^[IWE]\d{4} \d\d:\d\d:\d\d\.\d{6} +\d+ [a-z-]+\] ")
+
+
+class Restart(Base):
+    def test_sighup(self):
+        """The status of a planned restart, no line above info, and no write to the kernel."""
+        self.start(self.manifest(self.objects()), shell="export JOURNAL_STREAM=%s" % STDERR)
+        before = self.n.save(), self.n.audited()
+        begin = len(self.n.logged())
+        self.n.proc.send_signal(signal.SIGHUP)
+        self.assertEqual(self.n.proc.wait(20), 75)
+        self.assertRegex(self.n.logged(), "(?m)^<6>kube-proxy: SIGHUP: exiting with status 75")
+        self.assertNotRegex(self.n.logged()[begin:], "(?m)^<[0-4]>")
+        self.start(self.manifest(self.objects()))
+        self.assertEqual((self.n.save(), self.n.audited()), before)
+
+    def test_changed_configuration(self):
+        path = os.path.join(self.n.dir, "config.yaml")
+        text = ("apiVersion: kubeproxy.config.k8s.io/v1alpha1\nkind: KubeProxyConfiguration\n"
+                "iptables: {masqueradeBit: %d}\n")
+        replace(path, text % 7)
+        self.start(self.manifest(), "--config=" + path, shell="export JOURNAL_STREAM=%s" % STDERR)
+        begin = len(self.n.logged())
+        replace(path, text % 8)
+        self.assertEqual(self.n.proc.wait(20), 75)
+        self.assertRegex(self.n.logged(), r"(?m)^<6>kube-proxy: watcher \(pid \d+\) exited for a "
+                         "planned restart")
+        self.assertNotRegex(self.n.logged()[begin:], "(?m)^<[0-4]>")
+
+    def objects(self):
+        return [service("web", ["10.96.0.10"], [("http", 80, "TCP")]),
+                slice_of("web", [self.n.pod_ip(0)], [("http", Node.PORT, "TCP")])]
 
 
 if __name__ == "__main__":
