@@ -14,6 +14,8 @@ mandir      := $(PREFIX)/share/man
 unitdir     ?= $(PREFIX)/lib/systemd/system
 sysusersdir ?= $(PREFIX)/lib/sysusers.d
 tmpfilesdir ?= $(PREFIX)/lib/tmpfiles.d
+bashcompdir ?= $(PREFIX)/share/bash-completion/completions
+zshcompdir  ?= $(PREFIX)/share/zsh/site-functions
 
 WARN   := -Wall -Wextra -Werror -Wshadow -Wconversion -Wmissing-prototypes -Wcast-qual -Wformat=2
 HARDEN := -fPIE -fstack-protector-strong -fstack-clash-protection -fcf-protection \
@@ -226,9 +228,21 @@ bench: all
 
 MANPAGES := $(wildcard $(addsuffix /*.8,$(PROCS)))
 
-install: all
+# The shells' completion comes from the table of flags.
+COMPLETIONS := $(BUILD)/packaging/kube-proxy.bash $(BUILD)/packaging/kube-proxy.zsh
+
+$(BUILD)/packaging/completion: $(BUILD)/packaging/completion.o $(BUILD)/watcher.a $(BUILD)/ipc.a $(BUILD)/common.a
+	$(call say,LD,$@)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS_watcher) $(LIBS_ipc) $(LIBS_common)
+
+$(COMPLETIONS): $(BUILD)/packaging/kube-proxy.%: $(BUILD)/packaging/completion
+	$(call say,GEN,$@)
+	$(Q)$< $* >$@.new && mv $@.new $@
+
+install: all $(COMPLETIONS)
 	install -d $(DESTDIR)$(sbindir) $(DESTDIR)$(libexecdir) $(DESTDIR)$(mandir)/man8 \
-	    $(DESTDIR)$(unitdir) $(DESTDIR)$(sysusersdir) $(DESTDIR)$(tmpfilesdir)
+	    $(DESTDIR)$(unitdir) $(DESTDIR)$(sysusersdir) $(DESTDIR)$(tmpfilesdir) \
+	    $(DESTDIR)$(bashcompdir) $(DESTDIR)$(zshcompdir)
 	install -m 755 $(BUILD)/kube-proxy $(DESTDIR)$(sbindir)
 	install -m 755 $(filter-out $(BUILD)/kube-proxy,$(BINARIES)) $(DESTDIR)$(libexecdir)
 	install -m 644 $(MANPAGES) $(DESTDIR)$(mandir)/man8
@@ -236,12 +250,22 @@ install: all
 	    >$(DESTDIR)$(unitdir)/kube-proxy.service
 	install -m 644 packaging/kube-proxy.sysusers $(DESTDIR)$(sysusersdir)/kube-proxy.conf
 	install -m 644 packaging/kube-proxy.tmpfiles $(DESTDIR)$(tmpfilesdir)/kube-proxy.conf
+	install -m 644 $(BUILD)/packaging/kube-proxy.bash $(DESTDIR)$(bashcompdir)/kube-proxy
+	install -m 644 $(BUILD)/packaging/kube-proxy.zsh $(DESTDIR)$(zshcompdir)/_kube-proxy
 
 uninstall:
 	rm -f $(DESTDIR)$(sbindir)/kube-proxy $(addprefix $(DESTDIR)$(mandir)/man8/,$(notdir $(MANPAGES))) \
 	    $(DESTDIR)$(unitdir)/kube-proxy.service $(DESTDIR)$(sysusersdir)/kube-proxy.conf \
-	    $(DESTDIR)$(tmpfilesdir)/kube-proxy.conf
+	    $(DESTDIR)$(tmpfilesdir)/kube-proxy.conf $(DESTDIR)$(bashcompdir)/kube-proxy \
+	    $(DESTDIR)$(zshcompdir)/_kube-proxy
 	rm -rf $(DESTDIR)$(libexecdir)
+
+# The Debian packages, in $(BUILD)/deb: built in a copy of the tree, whose debian/ is packaging/debian.
+# Without root, if packaging/deps has nothing to install. DEB_BUILD_OPTIONS=nocheck leaves the unit tests out.
+.PHONY: deb
+deb:
+	$(Q)packaging/deps deb
+	$(Q)packaging/deb $(BUILD)/deb $(VERSION)
 
 clean:
 	rm -rf build build-*
