@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #define TEXT_MAX 1900 /* of a message; more is cut off */
+#define USAGE	 'U'  /* in place of a severity: an error without a head */
 
 static const char *process = "kube-proxy";
 static int verbosity;
@@ -66,8 +67,8 @@ static size_t journal_head(char *buf, size_t size, char severity)
 {
 	int priority = severity == 'I'	 ? LOG_INFO
 		       : severity == 'W' ? LOG_WARNING
-		       : severity == 'E' ? LOG_ERR
-					 : LOG_CRIT;
+		       : severity == 'F' ? LOG_CRIT
+					 : LOG_ERR;
 
 	return (size_t)(as_json ? snprintf(buf, size, "<%d>", priority)
 				: snprintf(buf, size, "<%d>%s: ", priority, process));
@@ -79,8 +80,8 @@ static size_t json_head(
 {
 	const char *word = severity == 'I'   ? "info"
 			   : severity == 'W' ? "warning"
-			   : severity == 'E' ? "error"
-					     : "fatal";
+			   : severity == 'F' ? "fatal"
+					     : "error";
 
 	return (size_t)snprintf(buf, size,
 	    "{\"ts\":%lld%03ld.%03ld,\"severity\":\"%s\",\"process\":\"%s\",\"pid\":%d,"
@@ -100,6 +101,8 @@ __attribute__((format(printf, 3, 0))) static void line(
 	clock_gettime(CLOCK_REALTIME, &now);
 	if (as_json)
 		len += json_head(buf + len, sizeof(buf) - len, severity, level, &now);
+	else if (!to_journal && severity == USAGE)
+		len = (size_t)snprintf(buf, sizeof(buf), "%s: ", process);
 	else if (!to_journal)
 		len = klog_head(buf, sizeof(buf), severity, &now);
 	errno = saved;
@@ -160,6 +163,11 @@ void log_warn(const char *fmt, ...)
 void log_error(const char *fmt, ...)
 {
 	LOG_BODY('E', 0);
+}
+
+void log_usage(const char *fmt, ...)
+{
+	LOG_BODY(USAGE, 0);
 }
 
 void log_at(int level, const char *file, const char *fmt, ...)

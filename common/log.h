@@ -24,6 +24,11 @@ void log_configure(int v, const char *patterns, bool json);
 void log_info(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void log_warn(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void log_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+/*
+ * An error about the command line, for the person who typed it: "kube-proxy: text", without a log
+ * line's head; with JSON an object as any other.
+ */
+void log_usage(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 #define log_debug(level, ...) log_at((level), __FILE__, __VA_ARGS__)
 void log_at(int level, const char *file, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));

@@ -3,20 +3,9 @@
 #include <inttypes.h>
 #include <string.h>
 
-#define LABELS_MAX 512
+#include "common/version.h"
 
-#ifdef __clang__
-#define COMPILER "clang"
-#else
-#define COMPILER "gcc"
-#endif
-#if defined(__x86_64__)
-#define PLATFORM "linux/amd64"
-#elif defined(__aarch64__)
-#define PLATFORM "linux/arm64"
-#else
-#define PLATFORM "linux"
-#endif
+#define LABELS_MAX 512
 
 static const char *const type_names[] = {"counter", "gauge", "histogram"};
 
@@ -124,17 +113,24 @@ static void print_row(
 	print_span(out, row, 0, &l, v);
 }
 
+/*
+ * Alerts such as kubernetes-mixin's KubeVersionMismatch count the releases in
+ * kubernetes_build_info, so that names the release whose behaviour this program has; its own
+ * version is another metric.
+ */
 static void print_build(struct evbuffer *out)
 {
-	const char *dot = strchr(VERSION, '.');
-
-	evbuffer_add_printf(out,
-	    "# HELP kubernetes_build_info Of this program, which is not built from Kubernetes: its "
-	    "version, compiler and platform\n# TYPE kubernetes_build_info gauge\n"
-	    "kubernetes_build_info{build_date=\"\",compiler=\"" COMPILER "\",git_commit=\"\","
-	    "git_tree_state=\"\",git_version=\"v" VERSION "\",go_version=\"\",major=\"%.*s\","
-	    "minor=\"%.*s\",platform=\"" PLATFORM "\"} 1\n",
-	    (int)(dot - VERSION), VERSION, (int)strcspn(dot + 1, "."), dot + 1);
+	evbuffer_add_printf(out, "%s",
+	    "# HELP kubernetes_build_info The Kubernetes release whose behaviour this program "
+	    "implements, its compiler and platform\n"
+	    "# TYPE kubernetes_build_info gauge\n"
+	    "kubernetes_build_info{build_date=\"\",compiler=\"" VERSION_COMPILER
+	    "\",git_commit=\"\",git_tree_state=\"\",git_version=\"" KUBERNETES_VERSION
+	    "\",go_version=\"\",major=\"" KUBERNETES_MAJOR "\",minor=\"" KUBERNETES_MINOR
+	    "\",platform=\"" VERSION_PLATFORM "\"} 1\n"
+	    "# HELP kubeproxy_build_info This program's own version\n"
+	    "# TYPE kubeproxy_build_info gauge\n"
+	    "kubeproxy_build_info{version=\"" VERSION "\"} 1\n");
 }
 
 void metrics_print(struct evbuffer *out, const struct metrics_told *told, uint8_t mode)

@@ -4,6 +4,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "common/version.h"
+
 /* As the pages of Kubernetes' components begin (component-base/zpages). */
 #define WARNING                                                                                    \
 	"Warning: This endpoint is not meant to be machine parseable, has no formatting "          \
@@ -66,9 +68,9 @@ static void answer_status(void *arg, const struct http_request *r, struct http_r
 		strftime(text, sizeof(text), "%a %b %e %H:%M:%S UTC %Y", &tm);
 	evbuffer_add_printf(reply->body,
 	    "\nkube-proxy statusz\n" WARNING "\nStarted: %s\nUp: %llu hr %02u min %02u sec\n"
-	    "Go version: none, this is C\nBinary version: %s\n",
+	    "Go version: none, this is C\nBinary version: %s\nEmulation version: %s\n",
 	    text, (unsigned long long)(up / 3600), (unsigned)(up / 60 % 60), (unsigned)(up % 60),
-	    VERSION);
+	    VERSION, KUBERNETES_MAJOR "." KUBERNETES_MINOR "." KUBERNETES_PATCH);
 }
 
 const struct http_route pages_routes[] = {

@@ -126,7 +126,7 @@ static void take_text(struct reader *r, const struct setting *row, const char *t
 	if (expected != NULL)
 		wrong(r, line, "%s \"%s\": %s", row->field, text, expected);
 	else if (r->warn)
-		setting_warn(r->s, row, where(r, line));
+		setting_warn(r->s, row, text, where(r, line));
 }
 
 static void take_list(
@@ -251,7 +251,7 @@ static void take_object(struct reader *r, json_t *object, const char *prefix)
 			else if (!json_is_null(value))
 				wrong_type(r, line, key, value, "a map of fields");
 		} else if (r->warn) {
-			log_warn("%sthere is no field %s; it is passed over", where(r, line), path);
+			log_warn("%sthere is no field %s; ignoring it", where(r, line), path);
 		}
 	}
 }
@@ -280,7 +280,7 @@ static void said_twice(void *arg, unsigned line, const char *key)
 	const struct reader *r = arg;
 
 	if (r->warn)
-		log_warn("%s%s stands here twice; the last one counts", where(r, line), key);
+		log_warn("%s%s: duplicate key; using the last value", where(r, line), key);
 }
 
 /* As upstream: where the node is known by an IPv6 address, so are the defaults. */

@@ -27,7 +27,7 @@ static int settle_node_name(struct config *cfg)
 	if (cfg->node_name[0] == '\0' &&
 	    (gethostname(cfg->node_name, sizeof(cfg->node_name) - 1) != 0 ||
 		cfg->node_name[0] == '\0')) {
-		log_error("this machine has no host name; give --hostname-override");
+		log_usage("this machine has no host name; give --hostname-override");
 		return -1;
 	}
 	for (; *from != '\0'; from++)
@@ -45,7 +45,7 @@ static int make_absolute(const char *name, char path[CONFIG_PATH_MAX])
 	if (path[0] == '\0' || path[0] == '/')
 		return 0;
 	if (getcwd(cwd, sizeof(cwd)) == NULL) {
-		log_error("--%s \"%s\": the working directory cannot be found (%s); give an "
+		log_usage("--%s \"%s\": the working directory cannot be found (%s); give an "
 			  "absolute path",
 		    name, path, strerror(errno));
 		return -1;
@@ -53,7 +53,7 @@ static int make_absolute(const char *name, char path[CONFIG_PATH_MAX])
 	snprintf(whole, sizeof(whole), "%s/%s", strcmp(cwd, "/") == 0 ? "" : cwd, path);
 	if (strlcpy(path, whole, CONFIG_PATH_MAX) < CONFIG_PATH_MAX)
 		return 0;
-	log_error("--%s: the absolute path is longer than %d bytes", name, CONFIG_PATH_MAX - 1);
+	log_usage("--%s: the absolute path is longer than %d bytes", name, CONFIG_PATH_MAX - 1);
 	return -1;
 }
 
@@ -79,6 +79,12 @@ static int settle_paths(struct settings *s)
 }
 
 /* --- what must fit --- */
+
+/* What logs a mistake: made in a file, or on the command line. */
+static void (*mistake(const struct settings *s))(const char *fmt, ...)
+{
+	return s->cfg.config_file[0] != '\0' ? log_error : log_usage;
+}
 
 /* How the user knows the setting of FLAG: as a flag, or as a field of the file. */
 static const char *name_of(const struct settings *s, const char *flag, char buf[NAME_MAX_LEN])
@@ -125,7 +131,7 @@ static int check_periods(const struct settings *s)
 		    s->cfg.config_file, (double)m->min_sync_period_ms / 1000,
 		    (double)m->sync_period_ms / 1000);
 	else
-		log_error("%s (%gs) must not be longer than %s (%gs)",
+		mistake(s)("%s (%gs) must not be longer than %s (%gs)",
 		    name_of(s, ipvs ? "ipvs-min-sync-period" : "iptables-min-sync-period", shorter),
 		    (double)m->min_sync_period_ms / 1000,
 		    name_of(s, ipvs ? "ipvs-sync-period" : "iptables-sync-period", longer),
@@ -150,7 +156,7 @@ static int settle_mode(struct settings *s, char why[MODE_WHY_MAX])
 	expected = setting_store(s, row, mode);
 	if (expected == NULL)
 		return check_periods(s); /* those of the mode, which was not known before */
-	log_error("no proxy mode is named, and %s, which leaves %s: %s", why, mode, expected);
+	log_error("--proxy-mode is not set: %s, so it would be %s: %s", why, mode, expected);
 	return -1;
 }
 
@@ -166,7 +172,7 @@ static int check_detection(struct settings *s)
 	    cfg->pod_interface, bridge ? s->pod_bridge : s->pod_prefix, sizeof(cfg->pod_interface));
 	if (cfg->pod_interface[0] != '\0')
 		return 0;
-	log_error("%s \"\": expected an interface's name, for the detection of local traffic by %s",
+	mistake(s)("%s \"\": expected an interface's name: local traffic is detected by %s",
 	    name_of(s, bridge ? "pod-bridge-interface" : "pod-interface-name-prefix", missing),
 	    bridge ? "BridgeInterface" : "InterfaceNamePrefix");
 	return -1;
@@ -195,17 +201,17 @@ static int in_cluster_master(struct config *cfg)
 	int n;
 
 	if (host == NULL || port == NULL || host[0] == '\0' || port[0] == '\0') {
-		log_error("no source of Services: give --kubeconfig, --master or --manifest-path "
-			  "(in a pod KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT would be "
-			  "set); " SEE_HELP);
+		log_usage("no source of Services: give --kubeconfig, --master or --manifest-path "
+			  "(this is not a pod: KUBERNETES_SERVICE_HOST or KUBERNETES_SERVICE_PORT "
+			  "is not set); " SEE_HELP);
 		return -1;
 	}
 	v6 = strchr(host, ':') != NULL;
 	n = snprintf(cfg->master, sizeof(cfg->master), "https://%s%s%s:%s", v6 ? "[" : "", host,
 	    v6 ? "]" : "", port);
 	if (n < 0 || n >= (int)sizeof(cfg->master) || api_url_check(cfg->master) != NULL) {
-		log_error("KUBERNETES_SERVICE_HOST \"%s\" and KUBERNETES_SERVICE_PORT \"%s\" make "
-			  "no URL",
+		log_usage("KUBERNETES_SERVICE_HOST \"%s\" and KUBERNETES_SERVICE_PORT \"%s\" are "
+			  "not the host and port of a URL",
 		    host, port);
 		return -1;
 	}
@@ -221,7 +227,7 @@ static enum flags_result settle_source(struct config *cfg)
 		return FLAGS_RUN; /* of no Service */
 	if (cfg->manifest_path[0] != '\0') {
 		if (cfg->kubeconfig[0] != '\0' || cfg->master[0] != '\0') {
-			log_error("--manifest-path stands instead of an apiserver: it cannot be "
+			log_usage("--manifest-path is used instead of an apiserver: it cannot be "
 				  "given with --%s; " SEE_HELP,
 			    cfg->kubeconfig[0] != '\0' ? "kubeconfig" : "master");
 			return FLAGS_BAD;
@@ -248,9 +254,8 @@ enum flags_result flags_check(struct settings *s)
 	if (check_periods(s) != 0 || check_detection(s) != 0)
 		return cfg->config_file[0] != '\0' ? FLAGS_CONFIG : FLAGS_BAD;
 	if (cfg->dry_run + cfg->cleanup + cfg->init_only > 1) {
-		log_error("--dry-run (--inspect), --cleanup and --init-only each do one thing and "
-			  "exit: give "
-			  "one of them; " SEE_HELP);
+		log_usage("--dry-run (--inspect), --cleanup and --init-only each do one thing and "
+			  "exit: give one of them; " SEE_HELP);
 		return FLAGS_BAD;
 	}
 	settle_bind(&s->healthz, s, "healthz-bind-address", s->healthz_port);
@@ -313,7 +318,7 @@ enum flags_result flags_settle(struct settings *s)
 	}
 	r = settle_source(cfg);
 	if (r == FLAGS_RUN && why[0] != '\0' && !cfg->init_only)
-		log_info("proxy mode %s: none is named, and %s",
+		log_info("proxy mode %s: --proxy-mode is not set: %s",
 		    setting_text(s, setting_of_flag("proxy-mode", strlen("proxy-mode")), name),
 		    why);
 	return r;

@@ -1,12 +1,14 @@
-#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "common/log.h"
+#include "common/version.h"
 #include "watcher/config_file.h"
 #include "watcher/config_show.h"
 #include "watcher/config_write.h"
 #include "watcher/flag_settle.h"
+#include "watcher/flag_suggest.h"
+#include "watcher/flag_value.h"
 #include "watcher/oneshot.h"
 #include "watcher/setting.h"
 
@@ -14,55 +16,29 @@
 
 /* --- a flag that does not exist --- */
 
-static size_t min3(size_t a, size_t b, size_t c)
-{
-	size_t m = a < b ? a : b;
-
-	return m < c ? m : c;
-}
-
-/* How many letters must be put, taken or changed to get from TEXT to NAME (Levenshtein). */
-static size_t distance(const char *name, const char *text, size_t len)
-{
-	size_t row[64], n = strlen(name);
-
-	if (n >= 64)
-		return SIZE_MAX;
-	for (size_t j = 0; j <= n; j++)
-		row[j] = j;
-	for (size_t i = 1; i <= len; i++) {
-		size_t diagonal = row[0];
-
-		row[0] = i;
-		for (size_t j = 1; j <= n; j++) {
-			size_t above = row[j];
-
-			row[j] = min3(above + 1, row[j - 1] + 1,
-			    diagonal + (tolower((unsigned char)text[i - 1]) != name[j - 1]));
-			diagonal = above;
-		}
-	}
-	return row[n];
-}
-
 static enum flags_result unknown(const char *text, size_t len)
 {
-	const struct setting *row, *nearest = NULL;
-	size_t least = SIZE_MAX;
+	char meant[FLAG_SUGGEST_MAX];
 
-	for (size_t i = 0; (row = setting_at(i)) != NULL && len < 64; i++) {
-		size_t d = row->flag != NULL ? distance(row->flag, text, len) : SIZE_MAX;
+	log_usage(
+	    "unknown flag --%.*s; %s" SEE_HELP, (int)len, text, flag_suggest(text, len, meant));
+	return FLAGS_BAD;
+}
 
-		if (d < least) {
-			least = d;
-			nearest = row;
-		}
-	}
-	if (nearest != NULL && least <= len / 3)
-		log_error("unknown flag --%.*s; did you mean --%s? " SEE_HELP, (int)len, text,
-		    nearest->flag);
+/* "-proxy-mode=x": pflag takes one dash for letters, of which upstream then names the first. */
+static enum flags_result unknown_letter(const char *arg)
+{
+	const char *name = arg + 1;
+	size_t len = strcspn(name, "=");
+	char meant[FLAG_SUGGEST_MAX];
+	const struct setting *row = len > 1 ? setting_of_flag(name, len) : NULL;
+
+	if (row != NULL)
+		log_usage("unknown flag -%.*s; flags have two dashes: --%s; " SEE_HELP, (int)len,
+		    name, row->flag);
 	else
-		log_error("unknown flag --%.*s; " SEE_HELP, (int)len, text);
+		log_usage("unknown flag -%.*s; %s" SEE_HELP, (int)len, name,
+		    flag_suggest(name, len, meant));
 	return FLAGS_BAD;
 }
 
@@ -92,7 +68,7 @@ static enum flags_result take(struct command_line *l, const struct setting *row,
 		value = "true";
 	if (value == NULL) {
 		if (l->at + 1 >= l->argc) {
-			log_error("--%s needs a value: --%s=%s; " SEE_HELP, row->flag, row->flag,
+			log_usage("--%s needs a value: --%s=%s; " SEE_HELP, row->flag, row->flag,
 			    row->argument);
 			return FLAGS_BAD;
 		}
@@ -113,12 +89,12 @@ static enum flags_result take(struct command_line *l, const struct setting *row,
 	if (expected != NULL) {
 		const char *at = strrchr(value, '@'); /* behind a user and a password */
 
-		log_error("--%s \"%s%s\": %s; " SEE_HELP, row->flag, at != NULL ? "..." : "",
+		log_usage("--%s \"%s%s\": %s; " SEE_HELP, row->flag, at != NULL ? "..." : "",
 		    at != NULL ? at : value, expected);
 		return FLAGS_BAD;
 	}
 	if (l->pass != PASS_CHECK)
-		setting_warn(l->s, row, NULL);
+		setting_warn(l->s, row, value, NULL);
 	return FLAGS_RUN;
 }
 
@@ -128,11 +104,11 @@ static enum flags_result take_letter(struct command_line *l)
 	const char *arg = l->argv[l->at], *text = arg + 1;
 	const struct setting *row = setting_of_letter(text[0]);
 	const char *value = text[1] == '=' ? text + 2 : text + 1;
+	size_t len = strcspn(text, "=");
 
-	if (row == NULL || (row->argument == NULL && text[1] != '\0' && text[1] != '=')) {
-		log_error("unknown flag %s; " SEE_HELP, arg);
-		return FLAGS_BAD;
-	}
+	if (row == NULL || (row->argument == NULL && text[1] != '\0' && text[1] != '=') ||
+	    (len > 1 && setting_of_flag(text, len) != NULL)) /* "-vmodule=x=1", "-version" */
+		return unknown_letter(arg);
 	return take(l, row, text[1] == '\0' ? NULL : value);
 }
 
@@ -150,14 +126,15 @@ static enum flags_result take_all(struct settings *s, enum pass pass, int argc, 
 	struct command_line l = {s, pass, 1, argc, argv};
 	enum flags_result r = FLAGS_RUN;
 
-	for (; l.at < argc && r == FLAGS_RUN && !s->help; l.at++) {
+	for (; l.at < argc && r == FLAGS_RUN && !s->help && !s->help_all; l.at++) {
 		const char *arg = argv[l.at];
 
 		if (strcmp(arg, "--") == 0 && l.at == argc - 1)
 			break;
 		if (arg[0] != '-' || arg[1] == '\0' || strcmp(arg, "--") == 0) {
-			log_error("\"%s\": only flags are expected (a switch takes its value as "
-				  "--dry-run=false); " SEE_HELP,
+			log_usage(
+			    "unexpected argument \"%s\": kube-proxy takes flags only (a switch "
+			    "takes its value as --dry-run=false); " SEE_HELP,
 			    arg);
 			return FLAGS_BAD;
 		}
@@ -179,6 +156,27 @@ static enum flags_result take_settings(struct settings *s, int argc, char **argv
 					      : FLAGS_CONFIG;
 }
 
+/*
+ * As upstream prints it: scripts compare that line with the apiserver's release. "raw" is for
+ * people, and so has this program's own version. False if no version is asked for.
+ */
+static bool print_version(const char *how)
+{
+	bool asked = false;
+
+	if (strcmp(how, "raw") == 0)
+		printf("version.Info{Major:\"" KUBERNETES_MAJOR "\", Minor:\"" KUBERNETES_MINOR
+		       "\", GitVersion:\"" KUBERNETES_VERSION
+		       "\", GitCommit:\"\", GitTreeState:\"\", BuildDate:\"\", GoVersion:\"\", "
+		       "Compiler:\"" VERSION_COMPILER "\", Platform:\"" VERSION_PLATFORM "\"}\n"
+		       "kube-proxy " VERSION "\n");
+	else if (value_bool(&asked, how) == 0 && asked)
+		printf("Kubernetes " KUBERNETES_VERSION "\n");
+	else
+		return false;
+	return true;
+}
+
 enum flags_result flags_parse(struct config *cfg, int argc, char **argv)
 {
 	static struct settings s;
@@ -188,14 +186,12 @@ enum flags_result flags_parse(struct config *cfg, int argc, char **argv)
 	r = take_all(&s, PASS_CHECK, argc, argv);
 	if (r != FLAGS_RUN)
 		return r;
-	if (s.help) {
-		setting_help();
+	if (s.help || s.help_all) {
+		setting_help(s.help_all);
 		return FLAGS_DONE;
 	}
-	if (s.version) {
-		printf("kube-proxy %s\n", VERSION);
+	if (print_version(s.version))
 		return FLAGS_DONE;
-	}
 	log_configure(s.cfg.verbosity, s.cfg.vmodule, s.cfg.log_json); /* what follows may warn */
 	r = take_settings(&s, argc, argv);
 	log_configure(s.cfg.verbosity, s.cfg.vmodule, s.cfg.log_json);

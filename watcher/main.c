@@ -131,6 +131,7 @@ static int oneshot(int argc, char **argv)
 	log_init("kube-proxy"); /* the user sees one program */
 	/* With a buffer of its own stdio does not ask whether this is a terminal (ioctl). */
 	setvbuf(stdout, out, _IOFBF, sizeof(out));
+	signal(SIGPIPE, SIG_IGN); /* --help | head: the write fails, and no signal is reported */
 	sandbox_no_new_privs();
 	if (asks_to_write(argc, argv))
 		sandbox_seccomp(oneshot_write_rules, COUNT(oneshot_write_rules));

@@ -1,7 +1,5 @@
 #include "watcher/setting.h"
 
-#include <ctype.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -118,78 +116,41 @@ bool setting_is_default(const struct settings *s, const struct setting *row)
 	return strcmp(setting_text(s, row, a), setting_text(&defaults, row, b)) == 0;
 }
 
-void setting_warn(const struct settings *s, const struct setting *row, const char *where)
+/* A prefix is meant to name a network: host bits are usually a mistake, and upstream warns too. */
+static void warn_of_host_bits(const char *text, const char *where, const char *name)
+{
+	for (; *text != '\0'; text += strcspn(text, ","), text += *text == ',') {
+		char one[CIDR_STRLEN], clean[CIDR_STRLEN], *slash;
+		size_t len = strcspn(text, ",");
+		struct ip_cidr cidr;
+		struct ip_addr given;
+
+		if (len >= sizeof(one))
+			continue;
+		memcpy(one, text, len);
+		one[len] = '\0';
+		if (ip_cidr_parse(&cidr, one) != 0)
+			continue;
+		slash = strchr(one, '/');
+		*slash = '\0';
+		if (ip_parse(&given, one) != 0 ||
+		    memcmp(given.b, cidr.addr.b, ip_len(given.family)) == 0)
+			continue;
+		*slash = '/';
+		log_warn("%s%s: %s has host bits set; using %s", where != NULL ? where : "--", name,
+		    one, ip_cidr_format(&cidr, clean));
+	}
+}
+
+void setting_warn(
+    const struct settings *s, const struct setting *row, const char *text, const char *where)
 {
 	const char *name = where != NULL ? row->field : row->flag;
 	const char *help = row->help != NULL ? row->help : "";
 
-	if (!(row->marks & (NO_EFFECT | NOT_YET)) || setting_is_default(s, row))
-		return;
-	if (row->marks & NOT_YET)
-		log_warn("%s%s has no effect: this version cannot do it yet",
-		    where != NULL ? where : "--", name);
-	else
-		log_warn("%s%s has no effect%s%.*s", where != NULL ? where : "--", name,
-		    help[0] != '\0' ? ": " : "", (int)strcspn(help, "\n"), help);
-}
-
-/* --- the help --- */
-
-static const char *const group_titles[GROUP_COUNT] = {
-    [GROUP_SOURCE] = "Where Services and EndpointSlices come from",
-    [GROUP_NODE] = "Node and network",
-    [GROUP_RULES] = "Rules",
-    [GROUP_CONNTRACK] = "Connection tracking",
-    [GROUP_HEALTH] = "Health and metrics",
-    [GROUP_PROCESS] = "What to do, and how",
-    [GROUP_LOG] = "Logs",
-    [GROUP_OTHER_MODES] = "For ipvs mode",
-    [GROUP_IGNORED] = "Taken, but without effect",
-};
-
-enum { LEFT = 40, LINE_MAX_RIGHT = 62 };
-
-static void print_flag(const struct setting *f)
-{
-	char left[80], standard[96] = "";
-	const char *line = f->help, *end;
-	size_t len;
-
-	snprintf(left, sizeof(left), "  %c%c%c --%s%s%s", f->letter ? '-' : ' ',
-	    f->letter ? f->letter : ' ', f->letter ? ',' : ' ', f->flag, f->argument ? " " : "",
-	    f->argument ? f->argument : "");
-	if (f->standard[0] != '\0' &&
-	    (f->kind != SETTING_SWITCH || strcmp(f->standard, "false") != 0))
-		snprintf(standard, sizeof(standard), "(default %s)", f->standard);
-	if (strlen(left) + 1 >= LEFT) {
-		puts(left);
-		left[0] = '\0';
-	}
-	for (;; line = end + 1) {
-		end = strchr(line, '\n');
-		len = end == NULL ? strlen(line) : (size_t)(end - line);
-		printf("%-*s%.*s", LEFT, left, (int)len, line);
-		left[0] = '\0';
-		if (end == NULL)
-			break;
-		putchar('\n');
-	}
-	if (standard[0] != '\0' && len + 1 + strlen(standard) > LINE_MAX_RIGHT)
-		printf("\n%-*s%s\n", LEFT, "", standard);
-	else
-		printf("%s%s\n", standard[0] != '\0' ? " " : "", standard);
-}
-
-void setting_help(void)
-{
-	const struct setting *row;
-
-	printf("Usage: kube-proxy [flags]\n\n"
-	       "Makes the addresses of Kubernetes Services reach their endpoints on this node.\n");
-	for (unsigned g = 0; g < GROUP_COUNT; g++) {
-		printf("\n%s:\n", group_titles[g]);
-		for (size_t i = 0; (row = setting_at(i)) != NULL; i++)
-			if (row->flag != NULL && row->group == g)
-				print_flag(row);
-	}
+	if (row->kind == SETTING_PREFIXES)
+		warn_of_host_bits(text, where, name);
+	if (row->marks & NO_EFFECT && !setting_is_default(s, row))
+		log_warn("%s%s has no effect%s%s", where != NULL ? where : "--", name,
+		    help[0] != '\0' ? ": " : "", help);
 }

@@ -35,7 +35,8 @@ struct setting_mode {
 struct settings {
 	struct config cfg;
 
-	bool help, version;
+	bool help, help_all;
+	char version[8]; /* a boolean as text, or "raw" */
 	char write_config_to[CONFIG_PATH_MAX];
 	struct setting_mode iptables, ipvs, nftables;
 	struct setting_bind healthz, metrics;
@@ -89,9 +90,8 @@ enum {
 	EMPTY_IS_DEFAULT = 2, /* in a file, 0 and "" mean the default */
 	ONE_OF_A_FAMILY = 4,  /* PREFIXES: at most two, of different families */
 	WHOLE = 8,	      /* PREFIXES: a flag given twice replaces; a file has one string */
-	NO_EFFECT = 16,	      /* accepted; said if it is set to anything but its default */
-	NOT_YET = 32,	      /* as NO_EFFECT, as long as this version cannot do it */
-	NANOSECONDS = 64,     /* DURATION: a file may have a number of them */
+	NO_EFFECT = 16,	      /* accepted; a value that is not the default is a warning */
+	NANOSECONDS = 32,     /* DURATION: a file may have a number of them */
 };
 
 struct setting {
@@ -110,7 +110,7 @@ struct setting {
 	enum setting_group group;
 	char letter;	      /* the flag's short form, or 0 */
 	const char *argument; /* the value's name in the help; NULL: a switch */
-	const char *help;     /* lines of at most 62 characters */
+	const char *help;     /* sentences; the help wraps them */
 };
 
 #define SETTING_AT(name)                                                                           \
@@ -138,8 +138,12 @@ bool setting_is_empty(const struct setting *row, const char *text);
 /* Has ROW no place of its own, but one in S->ignored? */
 bool setting_is_ignored(const struct setting *row);
 bool setting_is_default(const struct settings *s, const struct setting *row);
-/* Logs that ROW, just taken, does nothing here. WHERE: "file:line: ", or NULL for a flag. */
-void setting_warn(const struct settings *s, const struct setting *row, const char *where);
+/*
+ * Warns if ROW, which has just taken TEXT, has no effect, or if a prefix in TEXT has host bits set.
+ * WHERE: "file:line: ", or NULL for a flag.
+ */
+void setting_warn(
+    const struct settings *s, const struct setting *row, const char *text, const char *where);
 /* Was the flag NAME given, or the field that it stands for? */
 bool setting_given(const struct settings *s, const char *name);
 
@@ -150,7 +154,13 @@ struct setting_rows {
 };
 extern const struct setting_rows setting_source_rows, setting_rules_rows, setting_other_rows;
 
-/* Prints the flags on stdout. */
-void setting_help(void);
+/* Prints the flags on stdout, in 80 columns; ALL: also those without effect. */
+void setting_help(bool all);
+/*
+ * Prints the flags on stdout for programs: a line each of name, letter, argument, type, words of a
+ * choice (with "|" between), default, "yes" if the flag has an effect, group and help, separated by
+ * tabs; what a flag does not have is empty.
+ */
+void setting_table(void);
 
 #endif

@@ -47,6 +47,15 @@ const char *check_content_type(const char *text)
 	return "expected application/json or application/vnd.kubernetes.protobuf";
 }
 
+const char *check_version(const char *text)
+{
+	bool b;
+
+	return strcmp(text, "raw") == 0 || value_bool(&b, text) == 0
+		   ? NULL
+		   : "expected true, false or raw";
+}
+
 const char *check_audit_log(const char *text)
 {
 	return text[0] != '\0' ? NULL : "expected a path, syslog, stderr or auto";

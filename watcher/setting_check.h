@@ -5,6 +5,8 @@
 const char *check_node_name(const char *text); /* "" is good: the host name */
 const char *check_master(const char *text);    /* "" is good: none */
 const char *check_content_type(const char *text);
+/* true, false, raw, and what else a switch may be. */
+const char *check_version(const char *text);
 const char *check_audit_log(const char *text);
 const char *check_interface(const char *text); /* "" is good: none */
 const char *check_release(const char *text);   /* "1.35"; "" is good */

@@ -17,14 +17,14 @@ static const struct setting rows[] = {
 	.kind = SETTING_PREFIXES,
 	SETTING_AT(cfg.cluster_cidrs),
 	.count_at = offsetof(struct settings, cfg.cluster_cidr_count),
-	.expected = "expected a prefix such as 10.244.0.0/16, or one of each family with a comma "
-		    "between",
+	.expected = "expected a prefix such as 10.244.0.0/16, or one of each family separated by "
+		    "a comma",
 	.standard = "",
 	.marks = ONE_OF_A_FAMILY | WHOLE,
 	.group = GROUP_NODE,
 	.argument = "CIDR[,CIDR]",
-	.help = "The pods' addresses, one prefix of a family: what comes from\n"
-		"elsewhere to a ClusterIP is masqueraded."},
+	.help = "Prefixes of the pods' addresses, at most one of each family. Traffic to "
+		"a ClusterIP from other sources is masqueraded."},
     {.flag = "detect-local-mode",
 	.field = "detectLocalMode",
 	.kind = SETTING_CHOICE,
@@ -34,9 +34,9 @@ static const struct setting rows[] = {
 	.standard = "ClusterCIDR",
 	.group = GROUP_NODE,
 	.argument = "MODE",
-	.help = "What shows that traffic comes from a pod of this node: its\n"
-		"source (ClusterCIDR, or NodeCIDR: the Node's podCIDRs), or by\n"
-		"where it comes in (BridgeInterface, InterfaceNamePrefix)."},
+	.help = "How traffic from pods of this node is recognised: by source address "
+		"(ClusterCIDR: in --cluster-cidr; NodeCIDR: in the Node's podCIDRs) or by "
+		"incoming interface (BridgeInterface, InterfaceNamePrefix)."},
     {.flag = "pod-bridge-interface",
 	.field = "detectLocal.bridgeInterface",
 	.kind = SETTING_TEXT,
@@ -45,7 +45,7 @@ static const struct setting rows[] = {
 	.standard = "",
 	.group = GROUP_NODE,
 	.argument = "NAME",
-	.help = "The bridge of --detect-local-mode=BridgeInterface."},
+	.help = "The bridge for --detect-local-mode=BridgeInterface."},
     {.flag = "pod-interface-name-prefix",
 	.field = "detectLocal.interfaceNamePrefix",
 	.kind = SETTING_TEXT,
@@ -54,7 +54,7 @@ static const struct setting rows[] = {
 	.standard = "",
 	.group = GROUP_NODE,
 	.argument = "PREFIX",
-	.help = "How interfaces' names begin that InterfaceNamePrefix means."},
+	.help = "Prefix of interface names for --detect-local-mode=InterfaceNamePrefix."},
 
     {.flag = "proxy-mode",
 	.field = "mode",
@@ -62,21 +62,20 @@ static const struct setting rows[] = {
 	SETTING_AT(cfg.mode),
 	.low = MODE_BLANK,
 	.words = modes,
-	.expected = "expected iptables, nftables, ipvs or userspace, the modes of this version",
+	.expected = "expected iptables, nftables, ipvs or userspace",
 	.standard = "",
 	.group = GROUP_RULES,
 	.argument = "MODE",
-	.help = "iptables; nftables, which takes changes in microseconds,\n"
-		"whatever their number; userspace, where a process relays; ipvs,\n"
-		"which Kubernetes deprecates.\n"
-		"Blank: iptables where the kernel has x_tables, else nftables."},
+	.help = "iptables, nftables, ipvs (deprecated by Kubernetes) or userspace (a "
+		"process relays connections). Empty: iptables if the kernel has x_tables, "
+		"else nftables from Linux 5.13 on, else userspace."},
     {.flag = "masquerade-all",
 	.field = "iptables.masqueradeAll",
 	.kind = SETTING_SWITCH,
 	SETTING_AT(iptables.masquerade_all),
 	.standard = "false",
 	.group = GROUP_RULES,
-	.help = "Masquerade everything that goes to a ClusterIP."},
+	.help = "Masquerade all traffic to ClusterIPs."},
     {.flag = "iptables-masquerade-bit",
 	.field = "iptables.masqueradeBit",
 	.kind = SETTING_NUMBER,
@@ -85,7 +84,8 @@ static const struct setting rows[] = {
 	.standard = "14",
 	.group = GROUP_RULES,
 	.argument = "N",
-	.help = "The packet mark's bit for masquerading, 0..31."},
+	.help = "Bit of the packet mark that requests masquerading, 0 to 31. In every "
+		"mode."},
     {.flag = "iptables-sync-period",
 	.field = "iptables.syncPeriod",
 	.kind = SETTING_DURATION,
@@ -96,8 +96,9 @@ static const struct setting rows[] = {
 	.marks = EMPTY_IS_DEFAULT,
 	.group = GROUP_RULES,
 	.argument = "DURATION",
-	.help = "How often to look whether the kernel is as programmed.\n"
-		"A change that waits twice as long is late."},
+	.help = "How often the kernel's rules are compared with what was programmed and "
+		"repaired. /healthz fails when a change has waited twice as long. In "
+		"every mode but ipvs."},
     {.flag = "iptables-min-sync-period",
 	.field = "iptables.minSyncPeriod",
 	.kind = SETTING_DURATION,
@@ -106,29 +107,30 @@ static const struct setting rows[] = {
 	.marks = EMPTY_IS_DEFAULT,
 	.group = GROUP_RULES,
 	.argument = "DURATION",
-	.help = "The shortest between two changes of the rules."},
+	.help = "Minimum time between two changes of the rules. In every mode but ipvs."},
     {.flag = "nodeport-addresses",
 	.field = "nodePortAddresses",
 	.kind = SETTING_PREFIXES,
 	SETTING_AT(cfg.nodeport_addresses),
 	.count_at = offsetof(struct settings, cfg.nodeport_address_count),
 	.primary_at = offsetof(struct settings, cfg.nodeport_primary),
-	.expected = "expected prefixes such as 192.0.2.0/24, at most 32, with commas between, or "
+	.expected = "expected at most 32 prefixes such as 192.0.2.0/24, separated by commas, or "
 		    "the word primary alone",
 	.standard = "",
 	.group = GROUP_RULES,
 	.argument = "CIDR,...",
-	.help = "Node ports answer on these addresses of the node only; or\n"
-		"primary: the Node's first one of each family.\n"
-		"Empty: on all but loopback."},
+	.help = "Prefixes of the node's addresses on which node ports answer, or primary: "
+		"the Node's first address of each family. Empty: all addresses but "
+		"loopback (nftables mode: as primary; userspace mode: loopback too)."},
     {.flag = "iptables-localhost-nodeports",
 	.field = "iptables.localhostNodePorts",
 	.kind = SETTING_SWITCH,
 	SETTING_AT(cfg.localhost_nodeports),
 	.standard = "false",
 	.group = GROUP_RULES,
-	.help = "Node ports answer on 127.0.0.1 as well, and on ::1: but for\n"
-		"IPv4 in iptables mode by a relay. (Upstream's default is true.)"},
+	.help = "Node ports also answer on 127.0.0.1 and ::1: in iptables mode the kernel "
+		"does so for IPv4, else a process relays TCP and UDP. (Upstream's default "
+		"is true.)"},
     {.flag = "proxy-port-range",
 	.field = "portRange",
 	.kind = SETTING_PORTS,
@@ -136,8 +138,8 @@ static const struct setting rows[] = {
 	.standard = "",
 	.group = GROUP_RULES,
 	.argument = "RANGE",
-	.help = "The relays' ports in userspace mode: first-last, first+more or\n"
-		"one. Empty or 0-0: 32768-65535."},
+	.help = "Ports of the relays in userspace mode: FIRST-LAST, FIRST+MORE or one "
+		"port. Empty or 0-0: 32768-65535."},
     {.flag = "udp-timeout",
 	.field = "udpIdleTimeout",
 	.kind = SETTING_DURATION,
@@ -148,7 +150,8 @@ static const struct setting rows[] = {
 	.marks = EMPTY_IS_DEFAULT,
 	.group = GROUP_RULES,
 	.argument = "DURATION",
-	.help = "For how long relays keep a UDP flow that is idle."},
+	.help = "Idle timeout of UDP flows that a process relays (userspace mode, node "
+		"ports on loopback)."},
     {.flag = "feature-gates",
 	.field = "featureGates",
 	.kind = SETTING_GATES,
@@ -157,8 +160,8 @@ static const struct setting rows[] = {
 	.standard = "",
 	.group = GROUP_RULES,
 	.argument = "NAME=BOOL,...",
-	.help = "Kubernetes' feature gates. None changes anything here; one\n"
-		"that asks for what this program does not do is named."},
+	.help = "Kubernetes feature gates. None changes the behaviour; a gate that asks "
+		"for something else than this program does is logged."},
 
     {.flag = "conntrack-max-per-core",
 	.field = "conntrack.maxPerCore",
@@ -168,8 +171,8 @@ static const struct setting rows[] = {
 	.standard = "32768",
 	.group = GROUP_CONNTRACK,
 	.argument = "N",
-	.help = "Connections tracked at the most, for each processor.\n"
-		"Only ever raised. 0: as it is."},
+	.help = "Maximum number of tracked connections per CPU. The kernel's value is "
+		"raised, never lowered. 0: leave it as it is."},
     {.flag = "conntrack-min",
 	.field = "conntrack.min",
 	.kind = SETTING_NUMBER,
@@ -178,7 +181,7 @@ static const struct setting rows[] = {
 	.standard = "131072",
 	.group = GROUP_CONNTRACK,
 	.argument = "N",
-	.help = "... but no fewer than these in all."},
+	.help = "Minimum for the result of --conntrack-max-per-core."},
     {.flag = "conntrack-tcp-timeout-established",
 	.field = "conntrack.tcpEstablishedTimeout",
 	.kind = SETTING_SECONDS,
@@ -186,7 +189,7 @@ static const struct setting rows[] = {
 	.standard = "24h",
 	.group = GROUP_CONNTRACK,
 	.argument = "DURATION",
-	.help = "How long an idle TCP connection is tracked. 0: as it is."},
+	.help = "Idle timeout of established TCP connections. 0: leave it as it is."},
     {.flag = "conntrack-tcp-timeout-close-wait",
 	.field = "conntrack.tcpCloseWaitTimeout",
 	.kind = SETTING_SECONDS,
@@ -194,14 +197,14 @@ static const struct setting rows[] = {
 	.standard = "1h",
 	.group = GROUP_CONNTRACK,
 	.argument = "DURATION",
-	.help = "... one in CLOSE_WAIT. 0: as it is."},
+	.help = "Timeout of TCP connections in CLOSE_WAIT. 0: leave it as it is."},
     {.flag = "conntrack-tcp-be-liberal",
 	.field = "conntrack.tcpBeLiberal",
 	.kind = SETTING_SWITCH,
 	SETTING_AT(cfg.conntrack_tcp_be_liberal),
 	.standard = "false",
 	.group = GROUP_CONNTRACK,
-	.help = "Track TCP segments outside the window too."},
+	.help = "Accept TCP segments outside the window as valid."},
     {.flag = "conntrack-udp-timeout",
 	.field = "conntrack.udpTimeout",
 	.kind = SETTING_SECONDS,
@@ -209,8 +212,7 @@ static const struct setting rows[] = {
 	.standard = "0",
 	.group = GROUP_CONNTRACK,
 	.argument = "DURATION",
-	.help = "How long a UDP flow without an answer is tracked.\n"
-		"0: as it is."},
+	.help = "Idle timeout of UDP flows without a reply. 0: leave it as it is."},
     {.flag = "conntrack-udp-timeout-stream",
 	.field = "conntrack.udpStreamTimeout",
 	.kind = SETTING_SECONDS,
@@ -218,7 +220,7 @@ static const struct setting rows[] = {
 	.standard = "0",
 	.group = GROUP_CONNTRACK,
 	.argument = "DURATION",
-	.help = "... one with an answer. 0: as it is."},
+	.help = "Idle timeout of UDP flows with a reply. 0: leave it as it is."},
 
     {.flag = "healthz-bind-address",
 	.field = "healthzBindAddress",
@@ -229,7 +231,8 @@ static const struct setting rows[] = {
 	.marks = EMPTY_IS_DEFAULT,
 	.group = GROUP_HEALTH,
 	.argument = "IP[:PORT]",
-	.help = "Where /healthz is answered. Empty, or port 0: nowhere."},
+	.help = "Address of the health server (/healthz, /livez). Empty or port 0: no "
+		"health server."},
     {.flag = "healthz-port",
 	.kind = SETTING_NUMBER,
 	SETTING_AT(healthz_port),
@@ -238,27 +241,29 @@ static const struct setting rows[] = {
 	.standard = "10256",
 	.group = GROUP_HEALTH,
 	.argument = "PORT",
-	.help = "The port, if the address above names none. 0: no health."},
+	.help = "Port of the health server, if --healthz-bind-address has none. 0: no "
+		"health server."},
     {.flag = "metrics-bind-address",
 	.field = "metricsBindAddress",
 	.kind = SETTING_BIND,
 	SETTING_AT(metrics),
 	.expected = BIND_EXPECTED,
 	.standard = "127.0.0.1:10249",
-	.marks = EMPTY_IS_DEFAULT | NOT_YET,
+	.marks = EMPTY_IS_DEFAULT,
 	.group = GROUP_HEALTH,
 	.argument = "IP[:PORT]",
-	.help = "Where /metrics is answered. Empty, or port 0: nowhere."},
+	.help = "Address of the metrics server (/metrics, /services, /explain, /diff and "
+		"others). Empty or port 0: no metrics server."},
     {.flag = "metrics-port",
 	.kind = SETTING_NUMBER,
 	SETTING_AT(metrics_port),
 	.high = 65535,
 	.expected = "expected a port from 1 to 65535, or 0 to serve no metrics",
 	.standard = "10249",
-	.marks = NOT_YET,
 	.group = GROUP_HEALTH,
 	.argument = "PORT",
-	.help = "The port, if the address above names none. 0: no metrics."},
+	.help = "Port of the metrics server, if --metrics-bind-address has none. 0: no "
+		"metrics server."},
     {.flag = "show-hidden-metrics-for-version",
 	.field = "showHiddenMetricsForVersion",
 	.kind = SETTING_TEXT,
@@ -275,15 +280,15 @@ static const struct setting rows[] = {
 	SETTING_AT(cfg.profiling),
 	.standard = "false",
 	.group = GROUP_HEALTH,
-	.help = "CPU and heap profiles of planner, watcher and listener for pprof,\n"
-		"at /debug/pprof/profile and heap beside /metrics."},
+	.help = "Serve CPU and heap profiles of planner, watcher and listener for pprof "
+		"at /debug/pprof/profile and /debug/pprof/heap on the metrics server."},
     {.flag = "bind-address-hard-fail",
 	.field = "bindAddressHardFail",
 	.kind = SETTING_SWITCH,
 	SETTING_AT(cfg.bind_address_hard_fail),
 	.standard = "false",
 	.group = GROUP_HEALTH,
-	.help = "A port that cannot be bound ends the proxy."},
+	.help = "Exit if a port cannot be bound, instead of retrying."},
 };
 
 const struct setting_rows setting_rules_rows = {rows, sizeof(rows) / sizeof(rows[0])};

@@ -14,10 +14,11 @@ static const struct setting rows[] = {
 	.marks = WITH_CONFIG,
 	.group = GROUP_SOURCE,
 	.argument = "FILE",
-	.help = "A KubeProxyConfiguration (v1alpha1), YAML or JSON. Beside it\n"
-		"only flags that have no field there, --hostname-override and\n"
-		"those about logs count. When it changes the proxy ends, so\n"
-		"that it is started again; a wrong file changes nothing."},
+	.help = "Read the settings from this KubeProxyConfiguration (v1alpha1, YAML or "
+		"JSON). Beside it only flags without a field in the file, "
+		"--hostname-override and flags about logs count. When the file changes, a "
+		"valid one ends the proxy, so that the service manager starts it again; "
+		"an invalid one is logged and ignored."},
     {.flag = "kubeconfig",
 	.field = "clientConnection.kubeconfig",
 	.kind = SETTING_PATH,
@@ -25,8 +26,8 @@ static const struct setting rows[] = {
 	.standard = "",
 	.group = GROUP_SOURCE,
 	.argument = "FILE",
-	.help = "How to reach the apiserver and with which credentials.\n"
-		"Without it, in a pod: the pod's service account."},
+	.help = "The apiserver's address and the credentials. User _kproxy-w must be able "
+		"to read it. Default in a pod: the pod's service account."},
     {.flag = "master",
 	.kind = SETTING_TEXT,
 	SETTING_AT(cfg.master),
@@ -35,7 +36,7 @@ static const struct setting rows[] = {
 	.marks = WITH_CONFIG,
 	.group = GROUP_SOURCE,
 	.argument = "URL",
-	.help = "The apiserver; overrides the kubeconfig's server."},
+	.help = "The apiserver's URL; overrides the server in the kubeconfig."},
     {.flag = "manifest-path",
 	.kind = SETTING_PATH,
 	SETTING_AT(cfg.manifest_path),
@@ -43,9 +44,9 @@ static const struct setting rows[] = {
 	.marks = WITH_CONFIG,
 	.group = GROUP_SOURCE,
 	.argument = "PATH",
-	.help = "Instead of an apiserver: a file, or a directory's *.yaml,\n"
-		"*.yml and *.json, with Services, EndpointSlices and the Node.\n"
-		"Read again whenever something there changes."},
+	.help = "Read Services, EndpointSlices and the Node from a file, or from *.yaml, "
+		"*.yml and *.json in a directory, instead of an apiserver. Changes are "
+		"followed."},
     {.flag = "kube-api-content-type",
 	.field = "clientConnection.contentType",
 	.kind = SETTING_TEXT,
@@ -55,8 +56,8 @@ static const struct setting rows[] = {
 	.marks = EMPTY_IS_DEFAULT,
 	.group = GROUP_SOURCE,
 	.argument = "TYPE",
-	.help = "The form that the apiserver is asked for objects in; the other\n"
-		"one is application/json."},
+	.help = "Encoding of objects from the apiserver: "
+		"application/vnd.kubernetes.protobuf or application/json."},
     {.flag = "kube-api-qps",
 	.field = "clientConnection.qps",
 	.kind = SETTING_MILLI,
@@ -65,8 +66,8 @@ static const struct setting rows[] = {
 	.marks = EMPTY_IS_DEFAULT,
 	.group = GROUP_SOURCE,
 	.argument = "N",
-	.help = "Requests a second to the apiserver, after the burst.\n"
-		"Less than 0: without limit; 0: the default."},
+	.help = "Requests per second to the apiserver, after the burst. Negative: no "
+		"limit. 0: the default."},
     {.flag = "kube-api-burst",
 	.field = "clientConnection.burst",
 	.kind = SETTING_NUMBER,
@@ -76,7 +77,7 @@ static const struct setting rows[] = {
 	.marks = EMPTY_IS_DEFAULT,
 	.group = GROUP_SOURCE,
 	.argument = "N",
-	.help = "How many requests may go at once. 0: the default."},
+	.help = "How many requests may be sent at once. 0: the default."},
 
     {.flag = "hostname-override",
 	.field = "hostnameOverride",
@@ -87,7 +88,7 @@ static const struct setting rows[] = {
 	.marks = WITH_CONFIG,
 	.group = GROUP_NODE,
 	.argument = "NAME",
-	.help = "This node's name. Empty: the host name in lower case."},
+	.help = "Name of this machine's Node. Empty: the host name in lower case."},
     {.flag = "bind-address",
 	.field = "bindAddress",
 	.kind = SETTING_ADDRESS,
@@ -96,8 +97,8 @@ static const struct setting rows[] = {
 	.marks = EMPTY_IS_DEFAULT,
 	.group = GROUP_NODE,
 	.argument = "IP",
-	.help = "This node's primary address, if the Node object's is not it.\n"
-		"Nothing is bound to it (the name is historical)."},
+	.help = "This node's primary address, if the Node object does not have it. "
+		"Nothing is bound to it; the name is historical."},
 
     {.flag = "cleanup",
 	.kind = SETTING_SWITCH,
@@ -105,22 +106,24 @@ static const struct setting rows[] = {
 	.standard = "false",
 	.marks = WITH_CONFIG,
 	.group = GROUP_PROCESS,
-	.help = "Take away every rule and chain that this or another\n"
-		"kube-proxy left, and exit. Needs no apiserver."},
+	.help = "Remove the rules of this and other kube-proxies and exit. Stop a running "
+		"kube-proxy first. Needs no apiserver."},
     {.flag = "cleanup-ipvs",
 	.kind = SETTING_SWITCH,
 	SETTING_AT(cfg.cleanup_ipvs),
 	.standard = "true",
 	.marks = WITH_CONFIG,
 	.group = GROUP_PROCESS,
-	.help = "Accepted; --cleanup does all there is."},
+	.help = "With --cleanup: also remove the virtual servers, ipsets and kube-ipvs0 "
+		"of ipvs mode."},
     {.flag = "init-only",
 	.kind = SETTING_SWITCH,
 	SETTING_AT(cfg.init_only),
 	.standard = "false",
 	.marks = WITH_CONFIG,
 	.group = GROUP_PROCESS,
-	.help = "Set the kernel's parameters (connection tracking), and exit."},
+	.help = "Set kernel parameters (connection tracking, and what "
+		"--iptables-localhost-nodeports needs) and exit."},
     {.flag = "write-config-to",
 	.kind = SETTING_PATH,
 	SETTING_AT(write_config_to),
@@ -128,8 +131,8 @@ static const struct setting rows[] = {
 	.marks = WITH_CONFIG,
 	.group = GROUP_PROCESS,
 	.argument = "FILE",
-	.help = "Write what these flags, or --config, say as a file for\n"
-		"--config, and exit."},
+	.help = "Write the settings of the other flags, or of --config, as a "
+		"KubeProxyConfiguration to FILE (-: standard output) and exit."},
     {.flag = "dry-run",
 	.kind = SETTING_SWITCH,
 	SETTING_AT(cfg.dry_run),
@@ -145,8 +148,8 @@ static const struct setting rows[] = {
 	.marks = WITH_CONFIG,
 	.group = GROUP_PROCESS,
 	.argument = "PATH",
-	.help = "A --dry-run that prints, in place of the rules, what a running\n"
-		"proxy answers to PATH on its metrics port: /services or\n"
+	.help = "As --dry-run, but print what a running proxy answers to PATH on its "
+		"metrics port: /services?namespace=NS&name=NAME or "
 		"/explain?src=IP&dst=IP&port=N&proto=tcp."},
     {.flag = "oom-score-adj",
 	.field = "oomScoreAdj",
@@ -157,8 +160,8 @@ static const struct setting rows[] = {
 	.standard = "-999",
 	.group = GROUP_PROCESS,
 	.argument = "N",
-	.help = "The processes' place when memory runs out, -1000 (last)\n"
-		"to 1000."},
+	.help = "Which processes the kernel ends first when memory runs out, from -1000 "
+		"(last) to 1000 (first)."},
     {.flag = "help",
 	.letter = 'h',
 	.kind = SETTING_SWITCH,
@@ -166,14 +169,24 @@ static const struct setting rows[] = {
 	.standard = "false",
 	.marks = WITH_CONFIG,
 	.group = GROUP_PROCESS,
-	.help = "Print this and exit."},
-    {.flag = "version",
+	.help = "Print the flags that have an effect, and exit."},
+    {.flag = "help-all",
 	.kind = SETTING_SWITCH,
-	SETTING_AT(version),
+	SETTING_AT(help_all),
 	.standard = "false",
 	.marks = WITH_CONFIG,
 	.group = GROUP_PROCESS,
-	.help = "Print the version and exit."},
+	.help = "Print all flags, also those without effect, and exit."},
+    {.flag = "version",
+	.kind = SETTING_TEXT,
+	SETTING_AT(version),
+	.check = check_version,
+	.standard = "false",
+	.marks = WITH_CONFIG,
+	.group = GROUP_PROCESS,
+	.help = "Print the Kubernetes release whose behaviour this program has, as "
+		"upstream does, and exit. --version=raw also prints this program's own "
+		"version."},
 
     {.flag = "audit-log",
 	.kind = SETTING_TEXT,
@@ -183,8 +196,9 @@ static const struct setting rows[] = {
 	.marks = WITH_CONFIG,
 	.group = GROUP_LOG,
 	.argument = "WHERE",
-	.help = "Where each change of the kernel's rules is recorded: a path,\n"
-		"syslog, stderr or auto (syslog if /dev/log is there)."},
+	.help = "Where each change of the kernel's rules and each refused operation is "
+		"recorded: a path, syslog, stderr or auto (syslog if /dev/log exists, "
+		"else stderr)."},
     {.flag = "v",
 	.letter = 'v',
 	.field = "logging.verbosity",
@@ -196,7 +210,7 @@ static const struct setting rows[] = {
 	.marks = WITH_CONFIG,
 	.group = GROUP_LOG,
 	.argument = "LEVEL",
-	.help = "How much to log; above 10 there is nothing more."},
+	.help = "Log verbosity. Levels above 10 add nothing."},
     {.flag = "vmodule",
 	.field = "logging.vmodule",
 	.kind = SETTING_VMODULE,
@@ -206,8 +220,8 @@ static const struct setting rows[] = {
 	.marks = WITH_CONFIG,
 	.group = GROUP_LOG,
 	.argument = "PATTERN=LEVEL,...",
-	.help = "Other levels for single source files (api_list=4,conn*=2):\n"
-		"the first pattern that fits counts."},
+	.help = "Log verbosity of single source files (api_list=4,conn*=2). The first "
+		"matching pattern counts."},
     {.flag = "logging-format",
 	.field = "logging.format",
 	.kind = SETTING_CHOICE,
@@ -218,7 +232,7 @@ static const struct setting rows[] = {
 	.marks = WITH_CONFIG,
 	.group = GROUP_LOG,
 	.argument = "FORMAT",
-	.help = "text, or json: an object a line."},
+	.help = "text, or json: one object per line."},
     {.flag = "log-flush-frequency",
 	.field = "logging.flushFrequency",
 	.kind = SETTING_DURATION,

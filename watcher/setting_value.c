@@ -9,7 +9,7 @@
 
 #define DURATION_EXPECTED "expected a duration such as 30s, 500ms or 1h2m"
 
-static char expected_buf[160];
+static char expected_buf[400];
 
 static void *place(struct settings *s, size_t at)
 {
@@ -224,27 +224,47 @@ static const char *store_ports(uint16_t *at, const char *text)
 		   : "expected a range of ports such as 30000-32767 or 30000+100, or nothing";
 }
 
-/* One element more. */
-static bool add_prefix(struct settings *s, const struct setting *row, const char *text, size_t len)
+static const char *const family_names[] = {[FAMILY_4] = "IPv4", [FAMILY_6] = "IPv6"};
+
+/* One element more. NULL, "" if it is not what is expected, or what is wrong with it. */
+static const char *add_prefix(
+    struct settings *s, const struct setting *row, const char *text, size_t len)
 {
+	static char why[CIDR_STRLEN + 160];
 	struct ip_cidr *list = place(s, row->at);
 	uint32_t *count = place(s, row->count_at);
 	bool *primary = row->primary_at != 0 ? place(s, row->primary_at) : NULL;
+	size_t room = row->size / sizeof(*list);
 	char one[CIDR_STRLEN];
+	struct ip_cidr cidr;
 
 	if (len >= sizeof(one) || (primary != NULL && *primary))
-		return false;
+		return "";
 	memcpy(one, text, len);
 	one[len] = '\0';
-	if (primary != NULL && *count == 0 && strcmp(one, "primary") == 0)
-		return *primary = true;
-	if (*count == row->size / sizeof(*list) || ip_cidr_parse(&list[*count], one) != 0)
-		return false;
-	if ((row->marks & ONE_OF_A_FAMILY) && *count > 0 &&
-	    list[0].addr.family == list[1].addr.family)
-		return false;
-	++*count;
-	return true;
+	if (primary != NULL && *count == 0 && strcmp(one, "primary") == 0) {
+		*primary = true;
+		return NULL;
+	}
+	if (ip_cidr_parse(&cidr, one) != 0) {
+		if (ip_parse(&cidr.addr, one) != 0)
+			return "";
+		snprintf(why, sizeof(why), "%s has no prefix length (%s/%u is this one address)",
+		    one, one, (unsigned)ip_bits(cidr.addr.family));
+		return why;
+	}
+	for (uint32_t i = 0; row->marks & ONE_OF_A_FAMILY && i < *count; i++)
+		if (list[i].addr.family == cidr.addr.family) {
+			snprintf(
+			    why, sizeof(why), "two %s prefixes", family_names[cidr.addr.family]);
+			return why;
+		}
+	if (*count == room) {
+		snprintf(why, sizeof(why), "more than %zu prefixes", room);
+		return why;
+	}
+	list[(*count)++] = cidr;
+	return NULL;
 }
 
 static const char *store_prefixes(struct settings *s, const struct setting *row, const char *text)
@@ -253,9 +273,13 @@ static const char *store_prefixes(struct settings *s, const struct setting *row,
 		*(uint32_t *)place(s, row->count_at) = 0;
 	while (*text != '\0') {
 		size_t len = strcspn(text, ",");
+		const char *why = add_prefix(s, row, text, len);
 
-		if (!add_prefix(s, row, text, len))
-			return row->expected;
+		if (why != NULL) {
+			snprintf(expected_buf, sizeof(expected_buf), "%s%s%s", why,
+			    why[0] != '\0' ? "; " : "", row->expected);
+			return expected_buf;
+		}
 		text += len;
 		if (*text == ',' && *++text == '\0')
 			return row->expected;
@@ -325,7 +349,10 @@ const char *setting_store(struct settings *s, const struct setting *row, const c
 {
 	const char *expected = store(s, row, text);
 
-	return expected != NULL && row->expected != NULL ? row->expected : expected;
+	/* Of prefixes it says which one is wrong, and why. */
+	return expected != NULL && row->expected != NULL && row->kind != SETTING_PREFIXES
+		   ? row->expected
+		   : expected;
 }
 
 bool setting_is_empty(const struct setting *row, const char *text)

@@ -119,6 +119,49 @@ class Base(unittest.TestCase):
             self.assertGreaterEqual(page.get("process_cpu_seconds_total", process=process), 0)
 
 
+    ALERT = os.path.join(HERE, "../data/version-alert.yaml")
+
+    def check_alert(self, series, fires):
+        """Does kubernetes-mixin's KubeVersionMismatch fire where these SERIES are scraped?"""
+        test = {"rule_files": [os.path.abspath(self.ALERT)], "evaluation_interval": "1m",
+                "tests": [{"interval": "1m",
+                           "input_series": [{"series": s, "values": "1x30"} for s in series],
+                           "alert_rule_test": [{
+                               "eval_time": "20m", "alertname": "KubeVersionMismatch",
+                               "exp_alerts": [{"exp_labels": {"severity": "warning"}}]
+                               if fires else []}]}]}
+        path = os.path.join(self.n.dir, "alert-test.json")  # YAML includes JSON
+        with open(path, "w", encoding="ascii") as f:
+            json.dump(test, f)
+        r = subprocess.run(["promtool", "test", "rules", path], text=True, timeout=60,
+                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        self.assertEqual(r.returncode, 0, "\n".join([r.stdout, *series]))
+
+    def check_version(self, page):
+        """Beside nodes of the release that `kube-proxy --version` names no alert fires; beside
+        others it does."""
+        line = sh(os.path.join(os.path.abspath(BUILD), "kube-proxy"), "--version")
+        release = re.fullmatch(r"Kubernetes (v(\d+)\.(\d+)\.\d+)\n", line)
+        self.assertIsNotNone(release, line)
+        self.assertEqual(page.get("kubernetes_build_info", git_version=release[1],
+                                  major=release[2], minor=release[3]), 1)
+        ours = next(l for l in page.text.splitlines() if l.startswith("kubernetes_build_info{"))
+        ours = ours.rsplit(" ", 1)[0].replace("}", ',job="kube-proxy"}')
+
+        def others(version):
+            return ['kubernetes_build_info{git_version="%s",job="%s"}' % (version, job)
+                    for job in ("apiserver", "kubelet")] + [
+                        'kubernetes_build_info{git_version="v1.11.1",job="coredns"}']
+
+        minor = "v%s.%s." % (release[2], release[3])
+        self.check_alert([ours, *others(release[1])], False)
+        self.check_alert([ours, *others(minor + "97+k3s1")], False)
+        self.check_alert([ours, *others("v%s.%d.1" % (release[2], int(release[3]) - 1))], True)
+        own = next(l for l in page.text.splitlines() if l.startswith("kubeproxy_build_info{"))
+        raw = sh(os.path.join(os.path.abspath(BUILD), "kube-proxy"), "--version=raw")
+        self.assertIn("\nkube-proxy %s\n" % re.search(r'version="([^"]+)"', own)[1], raw)
+
+
 class IptablesMode(Base):
     @classmethod
     def setUpClass(cls):
@@ -145,7 +188,7 @@ class IptablesMode(Base):
         self.check_names(page, lambda name: "nftables" in name)
         self.check_promtool(page)
         self.check_processes(page)
-        self.assertEqual(page.get("kubernetes_build_info"), 1)
+        self.check_version(page)
         self.assertGreaterEqual(page.get("kubeproxy_proxy_livez_total", code="200"), 1)
         self.assertGreaterEqual(page.get("kubeproxy_services"), 2)
         host = self.api.url.split("//")[1]
@@ -423,7 +466,8 @@ class Pages(unittest.TestCase):
         status = self.ask("/statusz")
         self.assertRegex(status, r"^\nkube-proxy statusz\nWarning: ")
         self.assertRegex(status, r"\nUp: 0 hr 0\d min \d\d sec\n")
-        self.assertRegex(status, r"\nBinary version: \d+\.\d+\.\d+\n")
+        self.assertRegex(status, r"\nBinary version: \d+\.\d+\.\d+\n"
+                         r"Emulation version: 1\.\d+\.\d+\n")
 
     def test_drift(self):
         """Somebody flushes a chain: found, repaired, and counted."""

@@ -63,7 +63,7 @@ class Blank(unittest.TestCase):
         n.start("--manifest-path", self.path, *flags, program=program)
         said = [line for line in n.logged()[before:].splitlines() if "proxy mode" in line]
         self.assertEqual(len(said), 1, said)
-        self.assertIn("proxy mode %s: none is named, and %s" % (mode, why), said[0])
+        self.assertIn("proxy mode %s: --proxy-mode is not set: %s" % (mode, why), said[0])
         self.assertEqual(n.ask(n.client, VIP, 80).split(" ")[0], "pod1")
         self.assertEqual("kube-proxy" in self.tables(), mode == "nftables")
         self.assertEqual("KUBE-SVC" in n.save(4), mode == "iptables")
@@ -121,7 +121,7 @@ class RealKernel(unittest.TestCase):
              "ip_tables,ip6_tables", "sh", "-c", script], text=True, timeout=120,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             env=dict(os.environ, KP_BUILD=build)).stdout
-        for words in ("proxy mode nftables: none is named, and the kernel has no x_tables",
+        for words in ("proxy mode nftables: --proxy-mode is not set: the kernel has no x_tables",
                       "IPv4: nf_tables does not take the rules: Operation not supported: "
                       "ip table kube-proxy", "IPv6: nf_tables does not take",
                       "the kernel's nf_tables takes the rules of neither family",

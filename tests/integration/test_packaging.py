@@ -60,7 +60,7 @@ class Help(unittest.TestCase):
             r = subprocess.run([os.path.join(BUILD, "kube-proxy-watcher"), "-C", "--version"],
                                stdout=theirs, stderr=subprocess.PIPE, text=True, timeout=30)
             self.assertEqual((r.returncode, r.stderr), (0, ""))
-            self.assertRegex(os.read(ours, 100).decode(), r"^kube-proxy \d")
+            self.assertRegex(os.read(ours, 100).decode(), r"^Kubernetes v1\.\d+\.\d+\r?\n$")
         finally:
             os.close(ours)
             os.close(theirs)

@@ -56,6 +56,23 @@ static void text_lines(void **state)
 	assert_form("W#### ##:##:##.###### ");
 }
 
+/* For who typed a wrong flag; but a program that reads JSON gets JSON. */
+static void usage_lines(void **state)
+{
+	(void)state;
+	log_configure(0, "", false);
+	begin();
+	log_usage("unknown flag --%s", "a\nb");
+	end();
+	assert_string_equal(said, "kube-proxy: unknown flag --a?b\n");
+	log_configure(0, "", true);
+	begin();
+	log_usage("unknown flag");
+	end();
+	assert_non_null(strstr(said, "\"severity\":\"error\",\"process\":\"test\","));
+	assert_non_null(strstr(said, ",\"v\":0,\"msg\":\"unknown flag\"}\n"));
+}
+
 static void json_lines(void **state)
 {
 	char *pid;
@@ -169,6 +186,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(text_lines),
+	    cmocka_unit_test(usage_lines),
 	    cmocka_unit_test(json_lines),
 	    cmocka_unit_test(journal_lines),
 	    cmocka_unit_test(long_lines),

@@ -13,9 +13,11 @@
 
 #include <jansson.h>
 
+#include "common/version.h"
 #include "watcher/flag_value.h"
 #include "watcher/mode_choose.h"
 #include "watcher/oneshot.h"
+#include "watcher/setting.h"
 
 #include "capture.h"
 
@@ -104,10 +106,20 @@ static void test_syntax(void **state)
 
 static void test_cluster_cidr(void **state)
 {
-	char buf[CIDR_STRLEN];
+	char buf[CIDR_STRLEN], said[1024];
 
 	(void)state;
-	good_with_master("--cluster-cidr=10.244.1.5/16,fd00::/8");
+	/* Host bits are no error: what they are taken for is said. */
+	assert_int_equal(parse("--master=https://h --cluster-cidr=10.244.1.5/16,fd00::/8 "
+			       "--nodeport-addresses=10.0.0.0/8,192.0.2.7/24,fd00::1/64",
+			     said, sizeof(said)),
+	    FLAGS_RUN);
+	assert_non_null(
+	    strstr(said, "--cluster-cidr: 10.244.1.5/16 has host bits set; using 10.244.0.0/16\n"));
+	assert_non_null(strstr(
+	    said, "--nodeport-addresses: 192.0.2.7/24 has host bits set; using 192.0.2.0/24\n"));
+	assert_non_null(strstr(said, "fd00::1/64 has host bits set; using fd00::/64\n"));
+	assert_null(strstr(said, "10.0.0.0/8"));
 	assert_int_equal(cfg.cluster_cidr_count, 2);
 	assert_string_equal(ip_cidr_format(&cfg.cluster_cidrs[0], buf), "10.244.0.0/16");
 	assert_string_equal(ip_cidr_format(&cfg.cluster_cidrs[1], buf), "fd00::/8");
@@ -248,10 +260,29 @@ static void test_bad(void **state)
 	    {"--maste=x", "did you mean --master?", FLAGS_BAD},
 	    {"--cluster-cird=x", "did you mean --cluster-cidr?", FLAGS_BAD},
 	    {"--frobnicate", "unknown flag --frobnicate; see --help", FLAGS_BAD},
-	    {"-x", "unknown flag -x", FLAGS_BAD},
+	    {"--conntrack-max", "did you mean --conntrack-max-per-core?", FLAGS_BAD},
+	    {"--CONNTRACK_MAX=5", "did you mean --conntrack-max-per-core?", FLAGS_BAD},
+	    {"--nodeport", "did you mean --nodeport-addresses?", FLAGS_BAD},
+	    {"--log-json", "did you mean --log-json-split-stream or --log-json-info-buffer-size?",
+		FLAGS_BAD},
+	    {"--sync-period=1s",
+		"did you mean --iptables-sync-period, --iptables-min-sync-period, "
+		"--ipvs-sync-period or --ipvs-min-sync-period?",
+		FLAGS_BAD},
+	    {"--ipvs", "--ipvs; 8 flags have this in their names; see --help", FLAGS_BAD},
+	    {"-x", "unknown flag -x; see --help", FLAGS_BAD},
 	    {"-hv", "unknown flag -hv", FLAGS_BAD},
-	    {"true", "\"true\": only flags", FLAGS_BAD},
-	    {"-", "only flags", FLAGS_BAD},
+	    {"-proxy-mode=nftables", "-proxy-mode; flags have two dashes: --proxy-mode; see",
+		FLAGS_BAD},
+	    {"-proxy_mode nftables", "flags have two dashes: --proxy-mode", FLAGS_BAD},
+	    {"-version", "flags have two dashes: --version", FLAGS_BAD},
+	    {"-vmodule=a=1", "flags have two dashes: --vmodule", FLAGS_BAD},
+	    {"-master=https://u:secret@h", "-master; flags have two dashes: --master; see",
+		FLAGS_BAD},
+	    {"-proxy-mod=nftables", "did you mean --proxy-mode?", FLAGS_BAD},
+	    {"--version=1.36", "--version \"1.36\": expected true, false or raw", FLAGS_BAD},
+	    {"true", "unexpected argument \"true\": kube-proxy takes flags only", FLAGS_BAD},
+	    {"-", "takes flags only", FLAGS_BAD},
 	    {"--dry-run=2", "--dry-run \"2\": expected true or false", FLAGS_BAD},
 	    {"--iptables-masquerade-bit=32", "from 0 to 31", FLAGS_BAD},
 	    {"--iptables-masquerade-bit=-1", "from 0 to 31", FLAGS_BAD},
@@ -260,8 +291,10 @@ static void test_bad(void **state)
 	    {"--iptables-sync-period=30", "a duration such as", FLAGS_BAD},
 	    {"--iptables-sync-period=5s --iptables-min-sync-period=6s",
 		"must not be longer than --iptables-sync-period (5s)", FLAGS_BAD},
-	    {"--cluster-cidr=10.0.0.0", "expected a prefix", FLAGS_BAD},
-	    {"--cluster-cidr=10.0.0.0/8,11.0.0.0/8", "expected a prefix", FLAGS_BAD},
+	    {"--cluster-cidr=10.0.0.0", "10.0.0.0 has no prefix length", FLAGS_BAD},
+	    {"--cluster-cidr=10.0.0.0/8,11.0.0.0/8", "two IPv4 prefixes; expected a prefix",
+		FLAGS_BAD},
+	    {"--cluster-cidr=fd00::/8,fd00::/9", "two IPv6 prefixes; expected a prefix", FLAGS_BAD},
 	    {"--cluster-cidr=10.0.0.0/8,", "expected a prefix", FLAGS_BAD},
 	    {"--cluster-cidr=10.0.0.0/8,fd00::/8,fe00::/8", "expected a prefix", FLAGS_BAD},
 	    {"--proxy-mode=kernelspace", "expected iptables, nftables, ipvs or userspace",
@@ -300,28 +333,70 @@ static void test_bad(void **state)
 			fail_msg("%s: %d \"%s\"", cases[i].line, (int)r, said);
 		if (newline == NULL || newline[1] != '\0')
 			fail_msg("%s: not one line: %s", cases[i].line, said);
+		/* A mistake on the command line has no log line's head. */
+		if (r == FLAGS_BAD && strncmp(said, "kube-proxy: ", 12) != 0)
+			fail_msg("%s: %s", cases[i].line, said);
 	}
+}
+
+static enum flags_result answer(char *flag, char *text, size_t size)
+{
+	/* Nothing behind --help counts; what stands before it does. */
+	char *argv[] = {(char[]){"kube-proxy"}, flag, (char[]){"--nonsense"}};
+	enum flags_result r;
+
+	capture_begin(STDOUT_FILENO);
+	r = flags_parse(&cfg, strstr(flag, "version") != NULL ? 2 : 3, argv);
+	capture_end(STDOUT_FILENO, text, size);
+	return r;
 }
 
 static void test_help(void **state)
 {
-	char help[16384], said[1024];
+	static char help[32768], all[32768];
+	const struct setting *row;
+	char said[1024];
 
 	(void)state;
-	capture_begin(STDOUT_FILENO);
-	/* Nothing behind --help counts; what stands before it does. */
-	{
-		char *argv[] = {(char[]){"kube-proxy"}, (char[]){"-h"}, (char[]){"--nonsense"}};
+	assert_int_equal(answer((char[]){"-h"}, help, sizeof(help)), FLAGS_DONE);
+	assert_int_equal(answer((char[]){"--help-all"}, all, sizeof(all)), FLAGS_DONE);
+	assert_non_null(strstr(help, "\n  -v, --v LEVEL\n"));
+	assert_non_null(strstr(help, "Exit status: 0 "));
+	for (size_t i = 0; (row = setting_at(i)) != NULL; i++) {
+		char line[128];
 
-		assert_int_equal(flags_parse(&cfg, 3, argv), FLAGS_DONE);
+		if (row->flag == NULL)
+			continue;
+		snprintf(line, sizeof(line), " --%s%s%s\n", row->flag, row->argument ? " " : "",
+		    row->argument ? row->argument : "");
+		if (strstr(all, line) == NULL)
+			fail_msg("--help-all has no%s", line);
+		if ((strstr(help, line) != NULL) != !(row->marks & NO_EFFECT))
+			fail_msg("--help: %s", line);
 	}
-	capture_end(STDOUT_FILENO, help, sizeof(help));
-	assert_non_null(strstr(help, "--manifest-path PATH"));
-	assert_non_null(strstr(help, "-v, --v LEVEL"));
-	for (char *line = strtok(help, "\n"); line != NULL; line = strtok(NULL, "\n"))
-		if (strlen(line) > 110)
+	for (char *line = strtok(all, "\n"); line != NULL; line = strtok(NULL, "\n"))
+		if (strlen(line) > 80)
 			fail_msg("too long: %s", line);
 	assert_int_equal(parse("--nonsense --help", said, sizeof(said)), FLAGS_BAD);
+}
+
+static void test_version(void **state)
+{
+	char text[1024], whole[64];
+
+	(void)state;
+	/* Scripts match the whole output, kubeadm's for the kubelet among them. */
+	assert_int_equal(answer((char[]){"--version"}, text, sizeof(text)), FLAGS_DONE);
+	snprintf(whole, sizeof(whole), "Kubernetes %s\n", KUBERNETES_VERSION);
+	assert_string_equal(text, whole);
+	assert_int_equal(answer((char[]){"--version=1"}, text, sizeof(text)), FLAGS_DONE);
+	assert_string_equal(text, whole);
+	assert_int_equal(answer((char[]){"--version=raw"}, text, sizeof(text)), FLAGS_DONE);
+	assert_ptr_equal(strstr(text, "version.Info{Major:\"1\", Minor:\""), text);
+	snprintf(whole, sizeof(whole), "GitVersion:\"%s\"", KUBERNETES_VERSION);
+	assert_non_null(strstr(text, whole));
+	assert_non_null(strstr(text, "}\nkube-proxy " VERSION "\n"));
+	good_with_master("--version=false");
 }
 
 static void test_in_cluster(void **state)
@@ -498,6 +573,7 @@ int main(void)
 	    cmocka_unit_test(test_healthz),
 	    cmocka_unit_test(test_bad),
 	    cmocka_unit_test(test_help),
+	    cmocka_unit_test(test_version),
 	    cmocka_unit_test(test_in_cluster),
 	    cmocka_unit_test(test_absolute_paths),
 	    cmocka_unit_test(test_watchdog),
