@@ -156,11 +156,6 @@ extern const struct setting_rows setting_source_rows, setting_rules_rows, settin
 
 /* Prints the flags on stdout, in 80 columns; ALL: also those without effect. */
 void setting_help(bool all);
-/*
- * Prints the flags on stdout for programs: a line each of name, letter, argument, type, words of a
- * choice (with "|" between), default, "yes" if the flag has an effect, group and help, separated by
- * tabs; what a flag does not have is empty.
- */
-void setting_table(void);
+const char *setting_group_title(enum setting_group group);
 
 #endif

@@ -1,4 +1,4 @@
-/* The flags as text: for people, and for programs that make something of them. */
+/* --help. */
 #include <stdio.h>
 #include <string.h>
 
@@ -18,6 +18,11 @@ static const char *const group_titles[GROUP_COUNT] = {
     [GROUP_OTHER_MODES] = "ipvs mode",
     [GROUP_IGNORED] = "Accepted without effect",
 };
+
+const char *setting_group_title(enum setting_group group)
+{
+	return group_titles[group];
+}
 
 /* Prints TEXT's words in lines of at most COLUMNS, each after INDENT blanks. */
 static void print_wrapped(const char *text)
@@ -78,38 +83,4 @@ void setting_help(bool all)
 	if (!all)
 		printf("--help-all also lists the flags of other kube-proxies that have no effect "
 		       "here.\n");
-}
-
-static const char *const kind_names[] = {
-    [SETTING_SWITCH] = "switch",
-    [SETTING_NUMBER] = "number",
-    [SETTING_MILLI] = "number",
-    [SETTING_DURATION] = "duration",
-    [SETTING_SECONDS] = "duration",
-    [SETTING_TEXT] = "text",
-    [SETTING_PATH] = "path",
-    [SETTING_CHOICE] = "choice",
-    [SETTING_ADDRESS] = "address",
-    [SETTING_BIND] = "bind",
-    [SETTING_PORTS] = "ports",
-    [SETTING_PREFIXES] = "prefixes",
-    [SETTING_GATES] = "gates",
-    [SETTING_VMODULE] = "vmodule",
-};
-
-void setting_table(void)
-{
-	const struct setting *row;
-
-	for (size_t i = 0; (row = setting_at(i)) != NULL; i++) {
-		if (row->flag == NULL)
-			continue;
-		printf("%s\t%.*s\t%s\t%s\t", row->flag, row->letter != '\0' ? 1 : 0, &row->letter,
-		    row->argument != NULL ? row->argument : "", kind_names[row->kind]);
-		for (size_t w = 0; row->words != NULL && row->words[w] != NULL; w++)
-			printf("%s%s", w > 0 && row->words[w - 1][0] != '\0' ? "|" : "",
-			    row->words[w]);
-		printf("\t%s\t%s\t%s\t%s\n", row->standard, row->marks & NO_EFFECT ? "" : "yes",
-		    group_titles[row->group], row->help);
-	}
 }
