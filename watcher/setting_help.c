@@ -79,7 +79,8 @@ void setting_help(bool all)
 				print_flag(row);
 	}
 	puts("\nExit status: 0 ended by SIGTERM or SIGINT, or done; 1 something failed, and a\n"
-	     "restart may help; 2 wrong command line; 78 wrong file or unprepared machine.");
+	     "restart may help; 2 wrong command line; 75 planned restart (changed --config\n"
+	     "file, SIGHUP); 78 wrong file or unprepared machine.");
 	if (!all)
 		printf("--help-all also lists the flags of other kube-proxies that have no effect "
 		       "here.\n");

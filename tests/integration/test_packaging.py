@@ -46,10 +46,16 @@ def read(path):
 
 
 def flags():
-    """The flags that --help names, with their dashes."""
-    r = run(os.path.join(BUILD, "kube-proxy"), "--help")
-    names = re.findall(r"^  (?:-\w,|   ) (--[\w-]+)", r.stdout, re.M)
-    return sorted("-v" if name == "--v" else name for name in names)
+    """{flag: its default or None}, as --help-all has them; -v is known by its letter."""
+    text = run(os.path.join(BUILD, "kube-proxy"), "--help-all").stdout
+    found = {}
+    for entry in re.split(r"\n(?=  (?:-\w,|   ) --)", text):
+        name = re.match(r"  (?:-\w,|   ) (--[\w-]+)", entry)
+        if name:
+            help_text = " ".join(entry.split("\n\n")[0].split())
+            default = re.search(r" \(default ([^)]+)\)$", help_text)
+            found["-v" if name[1] == "--v" else name[1]] = default and default[1]
+    return found
 
 
 class Help(unittest.TestCase):
@@ -138,40 +144,65 @@ class Documents(unittest.TestCase):
             r = run("mandoc", "-T", "lint", "-W", "warning", d + ".8")
             self.assertEqual(r.stdout, "")
 
-    def test_every_flag_is_documented(self):
-        self.assertGreater(len(flags()), 10)
-        man = re.sub(".\b", "", run("mandoc", "-T", "ascii", "applier/kube-proxy.8").stdout)
-        readme = read("README.md")
-        for flag in flags():
-            self.assertRegex(man, r"(?m)^     (-\w, )?%s\b" % re.escape(flag), flag)
-            self.assertIn("`%s`" % flag, readme)
+    def test_flags_of_the_manual_page(self):
+        """It has the flags of --help-all and no other, each with the same default."""
+        options = read("applier/kube-proxy.8").split(".Sh OPTIONS")[1].split("\n.Sh ")[0]
+        found = {}
+        for item in re.split(r"^\.It (?=Fl )", options, flags=re.M)[1:]:
+            name = re.match(r"Fl (?:\w , )?-?([\w-]+)", item)[1]
+            default = re.findall(r"^The default is (\S+)\.$", item.replace("\\-", "-"), re.M)
+            self.assertLessEqual(len(default), 1, item)
+            flag = "-v" if name == "v" else "--" + name
+            self.assertNotIn(flag, found)
+            found[flag] = default[0] if default else None
+        self.assertGreater(len(found), 70)
+        self.assertEqual(found, flags())
 
-    def test_every_default_is_documented(self):
-        """What --help says a flag's default is, the manual page says in that flag's item."""
-        text = run(os.path.join(BUILD, "kube-proxy"), "--help").stdout
-        items = re.split(r"^\.It ", read("applier/kube-proxy.8"), flags=re.M)
-        count = 0
-        for entry in re.split(r"\n(?=  (?:-\w,|   ) --)", text):
-            name = re.match(r"  (?:-\w,|   ) --([\w-]+)", entry)
-            default = re.search(r"\(default ([^)]+)\)\s*(?:\n\n|$)", entry)
-            if not name or not default:
-                continue
-            item = [i for i in items if re.match(r"Fl (v , )?-?%s\b(?!-)" % name[1], i)]
-            self.assertEqual(len(item), 1, name[1])
-            value = re.escape(default[1])
-            self.assertRegex(item[0].replace("\\-", "-"), r"default is %s[.,;\s]|%s ,\s"
-                             r"the (default|only)" % (value, value), name[1])
-            count += 1
-        self.assertGreater(count, 30)
+    def test_flags_of_the_readme(self):
+        """Its table has the flags of --help-all and no other, each with the same default."""
+        table = read("README.md").split("## Flags")[1].split("\n\n")[2]
+        found = re.findall(r"`(-(?:v|-[\w-]+))(?:=([^`]+))?`", table)
+        self.assertEqual(len(found), len(dict(found)), "a flag is there twice")
+        self.assertEqual({name: default or None for name, default in found}, flags())
+
+    def test_help_has_what_has_an_effect(self):
+        """--help leaves out the flags that --help-all and the manual page call without effect."""
+        shown = set(re.findall(r"^  (?:-\w,|   ) --([\w-]+)",
+                               run(os.path.join(BUILD, "kube-proxy"), "--help").stdout, re.M))
+        ignored = read("applier/kube-proxy.8").split(".Ss Accepted without effect")[1]
+        ignored = set(re.findall(r"^\.It Fl -([\w-]+)", ignored.split("\n.Sh ")[0], re.M))
+        self.assertGreater(len(ignored), 10)
+        self.assertEqual(shown, {f.lstrip("-") for f in flags()} - ignored)
+        for name in ignored:  # each of them takes a value, and says that it has no effect
+            value = {"show-hidden-metrics-for-version": "1.35", "config-sync-period": "7m",
+                     "log-flush-frequency": "7s", "logtostderr": "false"}.get(name, "true")
+            r = run(os.path.join(BUILD, "kube-proxy"), "--%s=%s" % (name, value), "--dry-run",
+                    "--hostname-override=a", "--manifest-path=packaging/demo")
+            self.assertIn("--%s has no effect: " % name, r.stdout)
+
+    def test_no_other_flag_warns(self):
+        """A flag that is not among those without effect does not say that it has none."""
+        for line in ("--metrics-port=10300", "--metrics-bind-address=127.0.0.1:10300",
+                     "--healthz-port=10301", "--profiling", "--cleanup-ipvs=false",
+                     "--ipvs-scheduler=wlc", "--proxy-port-range=40000-41000",
+                     "--iptables-localhost-nodeports", "--bind-address-hard-fail"):
+            r = run(os.path.join(BUILD, "kube-proxy"), line, "--dry-run", "--hostname-override=a",
+                    "--manifest-path=packaging/demo")
+            self.assertNotIn("no effect", r.stdout)
+            self.assertNotIn("unknown", r.stdout)
+
+    def test_exit_statuses(self):
+        """README, manual page and --help have the same ones."""
+        readme = re.findall(r"^\| (\d+) \|", read("README.md").split("| exit status |")[1], re.M)
+        man = read("applier/kube-proxy.8").split(".Sh EXIT STATUS")[1].split(".Sh ")[0]
+        text = run(os.path.join(BUILD, "kube-proxy"), "--help").stdout.split("Exit status:")[1]
+        self.assertEqual(readme, re.findall(r"^\.It (\d+)$", man, re.M))
+        self.assertEqual(readme, re.findall(r"(?:^|;)\s+(\d+) ", text))
 
     def test_every_flag_of_kubernetes_is_taken(self):
         """The reference of 1.16, and what later releases added to it."""
         for line in KUBERNETES_FLAGS.split():
             self.assertIn("-v" if line == "v" else "--" + line, flags())
-
-    def test_no_flag_is_invented(self):
-        table = read("README.md").split("## Flags")[1].split("\n\n")[2]
-        self.assertEqual(sorted(set(re.findall(r"`(--?[\w-]+)`", table)) - {"-h"}), flags())
 
     def test_links_of_the_readme(self):
         for path in re.findall(r"\]\(([^)#]+)\)", read("README.md")):
