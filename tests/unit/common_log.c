@@ -64,7 +64,7 @@ static void usage_lines(void **state)
 	begin();
 	log_usage("unknown flag --%s", "a\nb");
 	end();
-	assert_string_equal(said, "kube-proxy: unknown flag --a?b\n");
+	assert_string_equal(said, "test: unknown flag --a?b\n");
 	log_configure(0, "", true);
 	begin();
 	log_usage("unknown flag");
