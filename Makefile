@@ -117,17 +117,6 @@ $(foreach t,$(basename $(notdir $(UNIT_SRC))),$(eval $(call unit,$(t))))
 unit-binaries: $(UNIT_BIN)
 .SECONDARY:
 
-# --- the flags as a table, for what is generated from them ---
-
-$(BUILD)/packaging/flag_table: $(BUILD)/packaging/flag_table.o $(BUILD)/watcher.a $(BUILD)/ipc.a $(BUILD)/common.a
-	$(call say,LD,$@)
-	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS_watcher) $(LIBS_ipc) $(LIBS_common)
-
-# name, letter, argument, type, words of a choice, default, "yes" if it has an effect, group, help
-$(BUILD)/packaging/flags.tsv: $(BUILD)/packaging/flag_table
-	$(call say,GEN,$@)
-	$(Q)$< >$@.new && mv $@.new $@
-
 # --- what tests run beside the product ---
 
 TOOL_SRC := $(wildcard tests/tools/*.c)

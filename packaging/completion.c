@@ -12,6 +12,12 @@ static bool is_offered(const struct setting *row)
 	return row->flag != NULL && row->group != GROUP_IGNORED && !(row->marks & NO_EFFECT);
 }
 
+/* May the flag stand without a value? It takes one only behind "=" then. */
+static bool is_switch(const struct setting *row)
+{
+	return row->argument == NULL;
+}
+
 static bool takes_file(const struct setting *row)
 {
 	return row->kind == SETTING_PATH ||
@@ -26,7 +32,7 @@ static const char *values_of(const struct setting *row)
 	list[0] = '\0';
 	if (row->kind == SETTING_SWITCH)
 		return "true false";
-	for (size_t i = 0; row->kind == SETTING_CHOICE && row->words[i] != NULL; i++) {
+	for (size_t i = 0; row->words != NULL && row->words[i] != NULL; i++) {
 		if (row->words[i][0] == '\0')
 			continue;
 		if (list[0] != '\0')
@@ -59,13 +65,12 @@ static void print_bash_values(const struct setting *row)
 	printf("    --%s)\n", row->flag);
 	if (takes_file(row))
 		puts("        _filedir");
-	else if (row->kind == SETTING_SWITCH)
-		/* a switch takes its value only behind "=" */
+	else if (is_switch(row))
 		printf("        $split && COMPREPLY=($(compgen -W '%s' -- \"$cur\")) && return\n",
 		    values);
 	else if (values[0] != '\0')
 		printf("        COMPREPLY=($(compgen -W '%s' -- \"$cur\"))\n", values);
-	if (row->kind != SETTING_SWITCH)
+	if (!is_switch(row))
 		puts("        return");
 	puts("        ;;");
 }
@@ -107,9 +112,9 @@ static void print_zsh_flag(const struct setting *row)
 {
 	const char *values = values_of(row);
 
-	printf("    '--%s=%s[", row->flag, row->kind == SETTING_SWITCH ? "-" : "");
+	printf("    '--%s=%s[", row->flag, is_switch(row) ? "-" : "");
 	print_zsh_sentence(row->help);
-	printf("]%s:", row->kind == SETTING_SWITCH ? ":" : "");
+	printf("]%s:", is_switch(row) ? ":" : "");
 	print_zsh_sentence(row->argument != NULL ? row->argument : "BOOL");
 	if (takes_file(row))
 		fputs(":_files", stdout);

@@ -103,7 +103,7 @@ struct setting {
 	int64_t low, high;
 	/* TEXT: NULL if TEXT is good, else what is expected. */
 	const char *(*check)(const char *text);
-	const char *const *words; /* CHOICE; ends with NULL */
+	const char *const *words; /* of a CHOICE, or a TEXT's that can be listed; ends with NULL */
 	const char *expected;	  /* what is said of a wrong value; NULL: the kind's words */
 	const char *standard;	  /* the default, as a value is given */
 	unsigned marks;
@@ -156,6 +156,5 @@ extern const struct setting_rows setting_source_rows, setting_rules_rows, settin
 
 /* Prints the flags on stdout, in 80 columns; ALL: also those without effect. */
 void setting_help(bool all);
-const char *setting_group_title(enum setting_group group);
 
 #endif

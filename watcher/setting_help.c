@@ -19,11 +19,6 @@ static const char *const group_titles[GROUP_COUNT] = {
     [GROUP_IGNORED] = "Accepted without effect",
 };
 
-const char *setting_group_title(enum setting_group group)
-{
-	return group_titles[group];
-}
-
 /* Prints TEXT's words in lines of at most COLUMNS, each after INDENT blanks. */
 static void print_wrapped(const char *text)
 {

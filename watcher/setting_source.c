@@ -4,6 +4,7 @@
 #include "watcher/setting.h"
 #include "watcher/setting_check.h"
 
+static const char *const versions[] = {"true", "false", "raw", NULL};
 static const char *const formats[] = {"text", "json", NULL};
 
 static const struct setting rows[] = {
@@ -181,6 +182,7 @@ static const struct setting rows[] = {
 	.kind = SETTING_TEXT,
 	SETTING_AT(version),
 	.check = check_version,
+	.words = versions,
 	.standard = "false",
 	.marks = WITH_CONFIG,
 	.group = GROUP_PROCESS,
