@@ -51,9 +51,7 @@ static const char bash_head[] =
     "    local cur prev words cword split\n"
     "    _init_completion -s || return\n"
     "    case $prev in\n";
-static const char bash_tail[] = "    esac\n"
-				"    $split && return\n"
-				"    COMPREPLY=($(compgen -W '$flags' -- \"$cur\"))\n"
+static const char bash_tail[] = "    COMPREPLY=($(compgen -W '$flags' -- \"$cur\"))\n"
 				"    [[ ${COMPREPLY-} == *= ]] && compopt -o nospace\n"
 				"} &&\n"
 				"    complete -F _kube_proxy kube-proxy\n";
