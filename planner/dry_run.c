@@ -48,12 +48,13 @@ static void print_iptables(struct plan *p, const struct config *cfg, FILE *out)
 	printer_free(pr);
 }
 
-/* What a running proxy would answer to CFG's query, now that all is planned. */
-static void inspect(struct plan *p, const struct config *cfg)
+/* What a running proxy would answer to CFG's query, now that all is planned. The exit status. */
+static int inspect(struct plan *p, const struct config *cfg)
 {
 	const struct plan_view view = plan_view(p);
 	struct inspection i = {0};
 	struct query q;
+	int code;
 	const char *why = query_parse_url(&q, cfg->inspect);
 
 	if (why != NULL)
@@ -64,7 +65,9 @@ static void inspect(struct plan *p, const struct config *cfg)
 		write_stdout(i.out.text, i.out.len);
 		report_take(&i.out, i.out.len);
 	} while (!i.ended);
+	code = i.status < 400 ? EXIT_OK : EXIT_FAILED;
 	inspection_clear(&i);
+	return code;
 }
 
 _Noreturn void dry_run_print(struct plan *p, const struct config *cfg)
@@ -72,6 +75,7 @@ _Noreturn void dry_run_print(struct plan *p, const struct config *cfg)
 	struct plan_counts counts;
 	char *text = NULL;
 	size_t len = 0;
+	int code = EXIT_OK;
 	FILE *out = open_memstream(&text, &len);
 
 	if (out == NULL)
@@ -84,9 +88,9 @@ _Noreturn void dry_run_print(struct plan *p, const struct config *cfg)
 	if (fclose(out) != 0)
 		fatal(EXIT_FAILED, "out of memory");
 	if (cfg->inspect[0] != '\0')
-		inspect(p, cfg);
+		code = inspect(p, cfg);
 	else
 		write_stdout(text, len);
 	free(text);
-	exit(EXIT_OK);
+	exit(code);
 }

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "planner/explain.h"
+#include "planner/service_search.h"
 
 static const char *mode_name(const struct plan_view *view)
 {
@@ -46,10 +47,15 @@ static void begin(struct inspection *i, const struct plan_view *view)
 static void write_services(struct inspection *i, const struct plan_view *view)
 {
 	struct service_filter filter;
+	char missing[SERVICE_SEARCH_MAX];
 
 	memcpy(filter.namespace, i->query.namespace, sizeof(filter.namespace));
 	memcpy(filter.name, i->query.name, sizeof(filter.name));
 	if (i->out.depth == 0) {
+		if (service_search_missing(view, &filter, missing) != NULL) {
+			inspection_refuse(i, 404, missing);
+			return;
+		}
 		begin(i, view);
 		report_list(&i->out, "services");
 	}

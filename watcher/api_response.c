@@ -114,10 +114,40 @@ void api_response_options(struct api_request *r)
 
 /* --- when it is over --- */
 
+/*
+ * The URL's scheme is not what the server speaks: TLS to a plain HTTP port makes OpenSSL find a
+ * version number in "HTTP/1.1"; plain HTTP to a TLS port is answered with an alert, which libcurl
+ * takes for HTTP/0.9, or not at all. False if it is something else.
+ */
+static bool describe_scheme(struct api_result *res, const struct api_request *r, CURLcode code)
+{
+	static const char *const not_tls[] = {"wrong version number", "packet length too long"};
+	const struct api_client *c = r->client;
+	bool plain = false;
+
+	for (size_t i = 0; i < sizeof(not_tls) / sizeof(not_tls[0]); i++)
+		plain |= strstr(r->curl_error, not_tls[i]) != NULL;
+	if (c->tls && code == CURLE_SSL_CONNECT_ERROR && plain)
+		snprintf(res->error, sizeof(res->error),
+		    "the %s speaks plain HTTP, not TLS: give the server's URL with the port that "
+		    "speaks TLS, or with http:// (then no credentials are sent)",
+		    c->access->proxy != NULL ? "proxy or the server" : "server");
+	else if (!c->tls && (code == CURLE_UNSUPPORTED_PROTOCOL || code == CURLE_GOT_NOTHING ||
+				code == CURLE_WEIRD_SERVER_REPLY))
+		snprintf(res->error, sizeof(res->error),
+		    "the server does not answer plain HTTP: it probably expects TLS; give its URL "
+		    "with https://");
+	else
+		return false;
+	return true;
+}
+
 static void describe_transport(struct api_result *res, const struct api_request *r, CURLcode code)
 {
 	const char *text = r->curl_error[0] != '\0' ? r->curl_error : curl_easy_strerror(code);
 
+	if (describe_scheme(res, r, code))
+		return;
 	/* OpenSSL's words for it: the other side ended the handshake. */
 	snprintf(res->error, sizeof(res->error), "%s%s", text,
 	    strstr(text, " alert ") != NULL
@@ -173,6 +203,11 @@ static void describe_status(struct api_result *res, const struct api_request *r)
 	size_t len;
 
 	api_status_message(r->body, r->body_len, message, sizeof(message));
+	/* As Go's servers, and nginx, answer HTTP at a TLS port: "... to an HTTPS server". */
+	if (r->status == 400 && !r->client->tls &&
+	    memmem(r->body, r->body_len, " HTTPS ", strlen(" HTTPS ")) != NULL)
+		snprintf(
+		    message, sizeof(message), "the server expects TLS: give its URL with https://");
 	snprintf(res->error, sizeof(res->error), "HTTP %ld%s%s", r->status,
 	    message[0] != '\0' ? ": " : "", message);
 	len = strlen(res->error);

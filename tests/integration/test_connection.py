@@ -1,7 +1,9 @@
 """Connections: HTTP/2, how many, which of them is dead, and how soon that is noticed."""
 import itertools
 import os
+import socket
 import tempfile
+import threading
 import time
 import unittest
 import unittest.mock
@@ -99,6 +101,58 @@ class Idle(test_api.Base):
             self.wait_service(w, "b")
             self.assertFalse(w.said("does not answer"))
             self.assertEqual(w.synced[SERVICES], 1)
+
+
+class Scheme(test_api.Base):
+    """The URL's scheme is not what the server speaks: said in plain words, and what to do."""
+
+    def check(self, url, said):
+        w = self.watcher(server=url)
+        wait(lambda: w.said(said), "\n".join([url, *w.log_lines]))
+        w.stop()
+
+    def one_answer(self, answer):
+        """The URL, without its scheme, of a server that answers every request with ANSWER."""
+        listener = socket.create_server(("127.0.0.1", 0))
+        self.addCleanup(listener.close)
+
+        def serve():
+            while True:
+                try:
+                    client = listener.accept()[0]
+                except OSError:
+                    return
+                with client:
+                    client.recv(65536)
+                    client.sendall(answer)
+
+        threading.Thread(target=serve, daemon=True).start()
+        return "127.0.0.1:%d" % listener.getsockname()[1]
+
+    def test_tls_to_a_port_without(self):
+        plain = Stub(tls=False)
+        self.addCleanup(plain.close)
+        self.check(plain.url.replace("http:", "https:"), "the server speaks plain HTTP, not TLS")
+
+    def test_http_to_a_port_with_tls(self):
+        url = "http://" + self.stub.url.split("//")[1]
+        self.check(url, "it probably expects TLS; give its URL with https://")
+
+    def test_http_to_servers_that_say_so(self):
+        for text in (b"Client sent an HTTP request to an HTTPS server.\n",  # Go's net/http
+                     b"<html>The plain HTTP request was sent to HTTPS port</html>"):  # nginx
+            url = self.one_answer(b"HTTP/1.0 400 Bad Request\r\n\r\n" + text)
+            self.check("http://" + url, "the server expects TLS: give its URL with https://")
+        # 400 of another cause, and with TLS on both sides, say nothing of it.
+        url = self.one_answer(b"HTTP/1.0 400 Bad Request\r\n\r\nno such thing")
+        w = self.watcher(server="http://" + url)
+        wait(lambda: w.said("HTTP 400"), "refused")
+        self.assertFalse(w.said("TLS"))
+
+    def test_alert(self):
+        """OpenSSL's answer to what is not TLS: an alert, 21 being its type."""
+        url = self.one_answer(bytes([21, 3, 1, 0, 2, 2, 70]))
+        self.check("http://" + url, "it probably expects TLS; give its URL with https://")
 
 
 class Addresses(unittest.TestCase):

@@ -413,10 +413,20 @@ static void test_services(void **state)
 			assert_says(w, "/services", both[i]);
 		for (unsigned i = 0; i < 4; i++)
 			assert_says(w, "/services", ours[m][i]);
-		assert_says(w, "/services?namespace=b", "services: none\n");
+		assert_says(w, "/services?namespace=b",
+		    "error: there is no namespace \"b\", or no Service in it; did you mean "
+		    "namespace \"a\"?\n");
+		assert_says(w, "/services?namespace=b&name=web",
+		    "or no Service in it; namespace \"a\" has a Service \"web\"\n");
+		assert_says(w, "/services?namespace=kube-system", "no Service in it\n");
+		assert_says(
+		    w, "/services?namespace=a&name=wbe", "no Service \"wbe\" in namespace \"a\"\n");
 		assert_says(w, "/services?namespace=a&name=web", "a/web:http\n");
-		assert_says(w, "/services?name=we", "services: none\n");
-		assert_says(w, "/services?name=we&format=json", "\"services\":[],");
+		assert_says(w, "/services?name=we",
+		    "there is no Service \"we\"; did you mean \"web\" in \"a\"?\n");
+		assert_says(w, "/services?name=we&format=json",
+		    "{\"error\":\"there is no Service \\\"we\\\"; did you mean");
+		assert_says_not(w, "/services?name=we", "services:");
 		world_free(w);
 	}
 }
