@@ -127,8 +127,8 @@ void ipt_backend_open(struct policy *p, bool needed)
 		p->families[f] = offered(f);
 	if (needed && !p->families[FAMILY_4] && !p->families[FAMILY_6])
 		fatal(EXIT_CONFIG,
-		    "the kernel offers no legacy iptables tables; load ip_tables and "
-		    "iptable_nat (modprobe), or their ip6 counterparts");
+		    "the kernel has no legacy iptables tables; load ip_tables and iptable_nat "
+		    "(modprobe), or use --proxy-mode=nftables");
 }
 
 int ipt_lock(const struct policy *p, uint32_t *waited_ms)

@@ -178,19 +178,24 @@ static void fall_back(struct user users[USER_COUNT], bool privileged)
 }
 
 /* An error that says what to do, unless all is well. */
-static void require_preparation(const char *missing_capabilities, int missing_users)
+static void require_preparation(const char *capabilities, const struct user users[USER_COUNT])
 {
-	if (missing_capabilities[0] != '\0')
+	char who[64] = "";
+
+	if (capabilities[0] != '\0')
 		fatal(EXIT_CONFIG,
 		    "missing capabilities:%s. Start kube-proxy as root or by its systemd "
 		    "unit; --help, --version and --dry-run work without",
-		    missing_capabilities);
-	if (missing_users > 0)
+		    capabilities);
+	for (size_t i = 0, len = 0; i < USER_COUNT; i++)
+		if (!users[i].known && len < sizeof(who))
+			len += (size_t)snprintf(who + len, sizeof(who) - len, " %s", users[i].name);
+	if (who[0] != '\0')
 		fatal(EXIT_CONFIG,
-		    "%d of the users _kproxy-a, _kproxy-p, _kproxy-w, _kproxy-l are missing; "
-		    "create them with systemd-sysusers (packaging/kube-proxy.sysusers), or: "
-		    "for u in a p w l; do useradd -r -M -s /usr/sbin/nologin _kproxy-$u; done",
-		    missing_users);
+		    "missing users:%s (not in /etc/passwd, or with uid or gid 0). Create them with "
+		    "systemd-sysusers (packaging/kube-proxy.sysusers), or: for u in%s; do useradd "
+		    "-r -M -s /usr/sbin/nologin $u; done",
+		    who, who);
 }
 
 /*
@@ -231,20 +236,20 @@ int main(int argc, char **argv)
 	pid_t pids[USER_COUNT] = {0};
 	struct session *session;
 	struct policy *policy;
-	int missing_users, config_fd, code;
+	int config_fd, code;
 	bool copy;
 
 	open_standard_fds();
 	log_init("kube-proxy");
 	umask(077);
-	missing_users = users_load(users);
+	users_load(users);
 	memcpy(unready, users, sizeof(users));
 	fall_back(
 	    unready, capabilities_missing(missing_capabilities, sizeof(missing_capabilities)) == 0);
 	config_fd = setup_config(&cfg, argc, argv, &unready[USER_WATCHER]);
 	if (cfg.dry_run)
 		return dry_run(&cfg, config_fd, unready);
-	require_preparation(missing_capabilities, missing_users);
+	require_preparation(missing_capabilities, users);
 	copy = clean_up_first(&cfg, &config_fd);
 	policy = policy_new(&cfg, APPLIER_FD_AUDIT);
 	if (cfg.mode == MODE_NFTABLES)

@@ -318,7 +318,7 @@ void nft_backend_open(struct policy *p)
 	membership(NETLINK_ADD_MEMBERSHIP);
 	nft_batch_init(&nft.batch, p->max_bytes);
 	if (get_generation(&nft.generation) != 0)
-		fatal(EXIT_CONFIG, "the kernel has no nf_tables (%s); load it: modprobe nf_tables",
+		fatal(EXIT_CONFIG, "the kernel has no nf_tables (%s); load it (modprobe nf_tables)",
 		    strerror(errno));
 	for (unsigned f = 0; f < FAMILY_COUNT; f++) {
 		uint32_t generation = nft.generation;
@@ -329,8 +329,8 @@ void nft_backend_open(struct policy *p)
 		nft_batch_clear(&nft.batch);
 	}
 	if (!p->families[FAMILY_4] && !p->families[FAMILY_6])
-		fatal(EXIT_CONFIG,
-		    "the kernel's nf_tables takes the rules of neither family: it must be of 5.13 "
-		    "or "
-		    "later, with the modules that the warnings name; or use --proxy-mode=iptables");
+		fatal(EXIT_CONFIG, "the kernel's nf_tables accepts the rules of neither family: "
+				   "Linux 5.13 or later "
+				   "is needed, with the modules that the warnings name; or use "
+				   "--proxy-mode=iptables");
 }

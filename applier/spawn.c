@@ -22,13 +22,12 @@
 
 #define CHILD_FDS_MAX 6 /* configuration, life line, three channels, the parent's stat file */
 
-int users_load(struct user users[USER_COUNT])
+void users_load(struct user users[USER_COUNT])
 {
 	static const char *const names[USER_COUNT] = {
 	    "_kproxy-a", "_kproxy-p", "_kproxy-w", "_kproxy-l"};
 	FILE *passwd = fopen("/etc/passwd", "re");
 	const struct passwd *pw;
-	int missing = 0;
 
 	for (int i = 0; i < USER_COUNT; i++)
 		users[i] = (struct user){.name = names[i]};
@@ -42,9 +41,6 @@ int users_load(struct user users[USER_COUNT])
 			}
 	if (passwd != NULL)
 		fclose(passwd);
-	for (int i = 0; i < USER_COUNT; i++)
-		missing += !users[i].known;
-	return missing;
 }
 
 void fd_place(int fd, int number)

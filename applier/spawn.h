@@ -19,9 +19,8 @@ enum { USER_APPLIER, USER_PLANNER, USER_WATCHER, USER_LISTENER, USER_COUNT };
 
 /*
  * Fills USERS from /etc/passwd (files only: no name service code runs in the privileged process).
- * Returns how many are missing.
  */
-int users_load(struct user users[USER_COUNT]);
+void users_load(struct user users[USER_COUNT]);
 
 /*
  * Forks and executes PROGRAM (a file name) with ARGV as USER (not KNOWN: as whom we are). FDS,

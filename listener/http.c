@@ -123,8 +123,8 @@ static void bind_failed(struct http_server *s, const char *where)
 		    s->options.name, where, strerror(errno));
 	if (errno != s->bind_error) {
 		s->bind_error = errno;
-		log_error("%s: cannot listen on %s: %s; services are proxied all the same, and it "
-			  "is tried again every %d s%s",
+		log_error("%s: cannot listen on %s: %s; services are still proxied; retrying every "
+			  "%d s%s",
 		    s->options.name, where, strerror(errno), HTTP_BIND_RETRY_SECONDS,
 		    s->options.hint);
 	}

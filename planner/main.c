@@ -63,8 +63,8 @@ static const char *on_watcher_dry(void *arg, unsigned type, struct cursor *c)
 	if (plan_ready(p->plan))
 		dry_run_print(p->plan, &p->cfg);
 	if (p->feed.node_told && plan_missing(p->plan) != NULL)
-		fatal(EXIT_CONFIG, "there are no rules before node %s has %s", p->cfg.node_name,
-		    plan_missing(p->plan));
+		fatal(EXIT_CONFIG, "no rules can be printed: node %s does not have %s",
+		    p->cfg.node_name, plan_missing(p->plan));
 	return NULL;
 }
 

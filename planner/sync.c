@@ -98,7 +98,7 @@ static void tell_missing(struct planner *p)
 	if (what == NULL || p->told_missing || !p->feed.node_told)
 		return;
 	p->told_missing = true;
-	log_warn("nothing is programmed before node %s has %s", p->cfg.node_name, what);
+	log_warn("waiting for node %s to have %s before programming rules", p->cfg.node_name, what);
 }
 
 /* --- when to write --- */

@@ -22,6 +22,8 @@ static const struct {
     {CURLE_COULDNT_RESOLVE_HOST, "check the server's name in the kubeconfig, and the resolver"},
     {CURLE_COULDNT_RESOLVE_PROXY,
 	"check proxy-url in the kubeconfig, or HTTPS_PROXY, and the resolver"},
+    {CURLE_COULDNT_CONNECT,
+	"check address and port of the server in the kubeconfig, and whether it is running"},
     {CURLE_PEER_FAILED_VERIFICATION,
 	"check certificate-authority and server (or tls-server-name) in the kubeconfig"},
     {CURLE_OUT_OF_MEMORY, "or a response header is longer than libcurl takes (100 KiB)"},

@@ -45,7 +45,7 @@ static void node_end(struct feed *f, size_t listed)
 {
 	if (listed > 0)
 		return;
-	log_warn("the apiserver has no Node \"%s\": services are proxied all the same, without "
+	log_warn("the apiserver has no Node \"%s\": services are proxied, but without "
 		 "topology hints; if this machine's Node has another name, give it with "
 		 "--hostname-override",
 	    f->node_name);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/distance.h"
 #include "common/log.h"
 #include "common/siphash.h"
 #include "watcher/file.h"
@@ -226,6 +227,29 @@ static bool is_section(const char *path)
 	return false;
 }
 
+/* A field is often written in another case, or belongs to another section. */
+static void unknown_field(const struct reader *r, unsigned line, const char *path)
+{
+	const struct setting *row, *best = NULL;
+	size_t len = strlen(path), least = len / 4 + 1;
+
+	for (size_t i = 0; (row = setting_at(i)) != NULL; i++) {
+		size_t d = row->field != NULL ? distance(row->field, path, len, least - 1) : least;
+
+		if (d >= least)
+			continue;
+		least = d;
+		best = row;
+		if (d == 0)
+			break;
+	}
+	if (best != NULL)
+		log_warn("%sthere is no field %s; did you mean %s? ignoring it", where(r, line),
+		    path, best->field);
+	else
+		log_warn("%sthere is no field %s; ignoring it", where(r, line), path);
+}
+
 static void take_object(struct reader *r, json_t *object, const char *prefix)
 {
 	const char *key;
@@ -251,7 +275,7 @@ static void take_object(struct reader *r, json_t *object, const char *prefix)
 			else if (!json_is_null(value))
 				wrong_type(r, line, key, value, "a map of fields");
 		} else if (r->warn) {
-			log_warn("%sthere is no field %s; ignoring it", where(r, line), path);
+			unknown_field(r, line, path);
 		}
 	}
 }
@@ -265,7 +289,10 @@ static void take_document(struct reader *r, json_t *document)
 		wrong(r, yaml_line(&r->y, document), "expected a KubeProxyConfiguration");
 	} else if (kind == NULL || strcmp(kind, "KubeProxyConfiguration") != 0) {
 		wrong(r, yaml_member_line(&r->y, document, "kind"),
-		    "kind \"%s\": expected KubeProxyConfiguration", kind != NULL ? kind : "");
+		    "kind \"%s\": expected KubeProxyConfiguration%s", kind != NULL ? kind : "",
+		    kind != NULL && strcmp(kind, "Config") == 0
+			? " (a kubeconfig is given with --kubeconfig)"
+			: "");
 	} else if (version == NULL || strcmp(version, API_GROUP "v1alpha1") != 0) {
 		wrong(r, yaml_member_line(&r->y, document, "apiVersion"),
 		    "apiVersion \"%s\": expected " API_GROUP "v1alpha1",
@@ -307,7 +334,7 @@ int config_file_parse(struct settings *s, const char *path, const char *text, si
 	if (parsed != 0)
 		wrong(&r, err.line, "%s", err.text);
 	else if (r.y.count == 0)
-		wrong(&r, 0, "expected a KubeProxyConfiguration; there is nothing in it");
+		wrong(&r, 0, "the file is empty; expected a KubeProxyConfiguration");
 	else
 		take_document(&r, r.y.documents[0]);
 	if (r.y.count > 1 && warn)

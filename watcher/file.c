@@ -72,7 +72,8 @@ char *file_read(const char *path, size_t max, size_t *len, const char **why)
 	if (fstat(fd, &st) != 0)
 		*why = strerror(errno);
 	else if (!S_ISREG(st.st_mode))
-		*why = S_ISDIR(st.st_mode) ? "it is a directory" : "it is no regular file";
+		*why = S_ISDIR(st.st_mode) ? "it is a directory, not a file"
+					   : "it is not a regular file";
 	else
 		text = read_all(fd, (size_t)st.st_size + 1, max + 1, len, why);
 	close(fd);

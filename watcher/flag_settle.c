@@ -235,7 +235,10 @@ static enum flags_result settle_source(struct config *cfg)
 		if (access(cfg->manifest_path, R_OK) == 0)
 			return FLAGS_RUN;
 		log_error("--manifest-path \"%s\": cannot be read: %s%s", cfg->manifest_path,
-		    strerror(errno), errno == EACCES ? " (by the user _kproxy-w)" : "");
+		    strerror(errno),
+		    errno == EACCES ? " (by user _kproxy-w, who must also be able to search the "
+				      "directories above it)"
+				    : "");
 		return FLAGS_CONFIG;
 	}
 	if (cfg->kubeconfig[0] == '\0' && cfg->master[0] == '\0' && in_cluster_master(cfg) != 0)

@@ -268,6 +268,14 @@ static int take_context(const struct kubeconfig *k, struct api_access *a, const 
 	return check_access(k, a, cluster, user);
 }
 
+/* A kubeconfig may leave its kind out, as with kubectl. */
+static bool is_of_other_kind(const json_t *root)
+{
+	const char *kind = json_string_value(json_object_get(root, "kind"));
+
+	return kind != NULL && kind[0] != '\0' && strcmp(kind, "Config") != 0;
+}
+
 static int load_kubeconfig(struct api_access *a, const struct config *cfg)
 {
 	struct yaml y;
@@ -279,7 +287,8 @@ static int load_kubeconfig(struct api_access *a, const struct config *cfg)
 	int r;
 
 	if (text == NULL) {
-		log_error("kubeconfig %s: cannot be read: %s", k.path, why);
+		log_error("kubeconfig %s: cannot be read: %s%s", k.path, why,
+		    access(k.path, F_OK) != 0 && errno == ENOENT ? "; is the path right?" : "");
 		return -1;
 	}
 	r = yaml_parse(&y, text, len, &err);
@@ -287,9 +296,17 @@ static int load_kubeconfig(struct api_access *a, const struct config *cfg)
 	free(text);
 	if (r != 0)
 		log_error("kubeconfig %s:%u: %s", k.path, err.line != 0 ? err.line : 1, err.text);
-	else if (y.count != 1 || !json_is_object(y.documents[0]))
-		r = bad(&k, NULL, "must be one document of kind Config, and has %zu documents",
-		    y.count);
+	else if (y.count == 0)
+		r = bad(&k, NULL, "is empty; expected a document of kind Config");
+	else if (y.count != 1)
+		r = bad(&k, NULL, "expected one document of kind Config; there are %zu", y.count);
+	else if (!json_is_object(y.documents[0]))
+		r = bad(&k, NULL, "is not a kubeconfig; expected a document of kind Config");
+	else if (is_of_other_kind(y.documents[0]))
+		r = bad(&k, json_object_get(y.documents[0], "kind"),
+		    "kind \"%s\": expected Config (a KubeProxyConfiguration is given with "
+		    "--config)",
+		    json_string_value(json_object_get(y.documents[0], "kind")));
 	else {
 		k.root = y.documents[0];
 		r = take_context(&k, a, cfg->master);

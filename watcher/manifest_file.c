@@ -166,7 +166,8 @@ static void take_object(struct parse *p, const json_t *object, const struct kind
 	if (of_list == NULL && strcmp(kind, "List") == 0)
 		take_items(p, object, &any_kind);
 	else if (kind[0] == '\0')
-		log_error("%s:%u: no object: it must have kind and apiVersion; it is left out",
+		log_error(
+		    "%s:%u: not a Kubernetes object: it has no kind and apiVersion; ignoring it",
 		    p->path, line(p));
 	else
 		log_debug(2, "%s:%u: %s passed over", p->path, line(p), kind);

@@ -190,7 +190,7 @@ class Running(unittest.TestCase):
             self.put("bindAddressHardFail: false\n")
             proc = self.n.start("--config=" + self.path, "--manifest-path=%s/objects.json" %
                                 self.n.dir, wait=False)
-            self.said("it is tried again every")
+            self.said("services are still proxied; retrying every")
             self.said("synced: generation")
             self.assertIsNone(proc.poll())
 

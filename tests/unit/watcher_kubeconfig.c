@@ -185,9 +185,10 @@ static void test_bad(void **state)
 	static const struct {
 		const char *text, *says;
 	} cases[] = {
-	    {"", ": must be one document"},
-	    {"a: 1\n---\nb: 2\n", "has 2 documents"},
-	    {"[]", "must be one document"},
+	    {"", "config: is empty; expected a document of kind Config"},
+	    {"a: 1\n---\nb: 2\n", "expected one document of kind Config; there are 2"},
+	    {"[]", "config: is not a kubeconfig"},
+	    {"kind: Pod\ncurrent-context: x\n", "config:1: kind \"Pod\": expected Config"},
 	    {"a: 1\na: 2\n", "config:2: the key \"a\" stands here twice"},
 	    {"clusters: []\n", "config:1: current-context: is missing"},
 	    {"current-context: x\ncontexts:\n- {name: y}\n",
@@ -217,7 +218,8 @@ static void test_bad(void **state)
 	    {HEAD CLUSTER "    certificate-authority: none.pem\n",
 		"/none.pem: cannot be read: No such file"},
 	    {HEAD CLUSTER "    certificate-authority: /etc\n",
-		"config:11: certificate-authority: /etc: cannot be read: it is a directory"},
+		"config:11: certificate-authority: /etc: cannot be read: it is a directory, not a "
+		"file"},
 	    {HEAD CLUSTER "    certificate-authority-data: '*'\n", "is not base64"},
 	    {HEAD CLUSTER "    certificate-authority-data: QUJ\n", "is not base64"},
 	    {HEAD CLUSTER "    certificate-authority-data: QUJD\n", "is no PEM text"},

@@ -362,8 +362,8 @@ static void documents(void **state)
 		const char *text, *says;
 		int result;
 	} docs[] = {
-	    {"", "f.yaml: expected a KubeProxyConfiguration; there is nothing", -1},
-	    {"# nothing\n", "there is nothing", -1},
+	    {"", "f.yaml: the file is empty; expected a KubeProxyConfiguration", -1},
+	    {"# nothing\n", "the file is empty", -1},
 	    {HEAD "---\n" HEAD "oomScoreAdj: x\n", "only the first of 2 documents", 0},
 	    {HEAD "---\n", "", 0},
 	    {"[]", "f.yaml:1: expected a KubeProxyConfiguration", -1},
@@ -373,9 +373,14 @@ static void documents(void **state)
 	    {"apiVersion: v1\nkind: ConfigMap\n", "f.yaml:2: kind \"ConfigMap\"", -1},
 	    {HEAD "a: [\n", "f.yaml:4:", -1},
 	    {HEAD "\tx: 1\n", "f.yaml:3:", -1},
-	    {HEAD "clusterCidr: 10.0.0.0/8\n", "f.yaml:3: there is no field clusterCidr", 0},
+	    {HEAD "clusterCidr: 10.0.0.0/8\n",
+		"f.yaml:3: there is no field clusterCidr; did you mean clusterCIDR? ignoring", 0},
 	    {HEAD "iptables:\n  masqueradebit: 3\n",
-		"f.yaml:4: there is no field iptables.masqueradebit", 0},
+		"f.yaml:4: there is no field iptables.masqueradebit; did you mean "
+		"iptables.masqueradeBit?",
+		0},
+	    {HEAD "proxyMode: iptables\n", "there is no field proxyMode; ignoring it", 0},
+	    {"apiVersion: v1\nkind: Config\n", "(a kubeconfig is given with --kubeconfig)", -1},
 	    {HEAD "clusterCIDR: 10.1.2.3/16\n",
 		"f.yaml:3: clusterCIDR: 10.1.2.3/16 has host bits set; using 10.1.0.0/16", 0},
 	    {HEAD "nodePortAddresses:\n- 10.1.0.0/16\n- 10.2.3.4/16\n",
