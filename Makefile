@@ -90,7 +90,7 @@ $(BUILD)/watcher/kube.pb-c.o: $(PROTO)
 	$(call say,CC,$(PROTO:.h=.c))
 	$(Q)$(CC) $(ALL_CFLAGS) -w -c -o $@ $(PROTO:.h=.c)
 
--include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
+-include $(shell find $(BUILD) -path $(BUILD)/deb -prune -o -type f -name '*.d' -print 2>/dev/null)
 
 # An archive, so that a test whose library has the tables already takes them once.
 $(BUILD)/tables.a: $(TABLES)
