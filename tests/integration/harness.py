@@ -10,6 +10,7 @@ machine outside. Endpoints answer on TCP and UDP with their name and the peer ad
 that a test judges by where packets went and whether they were masqueraded. All sockets are made by
 threads that entered the namespace, so there is no process per endpoint to lose.
 """
+import contextlib
 import ctypes
 import http.client
 import json
@@ -23,6 +24,8 @@ import tempfile
 import threading
 import time
 
+from limits import patient
+
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.environ.get("KP_BUILD", os.path.join(TOP, "build"))
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -31,7 +34,7 @@ CLONE_NEWNET = 0x40000000
 
 def sh(*cmd, check=True, **kw):
     r = subprocess.run(cmd, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                       timeout=120, **kw)
+                       timeout=patient(120), **kw)
     if check and r.returncode != 0:
         raise RuntimeError("%s: exit %d: %s" % (" ".join(cmd), r.returncode, r.stdout))
     return r.stdout
@@ -71,7 +74,7 @@ def inside(netns, function, *args):
 
 def _socket(family, kind, proto=0):
     s = socket.socket(family, kind, proto)
-    s.settimeout(3)
+    s.settimeout(patient(3))
     if kind == socket.SOCK_STREAM and proto == socket.IPPROTO_SCTP:  # tell of ICMP errors, as TCP
         s.setsockopt(*((socket.IPPROTO_IPV6, 25) if family == socket.AF_INET6 else  # IPV6_RECVERR
                        (socket.IPPROTO_IP, 11)), 1)  # IP_RECVERR
@@ -91,12 +94,21 @@ def family_of(addr):
     return socket.AF_INET6 if ":" in addr else socket.AF_INET
 
 
+def asleep(pid):
+    """Whether every thread of a process waits for something."""
+    for task in os.listdir("/proc/%d/task" % pid):
+        with open("/proc/%d/task/%s/stat" % (pid, task)) as f:
+            if f.read().rpartition(")")[2].split()[0] != "S":
+                return False
+    return True
+
+
 class Client(http.client.HTTPConnection):
     """Asks the metrics port, from within the node; connections are kept."""
     PORT = 10249
 
     def __init__(self, node, buffer=None):
-        super().__init__("127.0.0.1", self.PORT, timeout=20)
+        super().__init__("127.0.0.1", self.PORT, timeout=patient(20))
         self.node = node
         self.buffer = buffer
 
@@ -165,7 +177,7 @@ class Endpoints:
     def answer(accepted, name):
         conn, peer = accepted
         try:
-            conn.settimeout(3)
+            conn.settimeout(patient(3))
             conn.recv(4096)
             body = ("%s %s\n" % (name, peer[0])).encode()
             conn.sendall(b"HTTP/1.0 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
@@ -288,6 +300,8 @@ class Node:
         return self.proc
 
     def wait(self, what, condition, seconds=15):
+        """Until condition() holds or the daemon ends. SECONDS: as patient() takes them."""
+        seconds = patient(seconds)
         end = time.monotonic() + seconds
         while not condition():
             if self.proc is not None and self.proc.poll() is not None:
@@ -335,7 +349,7 @@ class Node:
         if self.proc.poll() is None:
             self.proc.send_signal(sig)
         try:
-            code = self.proc.wait(20)
+            code = self.proc.wait(patient(20))
         except subprocess.TimeoutExpired:
             self.proc.kill()
             code = self.proc.wait()
@@ -359,6 +373,34 @@ class Node:
                 found[name] = int(pid)
         return found
 
+    @contextlib.contextmanager
+    def held(self, program="kube-proxy"):
+        """Within it, a process of the daemon stands still; by default the one that writes rules."""
+        pid = self.processes()[program]
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(pid, signal.SIGCONT)
+
+    def wait_idle(self, seconds=15):
+        """
+        Until the daemon has nothing more to do but what a timer will begin: each of its threads
+        sleeps whenever one looks, and no line is logged, for a fifth of a second. A message on its
+        way makes its receiver runnable, however busy the machine is.
+        """
+        pids = self.processes().values()
+
+        def idle():
+            before = self.logged(), self.audited()
+            for _ in range(10):
+                if not all(map(asleep, pids)):
+                    return False
+                time.sleep(0.02)
+            return before == (self.logged(), self.audited())
+
+        self.wait("the daemon idle", idle, seconds)
+
     def logged(self):
         with open(self.log) as f:
             return f.read()
@@ -379,7 +421,7 @@ class Node:
 
     # --- packets ---
 
-    def ask(self, netns, addr, port, proto="tcp", timeout=2):
+    def ask(self, netns, addr, port, proto="tcp", timeout=patient(2)):
         """What the endpoint said: "podN PEER", or the error's name: "refused", "timeout"."""
         with ns_socket(netns, family_of(addr), *KINDS[proto]) as s:
             s.settimeout(timeout)

@@ -22,6 +22,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 sys.path.insert(0, os.path.join(ROOT, "tests", "stub"))
 from apiserver import Stub, endpoint_slice, node, service  # noqa: E402
+from limits import patient, wait  # noqa: E402
 
 WATCHER = os.path.join(ROOT, os.environ.get("KP_BUILD", "build"), "kube-proxy-watcher")
 NODE = "node-a"
@@ -67,7 +68,7 @@ def config_of(flags):
         p = start_process([WATCHER, "-C", *flags], {3: theirs.fileno()}, stderr=subprocess.PIPE)
         theirs.close()
         message = ours.recv(1 << 17)
-        _, said = p.communicate(timeout=10)
+        _, said = p.communicate(timeout=patient(10))
         if p.returncode != 0:
             raise AssertionError(f"the one-shot exits {p.returncode}: {said.decode()}")
         return message
@@ -129,12 +130,12 @@ class Watcher:
             os.close(self.life)
             self.life = None
         try:
-            status = self.process.wait(15)
+            status = self.process.wait(patient(15))
         except subprocess.TimeoutExpired:
             self.process.kill()
             raise
         for t in self.threads:
-            t.join(5)
+            t.join(patient(5))
         self.channel.close()
         if status != 0:  # also a sanitizer's, or the sandbox's
             raise AssertionError(f"it ends with status {status}:\n" + "\n".join(self.log_lines))
@@ -188,14 +189,6 @@ class Watcher:
 
     def said(self, text):
         return [line for line in list(self.log_lines) if text in line]
-
-
-def wait(condition, what, seconds=10):
-    end = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > end:
-            raise AssertionError(f"not within {seconds} s: {what}")
-        time.sleep(0.01)
 
 
 class Base(unittest.TestCase):
@@ -371,7 +364,8 @@ class Versions(Base):
         self.wait_service(w, "b")
         time.sleep(1)  # a watch that ends within a second is followed by a wait
         self.stub.end_watches()
-        wait(lambda: len(self.stub.seen("services", "watch")) == 2, "a second watch", seconds=0.5)
+        wait(lambda: len(self.stub.seen("services", "watch")) == 2, "a second watch")
+        self.assertFalse(w.said("next try"), "at once")
         again = self.stub.seen("services", "watch")[1]
         self.assertEqual(again["query"]["resourceVersion"], str(version))
         self.assertEqual(len(self.stub.seen("services", "list")), 1)

@@ -7,6 +7,7 @@ import time
 import unittest
 
 from harness import BUILD, Node, service, sh, slice_of
+from limits import patient
 
 # What others have in the same tables: an administrator's chains, and the kubelet's, which are not
 # kube-proxy's whatever their names. {drop}: the kubelet's rules against martian packets, IPv4's only.
@@ -168,7 +169,7 @@ class Cleanup(unittest.TestCase):
         audited = len(self.n.audited())
         r = subprocess.run(["ip", "netns", "exec", self.n.node, os.path.join(BUILD, "kube-proxy"),
                             "--cleanup", "--audit-log=" + self.n.audit, *flags], text=True,
-                           stdin=subprocess.DEVNULL, capture_output=True, timeout=60)
+                           stdin=subprocess.DEVNULL, capture_output=True, timeout=patient(60))
         self.assertEqual(r.returncode, code, r.stderr)
         self.assertEqual(r.stdout, "")
         return r.stderr, self.n.audited()[audited:].splitlines()
@@ -294,7 +295,7 @@ class Cleanup(unittest.TestCase):
 
     def ended(self):
         proc, self.n.proc = self.n.proc, None
-        return proc.wait(30)
+        return proc.wait(patient(30))
 
     def test_waits_for_the_lock(self):
         self.begin_locked_out()

@@ -10,6 +10,7 @@ import unittest
 
 from apiserver import Stub
 from harness import BUILD, Node, inside, ns_socket, service, sh, slice_of
+from limits import patient
 from test_api import WATCHER, config_of, start_process
 
 VIP = "10.96.0.10"
@@ -19,7 +20,7 @@ HEAD = "apiVersion: kubeproxy.config.k8s.io/v1alpha1\nkind: KubeProxyConfigurati
 
 def run(*flags):
     return subprocess.run([PROGRAM, *flags], text=True, stdout=subprocess.PIPE,
-                          stderr=subprocess.PIPE, timeout=30)
+                          stderr=subprocess.PIPE, timeout=patient(30))
 
 
 class OneShot(unittest.TestCase):
@@ -167,7 +168,7 @@ class Running(unittest.TestCase):
         self.said("what it said stays in force")
         self.assertIsNone(proc.poll())
         self.put("iptables: {masqueradeBit: 8}\n")
-        self.assertEqual(proc.wait(10), 75)
+        self.assertEqual(proc.wait(patient(10)), 75)
         self.n.proc = None
         self.assertIn('iptables.masqueradeBit is now "8", not "7"', self.n.logged())
         self.assertIn("is valid; exiting for a planned restart", self.n.logged())
@@ -184,7 +185,7 @@ class Running(unittest.TestCase):
             self.put("bindAddressHardFail: true\n")
             proc = self.n.start("--config=" + self.path, "--manifest-path=%s/objects.json" %
                                 self.n.dir, wait=False)
-            self.assertEqual(proc.wait(10), 1)
+            self.assertEqual(proc.wait(patient(10)), 1)
             self.n.proc = None
             self.assertIn("ends the proxy because of --bind-address-hard-fail", self.n.logged())
             self.put("bindAddressHardFail: false\n")
@@ -213,7 +214,7 @@ class Running(unittest.TestCase):
         self.said('kubeconfig "/nonexistent/k": expected a file that can be read')
         self.assertIsNone(proc.poll())
         self.put(connection + "iptables: {masqueradeAll: true}\n")
-        self.assertEqual(proc.wait(10), 75)
+        self.assertEqual(proc.wait(patient(10)), 75)
         self.n.proc = None
         self.assertIn('iptables.masqueradeAll is now "true", not "false"', self.n.logged())
 
@@ -234,7 +235,7 @@ class Running(unittest.TestCase):
             try:
                 self.said(said)
                 if "valid" in said:
-                    self.assertEqual(p.wait(10), 75)
+                    self.assertEqual(p.wait(patient(10)), 75)
                 self.assertEqual(p.poll(), 75 if "valid" in said else None)
             finally:
                 p.kill()
@@ -256,7 +257,7 @@ class Running(unittest.TestCase):
         proc = self.start()
         os.symlink("..2", mount + "/..data_tmp")
         os.rename(mount + "/..data_tmp", mount + "/..data")
-        self.assertEqual(proc.wait(10), 75)
+        self.assertEqual(proc.wait(patient(10)), 75)
         self.n.proc = None
         self.assertIn('iptables.masqueradeBit is now "4", not "3"', self.n.logged())
 

@@ -9,6 +9,7 @@ import time
 import unittest
 
 from harness import BUILD, Node, family_of, ns_socket, service, sh, slice_of
+from limits import patient
 
 FLAGS = ["--cluster-cidr=10.244.0.0/16,fd00:244::/32", "--iptables-min-sync-period=0s"]
 NODE = {4: "198.51.100.1", 6: "2001:db8:1::1"}
@@ -56,12 +57,12 @@ class Client:
 
     def __init__(self, netns, addr, port):
         self.socket = ns_socket(netns, family_of(addr), socket.SOCK_DGRAM)
-        self.socket.settimeout(0.5)
         self.socket.connect((addr, port))
         self.local = self.socket.getsockname()[:2]
 
-    def ask(self):
+    def ask(self, timeout=patient(0.5)):
         """Who answers: "podN", "refused" or "timeout"."""
+        self.socket.settimeout(timeout)
         try:
             self.socket.send(b"?")
             return self.socket.recv(2048).decode().split()[0]
@@ -73,8 +74,8 @@ class Client:
     def refused(self):
         """The kernel sends only so many errors to one host at once (icmp_ratelimit)."""
         answer = "timeout"
-        for _ in range(8):
-            answer = self.ask()
+        for _ in range(patient(8)):
+            answer = self.ask(0.5)
             if answer != "timeout":
                 break
         return answer == "refused"
@@ -91,6 +92,9 @@ class Case(unittest.TestCase):
     def setUpClass(cls):
         cls.n = Node(pods=3).__enter__()
         cls.addClassCleanup(cls.n.__exit__)
+        for name in ("udp_timeout", "udp_timeout_stream"):  # no flow expires during a test
+            sh("ip", "netns", "exec", cls.n.node, "sysctl", "-q", "-w",
+               "net.netfilter.nf_conntrack_%s=3600" % name)
         cls.path = cls.n.write("objects.json", [])
         cls.n.start("--manifest-path", cls.path, *cls.flags)
 
@@ -127,15 +131,10 @@ class Case(unittest.TestCase):
 
     def settle(self, at, passes):
         """Services and slices may be written one after the other, with passes between: waits for
-        the last of it, which is when no more is logged behind AT."""
-        def settled():
-            log = self.n.logged()[at:]
-            for word in ["manifests: "] + ["IPv4: ", "IPv6: "] * passes:
-                if word not in log:
-                    return False
-            time.sleep(0.2)
-            return log == self.n.logged()[at:]
-        self.n.wait("all programmed", settled)
+        the last of it."""
+        for word in ["manifests: "] + ["IPv4: ", "IPv6: "] * passes:
+            self.n.wait("all programmed", lambda w=word: w in self.n.logged()[at:])
+        self.n.wait_idle()
 
     def flows(self):
         """{(protocol, source, destination, ports): id} of all flows but those to /healthz."""
@@ -318,11 +317,15 @@ class Kept(Case):
 
 
 class Churn(Case):
+    @staticmethod
+    def answered(client):
+        return any(client.ask(0.5).startswith("pod") for _ in range(3))
+
     def test_good_flows_stay_while_others_go(self):
         """Endpoints come and go without a pause while clients send: who has pod1 keeps it, whatever
         goes on, and is answered every time; the others, always new ones, go on with who is there.
         """
-        dns, end = Dns(1), time.monotonic() + 8
+        dns = Dns(1)
         self.write(dns.objects(*self.pods(1, 2, 3)))
         clients = {}
         while sum(c == "pod1" for c in clients.values()) < 40:
@@ -333,7 +336,8 @@ class Churn(Case):
         before = {f: i for f, i in before.items() if int(f[3]) in {c.local[1] for c in kept}}
         self.assertEqual(len(before), len(kept))
         rounds, asked, lost, young, there = 0, 0, 0, [], ((1,), (1, 2), (1, 3), (1, 2, 3))
-        while time.monotonic() < end:
+        end = time.monotonic() + 8
+        while rounds <= 20 or time.monotonic() < end:
             rounds += 1
             self.n.write("objects.json", dns.objects(*self.pods(*there[rounds * 7 // 2 % 4])))
             for c in kept:
@@ -341,7 +345,7 @@ class Churn(Case):
             young += [Client(self.n.client, *dns.to(*w)) for w in WAYS]
             for c in young:
                 asked += 1
-                lost += not c.ask().startswith("pod")
+                lost += not self.answered(c)
             for c in young[:-32]:
                 c.close()
             del young[:-32]
@@ -349,10 +353,10 @@ class Churn(Case):
             c.close()
         after = self.flows()
         self.assertEqual({f: after.get(f) for f in before}, before)
-        self.assertGreater(rounds, 20)
-        # Only an answer that was under way when its flow was deleted finds no way back.
-        print("    %d rounds; %d of %d packets of the others were not answered" %
-              (rounds, lost, asked))
+        # Only an answer that was under way when its flow was deleted finds no way back. The next
+        # question is answered again, unless that happens once more.
+        print("    %d rounds; %d of %d clients among the others did not get an answer to three "
+              "questions" % (rounds, lost, asked))
         self.assertLess(lost, asked / 50)
         self.assertGreater(len(re.findall(r": [1-9]\d* of \d+ UDP flows", self.n.logged())), 10)
 
@@ -381,41 +385,44 @@ class Many(Case):
         return int(sh("ip", "netns", "exec", self.n.node, "sysctl", "-n",
                       "net.netfilter.nf_conntrack_count"))
 
-    def passes(self):
-        return self.n.logged().count("IPv4: ")
+    def web(self, *pods):
+        """A service by TCP, whose endpoints change during a pass."""
+        return [service("web", ["10.96.2.201"], [("http", 80, "TCP")]),
+                slice_of("web", [self.n.pod_ip(i) for i in pods], [("http", Node.PORT, "TCP")])]
+
+    def change_during_pass(self, objects, what):
+        """Makes a pass begin, and a change of rules; returns whether that did not wait for its end."""
+        n, at = self.n, len(self.n.logged())
+        n.write("objects.json", objects + self.web(0))
+        n.wait("the manifest", lambda: "manifests:" in n.logged()[at:])
+        type(self).written = objects + self.web(1)
+        n.write("objects.json", self.written)
+        n.wait("the change", lambda: n.ask(n.client, "10.96.2.201", 80).startswith("pod2"))
+        n.wait("the pass", lambda: "IPv4: %s " % what in n.logged()[at:])
+        n.wait_idle()
+        log = n.logged()[at:]
+        second = log.index("manifests:", log.index("manifests:") + 1)
+        return second < log.find("synced: ", second) < log.index("IPv4: %s " % what)
 
     def test_a_hundred_thousand(self):
         """Seen by a pass that deletes none, then one that deletes all. Each stands back for a
         change of the rules, and the applier holds no more of them than before."""
-        n, dns, web = self.n, Dns(6), ["10.96.2.201"]
-        others = lambda *pods: [service("web", web, [("http", 80, "TCP")]),
-                                slice_of("web", [n.pod_ip(i) for i in pods],
-                                         [("http", Node.PORT, "TCP")])]
-        self.write(dns.objects(*self.pods(1, 2)) + others(0))
-        self.insert(dns, n.pod_ip(0))
-        self.assertGreaterEqual(self.count(), self.FLOWS)
-        before = self.memory()
-        for eps, what in ((self.pods(1), "0 of"), (self.pods(2), "100000 of")):
-            at = self.passes()
-            began = time.monotonic()
-            read = n.logged().count("manifests:")
-            n.write("objects.json", dns.objects(*eps) + others(0))
-            n.wait("the manifest", lambda: n.logged().count("manifests:") > read)
-            # In the middle of the pass: a TCP service's endpoints change, and that is written.
-            type(self).written = dns.objects(*eps) + others(1)
-            n.write("objects.json", self.written)
-            n.wait("the change", lambda: n.ask(n.client, web[0], 80).startswith("pod2"))
-            changed = time.monotonic() - began
-            n.wait("the pass", lambda: self.passes() > at)
-            ended = time.monotonic() - began
-            print("    %s: another change written after %.2f s, the pass over after %.2f s" %
-                  (what, changed, ended))
-            self.assertLess(changed, 2)
-            self.assertIn("IPv4: %s " % what, "\n".join(
-                [l for l in n.logged().splitlines() if "IPv4: " in l][at:]))
+        n, dns = self.n, Dns(6)
+        memory = None
+        for old, new, what in (((1, 2), (1,), "0 of"), ((1,), (2,), "100000 of")):
+            for _ in range(10):  # the pass may be over before the change comes
+                self.write(dns.objects(*self.pods(*old)) + self.web(0))
+                self.conntrack("-F")
+                self.insert(dns, n.pod_ip(0))
+                self.assertGreaterEqual(self.count(), self.FLOWS)
+                memory = memory or self.memory()
+                if self.change_during_pass(dns.objects(*self.pods(*new)), what):
+                    break
+            else:
+                self.fail("ten times a change waited for the end of a pass\n" + n.logged()[-4000:])
         self.assertLess(self.count(), 1000)
         if "asan" not in BUILD:
-            self.assertLess(self.memory() - before, 256)
+            self.assertLess(self.memory() - memory, 256)
 
 
 if __name__ == "__main__":

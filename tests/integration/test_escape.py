@@ -9,6 +9,7 @@ import shutil
 import unittest
 
 from harness import BUILD, Node, sh
+from limits import patient
 
 # scenario -> a part of the audit line. The parent exits with 1.
 REFUSED = {
@@ -175,7 +176,7 @@ class Escape(unittest.TestCase):
             self.conntrack("-I", "-p", "udp", "-s", "10.2.0.1", "-d", "10.96.0.10",
                            "--sport", "1000", "--dport", "53", "-t", "300")
         self.begin(scenario)
-        code = self.n.proc.wait(60)
+        code = self.n.proc.wait(patient(60))
         self.assertEqual(code, 1, self.n.logged())
         refused = [line for line in self.n.audited().splitlines() if " refused: " in line]
         self.assertEqual(len(refused), 1, self.n.audited())
@@ -232,7 +233,7 @@ class Escape(unittest.TestCase):
 
     def test_empty_datagram_is_a_hang_up(self):
         self.begin("empty_datagram")
-        self.assertEqual(self.n.proc.wait(60), 1)
+        self.assertEqual(self.n.proc.wait(patient(60)), 1)
         self.assertIn("exiting with status 1, rules stay in place", self.n.logged())
         self.assertEqual(self.saved(), self.before)
 

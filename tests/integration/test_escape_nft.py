@@ -8,6 +8,7 @@ import shutil
 import unittest
 
 from harness import BUILD, Node, sh
+from limits import patient
 
 # scenario -> a part of the audit line. The parent exits with 1.
 REFUSED = {
@@ -94,7 +95,7 @@ class Escape(unittest.TestCase):
 
     def refuse(self, scenario, words):
         self.begin(scenario)
-        code = self.n.proc.wait(60)
+        code = self.n.proc.wait(patient(60))
         self.assertEqual(code, 1, self.n.logged())
         refused = [line for line in self.n.audited().splitlines() if " refused: " in line]
         self.assertEqual(len(refused), 1, self.n.audited())

@@ -9,6 +9,7 @@ import subprocess
 import unittest
 
 from harness import BUILD, TOP, Node, sh
+from limits import patient
 from test_processes import reachable
 
 ALONE = True  # some sysctls are the machine's
@@ -28,7 +29,7 @@ class Kernel(unittest.TestCase):
         """Runs with --init-only; returns what was logged of parameters, a line each."""
         r = subprocess.run(["ip", "netns", "exec", self.n.node, *wrapper,
                             program, "--init-only", *flags], text=True,
-                           stdin=subprocess.DEVNULL, capture_output=True, timeout=60)
+                           stdin=subprocess.DEVNULL, capture_output=True, timeout=patient(60))
         self.assertEqual((r.returncode, r.stdout), (0, ""), r.stderr)
         return [line.split("] ", 1)[1] for line in r.stderr.splitlines()]
 

@@ -7,6 +7,7 @@ import subprocess
 import unittest
 
 from harness import BUILD, TOP, Node, service, sh, slice_of
+from limits import patient
 
 VIP = "10.96.0.10"
 # In a mount namespace of its own: a /proc whose net is empty, else the real one.
@@ -73,7 +74,7 @@ class Blank(unittest.TestCase):
         """With x_tables, without, with them again."""
         self.runs("iptables", "the kernel has x_tables")
         self.n.start("--cleanup", wait=False)
-        self.assertEqual(self.n.proc.wait(30), 0)
+        self.assertEqual(self.n.proc.wait(patient(30)), 0)
         self.runs("nftables", "the kernel has no x_tables (/proc/net/ip_tables_names is not there",
                   "--proxy-mode=", program=self.hidden)
         self.runs("iptables", "the kernel has x_tables", "--proxy-mode", "")
@@ -88,7 +89,7 @@ class Blank(unittest.TestCase):
 
     def without(self, *flags):
         return subprocess.run(["ip", "netns", "exec", self.n.node,
-                               os.path.join(BUILD, "kube-proxy"), *flags], text=True, timeout=60,
+                               os.path.join(BUILD, "kube-proxy"), *flags], text=True, timeout=patient(60),
                               stdin=subprocess.DEVNULL, capture_output=True,
                               preexec_fn=without_options)
 
@@ -117,8 +118,8 @@ class RealKernel(unittest.TestCase):
         script = "p=%s; cp -r %s /run/demo; $p --manifest-path=/run/demo --hostname-override=a; " \
             "echo ended with $?; $p --cleanup; echo ended with $?" % (program, TOP + "/packaging/demo")
         said = subprocess.run(
-            [os.path.join(TOP, "tests/uml/run"), "--timeout", "100", "--without",
-             "ip_tables,ip6_tables", "sh", "-c", script], text=True, timeout=120,
+            [os.path.join(TOP, "tests/uml/run"), "--without",
+             "ip_tables,ip6_tables", "sh", "-c", script], text=True, timeout=patient(120),
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             env=dict(os.environ, KP_BUILD=build)).stdout
         for words in ("proxy mode nftables: --proxy-mode is not set: the kernel has no x_tables",

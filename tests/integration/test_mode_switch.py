@@ -4,6 +4,7 @@ import subprocess
 import unittest
 
 from harness import BUILD, Node, service, sh, slice_of
+from limits import patient
 
 VIPS = ["10.96.0.10", "fd00:96::10"]
 NFTABLES = "--proxy-mode=nftables"
@@ -64,7 +65,7 @@ class ModeSwitch(unittest.TestCase):
         for flags in ([], [NFTABLES]):
             r = subprocess.run(["ip", "netns", "exec", n.node, os.path.join(BUILD, "kube-proxy"),
                                 "--cleanup", *flags], text=True, stdin=subprocess.DEVNULL,
-                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60)
+                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=patient(60))
             self.assertEqual(r.returncode, 0, r.stdout)
             self.assertEqual((self.legacy(), self.nft()), self.others)
 

@@ -4,6 +4,7 @@ import subprocess
 import unittest
 
 from harness import BUILD, Node, sh
+from limits import patient
 
 # What iptables-nft has for the kubelet alone, and nft tables that others give a name of ours.
 OTHERS = """*nat
@@ -35,7 +36,7 @@ class NftProbe(unittest.TestCase):
     def warnings(self, *flags):
         r = subprocess.run(["ip", "netns", "exec", self.n.node, os.path.join(BUILD, "kube-proxy"),
                             "--cleanup", "--audit-log=" + self.n.audit, *flags], text=True,
-                           stdin=subprocess.DEVNULL, capture_output=True, timeout=60)
+                           stdin=subprocess.DEVNULL, capture_output=True, timeout=patient(60))
         self.assertEqual(r.returncode, 0, r.stderr)
         return [line.split("] ", 1)[1] for line in r.stderr.splitlines() if line[0] == "W"]
 

@@ -8,6 +8,7 @@ import unittest
 
 from apiserver import Stub
 from harness import BUILD, inside, sh
+from limits import patient
 from test_service_packets import CLIENT, NODE, Case, Service, ask, by_chain
 
 UPLINK = {4: "192.0.2.1", 6: "2001:db8:2::1"}  # an address of the node that is not its first one
@@ -236,7 +237,7 @@ class Programmed(NodeCase):
         return subprocess.run(
             ["ip", "netns", "exec", self.n.node, os.path.join(BUILD, "kube-proxy"), "--dry-run",
              "--hostname-override=node-a", "--manifest-path", self.path, *flags], text=True, stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60)
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=patient(60))
 
     def test_each_way(self):
         n = self.n

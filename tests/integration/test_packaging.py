@@ -10,6 +10,7 @@ import time
 import unittest
 
 from harness import plain_env
+from limits import patient
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.environ.get("KP_BUILD", os.path.join(TOP, "build"))
@@ -37,7 +38,7 @@ show-hidden-metrics-for-version v vmodule
 
 def run(*cmd, **kw):
     return subprocess.run(cmd, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                          timeout=300, **{"cwd": TOP, **kw})
+                          timeout=patient(300), **{"cwd": TOP, **kw})
 
 
 def read(path):
@@ -64,7 +65,7 @@ class Help(unittest.TestCase):
         ours, theirs = os.openpty()
         try:
             r = subprocess.run([os.path.join(BUILD, "kube-proxy-watcher"), "-C", "--version"],
-                               stdout=theirs, stderr=subprocess.PIPE, text=True, timeout=30)
+                               stdout=theirs, stderr=subprocess.PIPE, text=True, timeout=patient(30))
             self.assertEqual((r.returncode, r.stderr), (0, ""))
             self.assertRegex(os.read(ours, 100).decode(), r"^Kubernetes v1\.\d+\.\d+\r?\n$")
         finally:
@@ -270,7 +271,7 @@ class Demo(unittest.TestCase):
             time.sleep(0.05)
         self.assertEqual(len(self.leavings()), 5)
         os.killpg(p.pid, signal.SIGINT)
-        p.wait(30)
+        p.wait(patient(30))
         self.assertEqual(self.leavings(), [])
 
 

@@ -8,6 +8,7 @@ from apiserver import Stub, service
 from harness import Node, inside
 from harness import service as cluster_service
 from harness import slice_of
+from limits import patient
 from proxy import Proxy
 from test_api import SERVICES, wait
 
@@ -152,7 +153,7 @@ class Environment(unittest.TestCase):
     def test_wrong_proxy(self):
         with self.assertRaises(AssertionError):
             self.start(HTTPS_PROXY="gopher://me:s3cr3t@proxy")
-        self.assertEqual(self.n.proc.wait(5), 78)
+        self.assertEqual(self.n.proc.wait(patient(5)), 78)
         self.assertIn("HTTPS_PROXY in the environment: its scheme is none of", self.n.logged())
         self.assertNotIn("s3cr3t", self.n.logged())
 

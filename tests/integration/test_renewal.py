@@ -1,5 +1,6 @@
 """Credentials renewed on disk under a watcher that runs: watches go on, what follows has the new."""
 import os
+import re
 import shutil
 import subprocess
 import time
@@ -157,10 +158,11 @@ class Renewal(test_api.Base):
         self.stub.tokens = {"new"}
         w = self.watcher(token_file=self.write("token", "old"))
         wait(lambda: len(w.said("next try")) >= 4, "it is refused", seconds=30)
+        pause = max(int(re.search(r"next try in (\d+) ms", l)[1]) for l in w.said("next try")) / 1000
         began = time.monotonic()
         self.write("token", "new")
-        wait(lambda: w.synced[SERVICES], "synced", seconds=2)
-        self.assertLess(time.monotonic() - began, 1)
+        wait(lambda: w.synced[SERVICES], "synced")
+        self.assertLess(time.monotonic() - began, pause)
 
     def test_expired_certificate_is_told(self):
         """The one thing here that depends on the date."""

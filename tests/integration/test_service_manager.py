@@ -12,6 +12,7 @@ import time
 import unittest
 
 from harness import BUILD, Node, service, slice_of
+from limits import patient
 
 PROGRAM = os.path.join(BUILD, "kube-proxy")
 # For a shell: what JOURNAL_STREAM says if standard error is the journal.
@@ -103,7 +104,7 @@ class Filter(Base):
         self.start(self.manifest())
         pid = self.n.processes()["kube-proxy-planner"]
         os.kill(pid, signal.SIGSYS)
-        self.assertEqual(self.n.proc.wait(20), 1)
+        self.assertEqual(self.n.proc.wait(patient(20)), 1)
         log = self.n.logged()
         self.assertRegex(log, r"planner \(pid %d\) was killed by signal 31: %s.*type=1326 and pid=%d"
                          % (pid, HINT, pid))
@@ -122,7 +123,7 @@ class Filter(Base):
             self.n.wait("the one-shot", lambda: "kube-proxy-watcher" in self.n.processes())
             pid = self.n.processes()["kube-proxy-watcher"]
             os.kill(pid, signal.SIGSYS)
-            self.assertEqual(self.n.proc.wait(20), 1)
+            self.assertEqual(self.n.proc.wait(patient(20)), 1)
         finally:
             os.close(ours)
             os.close(theirs)
@@ -145,7 +146,7 @@ class Journal(Base):
             self.n.proc = proc
             self.n.wait_synced()
             os.kill(self.n.processes()["kube-proxy-listener"], signal.SIGKILL)
-            self.assertEqual(proc.wait(20), 1)
+            self.assertEqual(proc.wait(patient(20)), 1)
             ours.settimeout(20)
             while True:
                 data = ours.recv(65536)
@@ -193,7 +194,7 @@ class Restart(Base):
         before = self.n.save(), self.n.audited()
         begin = len(self.n.logged())
         self.n.proc.send_signal(signal.SIGHUP)
-        self.assertEqual(self.n.proc.wait(20), 75)
+        self.assertEqual(self.n.proc.wait(patient(20)), 75)
         self.assertRegex(self.n.logged(), "(?m)^<6>kube-proxy: SIGHUP: exiting with status 75")
         self.assertNotRegex(self.n.logged()[begin:], "(?m)^<[0-4]>")
         self.start(self.manifest(self.objects()))
@@ -207,7 +208,7 @@ class Restart(Base):
         self.start(self.manifest(), "--config=" + path, shell="export JOURNAL_STREAM=%s" % STDERR)
         begin = len(self.n.logged())
         replace(path, text % 8)
-        self.assertEqual(self.n.proc.wait(20), 75)
+        self.assertEqual(self.n.proc.wait(patient(20)), 75)
         self.assertRegex(self.n.logged(), r"(?m)^<6>kube-proxy: watcher \(pid \d+\) exited for a "
                          "planned restart")
         self.assertNotRegex(self.n.logged()[begin:], "(?m)^<[0-4]>")

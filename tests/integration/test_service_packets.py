@@ -14,6 +14,7 @@ import time
 import unittest
 
 from harness import BUILD, KINDS, Node, family_of, inside, ns_socket, service, sh, slice_of
+from limits import patient
 
 FLAGS = ["--cluster-cidr=10.244.0.0/16,fd00:244::/32", "--iptables-min-sync-period=0s"]
 NODE = {4: "198.51.100.1", 6: "2001:db8:1::1"}
@@ -577,7 +578,7 @@ class DryRun(Case):
         return subprocess.run(
             ["ip", "netns", "exec", self.n.node, os.path.join(BUILD, "kube-proxy"), "--dry-run",
              "--hostname-override=node-a", "--manifest-path", self.path, *self.flags], text=True,
-            check=True, stdin=subprocess.DEVNULL, capture_output=True, timeout=30).stdout
+            check=True, stdin=subprocess.DEVNULL, capture_output=True, timeout=patient(30)).stdout
 
     def test_the_plan_is_what_gets_programmed(self):
         self.run_with(self.everything())

@@ -10,11 +10,12 @@ import subprocess
 import unittest
 
 from harness import TOP, plain_env
+from limits import patient
 
 
 def run(*cmd):
     return subprocess.run(cmd, cwd=TOP, env=plain_env(), text=True, errors="replace",
-                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=900)
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=patient(900))
 
 
 def programs_in(interpreter):

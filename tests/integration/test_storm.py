@@ -14,6 +14,7 @@ import unittest
 
 from apiserver import Stub
 from harness import BUILD, Node, inside, service, sh, slice_of
+from limits import patient
 
 ALONE = True  # it is a race against itself
 
@@ -94,7 +95,7 @@ class Storm(unittest.TestCase):
         plan = subprocess.run(
             ["ip", "netns", "exec", self.n.node, os.path.join(BUILD, "kube-proxy"), "--dry-run",
              "--kubeconfig", self.config, "--hostname-override=node-a", *FLAGS],
-            text=True, check=True, capture_output=True, stdin=subprocess.DEVNULL, timeout=60).stdout
+            text=True, check=True, capture_output=True, stdin=subprocess.DEVNULL, timeout=patient(60)).stdout
         return [tables(text) for text in plan.split("# IPv6")]
 
     def actual(self):
@@ -107,7 +108,7 @@ class Storm(unittest.TestCase):
         time.sleep(rng.uniform(0, 0.5))
         pids = n.processes()
         os.kill(pids[program], signal.SIGKILL)
-        code = n.proc.wait(10)
+        code = n.proc.wait(patient(10))
         n.proc = None
         self.assertEqual(code, -signal.SIGKILL if program == "kube-proxy" else 1, n.logged())
         n.wait("the end of all", lambda: not any(os.path.exists("/proc/%d" % p)

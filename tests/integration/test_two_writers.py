@@ -8,6 +8,7 @@ import time
 import unittest
 
 from harness import BUILD, Node, service, sh, slice_of
+from limits import patient
 
 ALONE = True  # it counts how often each writer wins
 
@@ -54,8 +55,10 @@ class TwoWriters(unittest.TestCase):
             for t in others:
                 t.start()
             end = time.monotonic() + SECONDS
+            enough = lambda: self.turns > 50 and n.audited().count("result ok") > 20
             try:
-                while time.monotonic() < end:
+                while time.monotonic() < end or \
+                        not enough() and time.monotonic() < end + patient(SECONDS):
                     n.write("objects.json", self.objects(rng))
                     time.sleep(0.02)
             finally:

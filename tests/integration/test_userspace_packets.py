@@ -7,7 +7,7 @@ import test_service_packets as cases
 
 class Userspace:
     """What the cases go by in this mode: whoever asks, an endpoint sees the relay, on its node."""
-    flags = cases.FLAGS + ["--proxy-mode=userspace"]
+    flags = cases.FLAGS + ["--proxy-mode=userspace", "--udp-timeout=1m"]
     marks = ("default/",)
 
     def rewrite(self, objects):

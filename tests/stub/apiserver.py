@@ -367,13 +367,15 @@ class Watch:
                 position -= stub.dropped_events - dropped
                 dropped = stub.dropped_events
                 now = time.monotonic()
-                if stub.watch_epoch != epoch or now >= end or position < 0:
+                if position < 0:
                     return
                 news = stub.events[position:]
                 position += len(news)
                 mark = self.bookmarks and (marked != stub.bookmarks_asked or now >= next_bookmark)
                 marked = stub.bookmarks_asked
                 if not news and not mark:
+                    if stub.watch_epoch != epoch or now >= end:
+                        return
                     stub.changed.wait(max(0.0, min(end, next_bookmark) - now))
                     continue
             lines = b"".join(map(self.translate, news))

@@ -5,6 +5,7 @@ import shutil
 import unittest
 
 from harness import BUILD, Node, sh
+from limits import patient
 
 FOREIGN = "".join(f"-A -t {a}:80 -s wlc\n-a -t {a}:80 -r 192.0.2.78:81 -m -w 7\n"
                   for a in ("10.97.0.10", "10.98.0.10"))
@@ -61,7 +62,7 @@ class Escape(unittest.TestCase):
         for scenario, words in REFUSED.items():
             with self.subTest(scenario):
                 self.begin(scenario)
-                self.assertEqual(n.proc.wait(60), 1, n.logged())
+                self.assertEqual(n.proc.wait(patient(60)), 1, n.logged())
                 refused = [l for l in n.audited().splitlines() if " refused: " in l]
                 self.assertEqual(len(refused), 1, n.audited())
                 self.assertIn(words, refused[0])

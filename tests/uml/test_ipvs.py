@@ -9,6 +9,7 @@ from unittest import mock
 
 import test_service_packets as cases
 from harness import BUILD, KINDS, Node, ns_socket, service, slice_of
+from limits import patient
 from test_ipvs_packets import PORTS, Ipvs
 
 VS = "/proc/sys/net/ipv4/vs/"
@@ -71,7 +72,7 @@ class Case(Ipvs, cases.Case):
         """Runs to its end; returns (exit status, what it said)."""
         r = subprocess.run(["ip", "netns", "exec", self.n.node, os.path.join(BUILD, "kube-proxy"),
                             "--hostname-override=node-a", "--audit-log=" + self.n.audit, *flags],
-                           text=True, stdin=subprocess.DEVNULL, capture_output=True, timeout=60)
+                           text=True, stdin=subprocess.DEVNULL, capture_output=True, timeout=patient(60))
         return r.returncode, r.stdout + r.stderr
 
 

@@ -9,6 +9,7 @@ import time
 import test_sctp
 import test_service_packets as cases
 from harness import BUILD, sh
+from limits import patient
 
 # An address has one list of real servers, whoever asks: with the policy Local that of this node's
 # endpoints, and only where there are none, that of all for those who may reach them. What the node
@@ -97,7 +98,7 @@ class Policies(Ipvs, cases.Policies):
             ["ip", "netns", "exec", n.node, os.path.join(BUILD, "kube-proxy"),
              "--inspect=/services?format=json", "--hostname-override=node-a",
              "--manifest-path", self.path, *self.flags], check=True, stdin=subprocess.DEVNULL,
-            capture_output=True, timeout=30).stdout
+            capture_output=True, timeout=patient(30)).stdout
         self.assertEqual(json.loads(printed), said)
 
         before = self.state(4), self.state(6)

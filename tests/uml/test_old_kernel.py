@@ -6,6 +6,7 @@ import unittest
 
 import test_service_packets as cases
 from harness import BUILD
+from limits import patient
 from test_processes import status
 
 PROCESSES = {"kube-proxy", "planner", "watcher", "listener"}
@@ -45,7 +46,7 @@ class OldKernel(cases.Case):
     def test_filters_kill(self):
         """The sandbox's own tests, on this kernel."""
         r = subprocess.run([os.path.join(BUILD, "tests/unit/common_sandbox")], text=True,
-                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60,
+                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=patient(60),
                            env=dict(os.environ, CMOCKA_MESSAGE_OUTPUT="TAP"))
         self.assertEqual(r.returncode, 0, r.stdout)
         self.assertGreaterEqual(len(re.findall(r"(?m)^ok \d", r.stdout)), 3, r.stdout)
@@ -55,7 +56,7 @@ class OldKernel(cases.Case):
         n = self.n
         proc = n.start("--manifest-path", n.write("none.json", []), "--proxy-mode=nftables",
                        wait=False)
-        self.assertEqual(proc.wait(30), 78, n.logged())
+        self.assertEqual(proc.wait(patient(30)), 78, n.logged())
         self.assertIn("nf_tables", n.logged().splitlines()[-1])
 
 
