@@ -258,4 +258,5 @@ class Busy(unittest.TestCase):
                 changes.join()
             print("%d Services changed %d times, a turn in %.2f s\n%s" %
                   (self.SERVICES, len(turns), max(turns), said))
+            rate = float(re.search(r"^Requests/sec:\s+([\d.]+)", said, re.M).group(1))
             self.assertLess(rate, 10500)  # HTTP_TURNS_PER_SECOND

@@ -114,6 +114,7 @@ class NotOurs(Nftables, endpoint_cases.NotOurs):
                  "metadata": {"name": "kubernetes"},
                  "spec": {"cidrs": ["10.96.0.0/16", "fd00:96::/64"]}})
         n.wait("a commit", lambda: self.commits() > before)
+        n.wait_idle()
         self.judge([("free", source, f, free[f], p, {"dropped"})
                     for source in (n.pods[2], n.node) for f in (4, 6) for p in ("tcp", "udp")] +
                    [("its own", n.pods[2], f, s.address("cluster", f, "tcp"), "tcp",

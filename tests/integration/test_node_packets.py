@@ -7,6 +7,7 @@ import struct
 import unittest
 
 from harness import Node, ns_socket, sh
+from limits import patient
 from test_node_ports import BOTH, NodeCase, node_object
 from test_service_packets import CLIENT, FRONTENDS, MASQUERADED, NODE, READY, Service, ask
 
@@ -121,7 +122,7 @@ class Host(NodeCase):
         for source, s, frontend, family in itertools.product(
                 (n.client, n.pods[2], n.node), (cluster, local), FRONTENDS, (4, 6)):
             with self.subTest(source=source, service=s.name, frontend=frontend, family=family):
-                who, peer = ask(source, s.address(frontend, family, "tcp"), "tcp", 5).split()
+                who, peer = ask(source, s.address(frontend, family, "tcp"), "tcp", patient(2)).split()
                 self.assertEqual(who, "host")
                 # What does not leave the node is not masqueraded.
                 if source != n.node:
@@ -139,8 +140,8 @@ class Host(NodeCase):
         for source, family in itertools.product((n.client, n.pods[2], n.node), (4, 6)):
             self.assertEqual(self.answers(source, family, s.address("external", family, "tcp"),
                                           "tcp", BOTH), BOTH)
-            self.assertTrue(ask(source, (NODE[family], 8088), "tcp", 5).startswith("host "))
-            self.assertEqual(ask(source, none.address("external", family, "tcp"), "tcp", 5),
+            self.assertTrue(ask(source, (NODE[family], 8088), "tcp", patient(2)).startswith("host "))
+            self.assertEqual(ask(source, none.address("external", family, "tcp"), "tcp", patient(2)),
                              "refused")
 
 

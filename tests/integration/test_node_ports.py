@@ -143,7 +143,7 @@ class NodePortAddresses(NodeCase):
         s = Service(1, externalTrafficPolicy="Local", healthCheckNodePort=32110)
         self.start(s.objects(self.both()), "--nodeport-addresses=10.9.0.0/16,fd00:9::/32")
         for family in (4, 6):
-            self.assertEqual(ask(n.client, (NODE[family], 32110), "tcp", 5),
+            self.assertEqual(ask(n.client, (NODE[family], 32110), "tcp", patient(2)),
                              "node " + CLIENT[family])
 
 
@@ -198,7 +198,7 @@ class Localhost(NodeCase):
                    self.node_ports(s, {4: "127.0.0.1"}, {"dropped"}))
         # The node's own talk with itself goes on.
         for proto in ("tcp", "udp"):
-            self.assertEqual(ask(n.node, ("127.0.0.1", 9999), proto, 5), "node 127.0.0.1")
+            self.assertEqual(ask(n.node, ("127.0.0.1", 9999), proto, patient(2)), "node 127.0.0.1")
 
     def test_off(self):
         n = self.n

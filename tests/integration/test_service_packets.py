@@ -150,6 +150,7 @@ class Case(unittest.TestCase):
         before = self.commits()
         self.n.write("objects.json", objects)
         self.n.wait("a commit", lambda: self.commits() > before)
+        self.n.wait_idle()  # there may be several: for services, and for slices
 
     def commits(self):
         return self.n.audited().count("result ok")
@@ -188,7 +189,7 @@ class Case(unittest.TestCase):
         """What comes until everything wanted was seen, and a little longer; and what the proxy
         says of it, if that is something else."""
         seen = set()
-        timeout = 0.7 if want == {"dropped"} else 5
+        timeout = 0.7 if want == {"dropped"} else patient(2)
         for i in range(60):
             seen.add(self.answer(source, family, to, proto, timeout))
             if seen in ({"dropped"}, {"refused"}) or (i >= 7 and seen >= want):
@@ -484,7 +485,7 @@ class Affinity(Case):
     def choices(self, to, proto="tcp"):
         """Whom each client reaches."""
         family = 6 if ":" in to[0] else 4
-        return [self.answer(self.n.client, family, to, proto, 5, bind=a).rstrip("*")
+        return [self.answer(self.n.client, family, to, proto, patient(2), bind=a).rstrip("*")
                 for a in self.CLIENTS[family]]
 
     def test_clients_stick_each_to_its_endpoint(self):
@@ -497,7 +498,7 @@ class Affinity(Case):
                 self.assertEqual(set(first) | {"pod1", "pod2", "pod3"}, {"pod1", "pod2", "pod3"})
                 self.assertGreater(len(set(first)), 1)
                 self.assertEqual(self.choices(to, proto), first)
-                again = {self.answer(self.n.client, family, to, proto, 5,
+                again = {self.answer(self.n.client, family, to, proto, patient(2),
                                      bind=self.CLIENTS[family][0]).rstrip("*") for _ in range(20)}
                 self.assertEqual(again, {first[0]})
 
@@ -517,13 +518,25 @@ class Affinity(Case):
                     self.assertEqual(before, after)
             self.rewrite(s.objects(self.three()))
 
+    def until_expired(self):
+        """Waits for the end of each client's affinity, which was kept until then. Returns the
+        addresses asked, and whom the clients reached before, by family."""
+        for seconds in (4, 20, 100):
+            s = self.affine(seconds)
+            self.run_with(s.objects(self.three()))
+            to = {family: s.address("external", family, "tcp") for family in (4, 6)}
+            first = {4: self.choices(to[4])}
+            began = time.monotonic()
+            first[6] = self.choices(to[6])
+            again = self.choices(to[6])
+            if time.monotonic() - began < seconds:  # else it was over before they asked again
+                self.assertEqual(again, first[6])
+                time.sleep(seconds + 1)
+                return to, first
+        self.fail("48 questions took %d s" % seconds)
+
     def test_affinity_expires(self):
-        s = self.affine(4)
-        self.run_with(s.objects(self.three()))
-        to = {family: s.address("external", family, "tcp") for family in (4, 6)}
-        first = {family: self.choices(to[family]) for family in (4, 6)}
-        self.assertEqual(self.choices(to[6]), first[6])
-        time.sleep(5)
+        to, first = self.until_expired()
         # 24 clients that choose among three anew: all of them alike once in 3^24 times
         for family in (4, 6):
             self.assertNotEqual(self.choices(to[family]), first[family])
@@ -557,7 +570,7 @@ class HealthPort(Case):
                "--dport", "32100:32101", "-j", "DROP")
         self.run_with(s.objects(self.both()))
         for family in (4, 6):
-            said = ask(n.client, (NODE[family], 32100), "tcp", 5)
+            said = ask(n.client, (NODE[family], 32100), "tcp", patient(2))
             self.assertEqual(said, "node " + CLIENT[family])
             self.assertEqual(ask(n.client, (NODE[family], 32101), "tcp", 0.7), "timeout")
 

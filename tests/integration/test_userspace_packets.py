@@ -1,8 +1,8 @@
 """Userspace mode: the packets of the other modes' tests, from the same tables of cases."""
 import itertools
-import time
 
 import test_service_packets as cases
+from limits import patient
 
 
 class Userspace:
@@ -15,6 +15,7 @@ class Userspace:
         before = self.n.logged().count("synced: ")
         self.n.write("objects.json", objects)
         self.n.wait("a sync", lambda: self.n.logged().count("synced: ") > before)
+        self.n.wait_idle()
 
     def answers(self, source, family, to, proto, want):
         relayed = {w + "*" if w.startswith(("pod", "host")) and not w.endswith("*") else w
@@ -47,15 +48,10 @@ class Affinity(Userspace, cases.Affinity):
     """Round robin is no draw: another turn in between makes it visible who is remembered."""
 
     def one_more(self, to, proto="tcp"):
-        self.answer(self.n.client, 6 if ":" in to[0] else 4, to, proto, 5)
+        self.answer(self.n.client, 6 if ":" in to[0] else 4, to, proto, patient(2))
 
     def test_affinity_expires(self):
-        s = self.affine(4)
-        self.run_with(s.objects(self.three()))
-        to = {family: s.address("external", family, "tcp") for family in (4, 6)}
-        first = {family: self.choices(to[family]) for family in (4, 6)}
-        self.assertEqual(self.choices(to[6]), first[6])
-        time.sleep(5)
+        to, first = self.until_expired()
         for family in (4, 6):
             self.one_more(to[family])
             self.assertNotEqual(self.choices(to[family]), first[family])
@@ -66,9 +62,9 @@ class Affinity(Userspace, cases.Affinity):
         for family in (4, 6):
             tcp, udp = (s.address("cluster", family, proto) for proto in ("tcp", "udp"))
             first = self.choices(tcp)
-            if self.answer(self.n.client, family, udp, "udp", 5).rstrip("*") == first[-1]:
+            if self.answer(self.n.client, family, udp, "udp", patient(2)).rstrip("*") == first[-1]:
                 # else the first client's turn would be the same
-                self.answer(self.n.pods[2], family, udp, "udp", 5)
+                self.answer(self.n.pods[2], family, udp, "udp", patient(2))
             self.assertNotEqual(self.choices(udp, "udp"), first)
             self.assertEqual(self.choices(tcp), first)
 

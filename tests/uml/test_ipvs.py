@@ -130,7 +130,7 @@ class Servers(Case):
                 self.n.start("--manifest-path", self.path, *self.flags, "--ipvs-scheduler=" + name)
                 options = "-s mh -b mh-port" if name == "mh" else "-s " + name  # as upstream's
                 self.assertEqual({v[0] for v in self.servers().values()}, {options})
-                self.assertIn(self.answer(self.n.client, 4, s.address("cluster", 4, "tcp"), "tcp", 5),
+                self.assertIn(self.answer(self.n.client, 4, s.address("cluster", 4, "tcp"), "tcp", patient(2)),
                               ("pod1*", "pod2*"))
 
     def test_a_scheduler_that_is_none(self):
@@ -186,7 +186,7 @@ class Leaving(Case):
         for _ in range(count):
             c = ns_socket(self.n.client, cases.family_of(to[0]), *KINDS["tcp"])
             self.addCleanup(c.close)
-            c.settimeout(5)
+            c.settimeout(patient(5))
             c.connect(to)
             pod1 = [r for r, o in self.active(s, family).items() if r.startswith(
                 ("[%s]" if family == 6 else "%s") % self.n.pod_ip(0, family))]
@@ -266,7 +266,7 @@ class Kernel(Case):
                 s.bind(("", next(PORTS) if s is older else older.getsockname()[1]))
                 s.connect(a)
             for s in (newer, older):
-                s.settimeout(1)
+                s.settimeout(1 if s is older else patient(1))
                 s.send(b"GET / HTTP/1.0\r\n\r\n")
                 if s is older:
                     self.assertRaises(TimeoutError, s.recv, 4096)

@@ -4,7 +4,6 @@ import json
 import os
 import re
 import subprocess
-import time
 
 import test_sctp
 import test_service_packets as cases
@@ -33,14 +32,6 @@ class Ipvs:
     cluster_ip, external = CLUSTER_IP, EXTERNAL
     strays = False
     marks = ("10.96.1.", "fd00:96::1:")
-
-    def rewrite(self, objects):
-        """Small changes are programmed at once, each family's by itself: until no more follow."""
-        super().rewrite(objects)
-        seen = None
-        while seen != self.commits():
-            seen = self.commits()
-            time.sleep(0.3)
 
     def port(self):
         """
@@ -162,7 +153,7 @@ class Sctp(Ipvs, test_sctp.Sctp):
         s = test_sctp.Service(1)
         self.run_with(s.objects(self.endpoints(cases.READY, None)))
         with cases.ns_socket(n.client, cases.socket.AF_INET, *cases.KINDS["sctp"]) as held:
-            held.settimeout(5)
+            held.settimeout(patient(5))
             held.connect(s.address("external", 4, "sctp"))
             self.rewrite(s.objects(self.endpoints(None, cases.READY)))
             held.send(b"GET / HTTP/1.0\r\n\r\n")

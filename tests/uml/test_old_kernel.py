@@ -27,7 +27,7 @@ class OldKernel(cases.Case):
         for frontend in cases.FRONTENDS:
             for family in (4, 6):
                 for proto in ("tcp", "udp"):
-                    said = self.answer(n.client, family, s.address(frontend, family, proto), proto, 5)
+                    said = self.answer(n.client, family, s.address(frontend, family, proto), proto, patient(2))
                     self.assertIn(said, ("pod1*", "pod2*"))
         for who in (0, 1):
             rest = [e for e in self.both() if e[0] not in (n.pod_ip(who), n.pod_ip(who, 6))]

@@ -4,6 +4,7 @@ import unittest
 
 import test_service_packets as cases
 from harness import Node
+from limits import patient
 
 # internal and external policy, endpoints
 POLICIES = [("Cluster", "Cluster", "both"), ("Local", "Local", "both"),
@@ -71,7 +72,7 @@ class Sctp(cases.Case):
             to = s.address("cluster", family, "sctp")
             self.assertEqual(self.answers(n.client, family, to, "sctp", {"pod1*", "pod2*"}),
                              {"pod1*", "pod2*"})
-            self.assertEqual(self.answer(n.client, family, to, "tcp", 5), "refused")  # by the pod
+            self.assertEqual(self.answer(n.client, family, to, "tcp", patient(2)), "refused")  # by the pod
 
     def test_affinity(self):
         n = self.n
@@ -88,7 +89,7 @@ class Sctp(cases.Case):
         s = Service(1)
         self.run_with(s.objects(self.both()))
         with cases.ns_socket(n.client, cases.socket.AF_INET, *cases.KINDS["sctp"]) as held:
-            held.settimeout(5)
+            held.settimeout(patient(5))
             held.connect(s.address("external", 4, "sctp"))
             self.rewrite([])
             held.send(b"GET / HTTP/1.0\r\n\r\n")
