@@ -144,7 +144,7 @@ class Base(unittest.TestCase):
         path = os.path.join(self.n.dir, "alert-test.json")  # YAML includes JSON
         with open(path, "w", encoding="ascii") as f:
             json.dump(test, f)
-        r = subprocess.run(["promtool", "test", "rules", path], text=True, timeout=60,
+        r = subprocess.run(["promtool", "test", "rules", path], text=True, timeout=patient(60),
                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         self.assertEqual(r.returncode, 0, "\n".join([r.stdout, *series]))
 
