@@ -17,7 +17,7 @@ size_t distance(const char *name, const char *text, size_t len, size_t max)
 
 	if (n >= DISTANCE_WORD_MAX || len >= DISTANCE_WORD_MAX || n > len + max || len > n + max)
 		return far;
-	for (size_t j = 0; j <= n; j++)
+	for (size_t j = 0; j <= DISTANCE_WORD_MAX; j++)
 		row[j] = j < far ? j : far;
 	/* Only the cells within MAX of the diagonal can have a value of at most MAX. */
 	for (size_t i = 1; i <= len; i++) {

@@ -15,11 +15,11 @@ static const struct setting rows[] = {
 	.marks = WITH_CONFIG,
 	.group = GROUP_SOURCE,
 	.argument = "FILE",
-	.help = "Read the settings from this KubeProxyConfiguration (v1alpha1, YAML or "
-		"JSON). Beside it only flags without a field in the file, "
-		"--hostname-override and flags about logs count. When the file changes, a "
-		"valid one ends the proxy, so that the service manager starts it again; "
-		"an invalid one is logged and ignored."},
+	.help = "Read the settings from this KubeProxyConfiguration (v1alpha1, YAML or JSON). "
+		"Beside it only flags without a field in the file, --hostname-override and flags "
+		"about logs count. When the file changes and is valid, the proxy ends with status "
+		"75, so that the service manager starts it again; an invalid file is logged and "
+		"ignored."},
     {.flag = "kubeconfig",
 	.field = "clientConnection.kubeconfig",
 	.kind = SETTING_PATH,
@@ -98,8 +98,9 @@ static const struct setting rows[] = {
 	.marks = EMPTY_IS_DEFAULT,
 	.group = GROUP_NODE,
 	.argument = "IP",
-	.help = "This node's primary address, if the Node object does not have it. "
-		"Nothing is bound to it; the name is historical."},
+	.help = "This node's primary address of its family, in place of the Node object's. "
+		"0.0.0.0 and :: leave the Node object's. Nothing is bound to it; the name is "
+		"historical."},
 
     {.flag = "cleanup",
 	.kind = SETTING_SWITCH,
