@@ -89,9 +89,8 @@ static bool offered(unsigned f)
 		struct xtc_handle *h = ipt_families[f].ops->init(ipt_table_names[t]);
 
 		if (h == NULL) {
-			log_warn("%s: table %s: %s; this family is left alone",
-			    ipt_families[f].name, ipt_table_names[t],
-			    ipt_families[f].ops->strerror(errno));
+			log_warn("%s: the kernel has no table %s (%s); this family is left alone",
+			    ipt_families[f].name, ipt_table_names[t], strerror(errno));
 			return false;
 		}
 		ipt_families[f].ops->free(h);

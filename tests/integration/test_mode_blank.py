@@ -105,7 +105,7 @@ class Blank(unittest.TestCase):
     def test_iptables_mode_where_there_are_no_x_tables(self):
         r = self.without("--manifest-path", self.path, "--proxy-mode=iptables")
         self.assertEqual(r.returncode, 78, r.stderr)
-        self.assertIn("the kernel offers no legacy iptables tables; load ip_tables", r.stderr)
+        self.assertIn("the kernel has no legacy iptables tables; load ip_tables", r.stderr)
 
 
 class RealKernel(unittest.TestCase):
