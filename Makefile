@@ -13,6 +13,7 @@ libexecdir  := $(PREFIX)/libexec/kube-proxy
 mandir      := $(PREFIX)/share/man
 unitdir     ?= $(PREFIX)/lib/systemd/system
 sysusersdir ?= $(PREFIX)/lib/sysusers.d
+logrotatedir ?= /etc/logrotate.d
 tmpfilesdir ?= $(PREFIX)/lib/tmpfiles.d
 bashcompdir ?= $(PREFIX)/share/bash-completion/completions
 zshcompdir  ?= $(PREFIX)/share/zsh/site-functions
@@ -226,6 +227,9 @@ bench: all
 	$(Q)packaging/users
 	$(Q)KP_BUILD=$(abspath $(BUILD)) /usr/bin/python3 tests/bench/run
 
+UNITS   := kube-proxy.service kube-proxy-kubeconfig.path kube-proxy-kubeconfig.service
+SCRIPTS := kubeconfig-ready kubeconfig-changed
+INSTALLED_PATHS = 's|/usr/sbin/kube-proxy|$(sbindir)/kube-proxy|; s|/usr/libexec/kube-proxy|$(libexecdir)|'
 MANPAGES := $(wildcard $(addsuffix /*.8,$(PROCS)))
 
 # The shells' completion comes from the table of flags.
@@ -242,12 +246,15 @@ $(COMPLETIONS): $(BUILD)/packaging/kube-proxy.%: $(BUILD)/packaging/completion
 install: all $(COMPLETIONS)
 	install -d $(DESTDIR)$(sbindir) $(DESTDIR)$(libexecdir) $(DESTDIR)$(mandir)/man8 \
 	    $(DESTDIR)$(unitdir) $(DESTDIR)$(sysusersdir) $(DESTDIR)$(tmpfilesdir) \
-	    $(DESTDIR)$(bashcompdir) $(DESTDIR)$(zshcompdir)
+	    $(DESTDIR)$(logrotatedir) $(DESTDIR)$(bashcompdir) $(DESTDIR)$(zshcompdir)
 	install -m 755 $(BUILD)/kube-proxy $(DESTDIR)$(sbindir)
 	install -m 755 $(filter-out $(BUILD)/kube-proxy,$(BINARIES)) $(DESTDIR)$(libexecdir)
 	install -m 644 $(MANPAGES) $(DESTDIR)$(mandir)/man8
-	sed 's|/usr/sbin/kube-proxy|$(sbindir)/kube-proxy|' packaging/kube-proxy.service \
-	    >$(DESTDIR)$(unitdir)/kube-proxy.service
+	for f in $(UNITS); do \
+	    sed $(INSTALLED_PATHS) packaging/$$f >$(DESTDIR)$(unitdir)/$$f || exit 1; done
+	for f in $(SCRIPTS); do sed $(INSTALLED_PATHS) packaging/$$f >$(DESTDIR)$(libexecdir)/$$f && \
+	    chmod 755 $(DESTDIR)$(libexecdir)/$$f || exit 1; done
+	install -m 644 packaging/kube-proxy.logrotate $(DESTDIR)$(logrotatedir)/kube-proxy
 	install -m 644 packaging/kube-proxy.sysusers $(DESTDIR)$(sysusersdir)/kube-proxy.conf
 	install -m 644 packaging/kube-proxy.tmpfiles $(DESTDIR)$(tmpfilesdir)/kube-proxy.conf
 	install -m 644 $(BUILD)/packaging/kube-proxy.bash $(DESTDIR)$(bashcompdir)/kube-proxy
@@ -255,9 +262,9 @@ install: all $(COMPLETIONS)
 
 uninstall:
 	rm -f $(DESTDIR)$(sbindir)/kube-proxy $(addprefix $(DESTDIR)$(mandir)/man8/,$(notdir $(MANPAGES))) \
-	    $(DESTDIR)$(unitdir)/kube-proxy.service $(DESTDIR)$(sysusersdir)/kube-proxy.conf \
-	    $(DESTDIR)$(tmpfilesdir)/kube-proxy.conf $(DESTDIR)$(bashcompdir)/kube-proxy \
-	    $(DESTDIR)$(zshcompdir)/_kube-proxy
+	    $(addprefix $(DESTDIR)$(unitdir)/,$(UNITS)) $(DESTDIR)$(sysusersdir)/kube-proxy.conf \
+	    $(DESTDIR)$(tmpfilesdir)/kube-proxy.conf $(DESTDIR)$(logrotatedir)/kube-proxy \
+	    $(DESTDIR)$(bashcompdir)/kube-proxy $(DESTDIR)$(zshcompdir)/_kube-proxy
 	rm -rf $(DESTDIR)$(libexecdir)
 
 # The Debian packages, in $(BUILD)/deb: built in a copy of the tree, whose debian/ is packaging/debian.

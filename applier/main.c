@@ -266,7 +266,7 @@ int main(int argc, char **argv)
 		return EXIT_OK;
 	if (!copy)
 		nft_probe(cfg.mode == MODE_NFTABLES);
-	setup_audit(&cfg);
+	setup_audit(&cfg, users[USER_APPLIER].uid);
 	setup_notify();
 	conntrack_open();
 	setup_signals();

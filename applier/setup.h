@@ -27,7 +27,7 @@ int setup_children(const struct config *cfg, int config_fd, const struct user us
     pid_t pids[USER_COUNT]);
 
 /* Opens the audit log of CFG and puts it at APPLIER_FD_AUDIT. */
-void setup_audit(const struct config *cfg);
+void setup_audit(const struct config *cfg, uid_t applier);
 
 /* Connects to the service manager's NOTIFY_SOCKET, if set, and puts it at APPLIER_FD_NOTIFY. */
 void setup_notify(void);

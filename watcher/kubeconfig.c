@@ -121,15 +121,19 @@ static const struct value user_values[] = {
     {NULL, VALUE_TEXT, 0, NULL},
 };
 
-static int check_readable(
-    const struct kubeconfig *k, const json_t *at, const char *key, const char *path)
+/* PATH is what the kubeconfig's TEXT_PATH resolves to. */
+static int check_readable(const struct kubeconfig *k, const json_t *at, const char *key,
+    const char *text_path, const char *path)
 {
 	const char *why;
 	size_t len;
 	char *text = file_read(path, FILE_SIZE_MAX, &len, &why);
 
 	if (text == NULL)
-		return bad(k, at, "%s: %s: cannot be read: %s", key, path, why);
+		return bad(k, at, "%s: %s: cannot be read: %s%s", key, path, why,
+		    text_path[0] == '/' ? ""
+					: "; a relative path starts at the kubeconfig's directory, "
+					  "give an absolute one");
 	freezero(text, len);
 	return 0;
 }
@@ -156,7 +160,7 @@ static int take_string(
 		    v->kind == VALUE_PEM ? "is not base64" : "not enough memory");
 	if (v->kind == VALUE_PEM && strstr(*out, "-----BEGIN ") == NULL)
 		return bad(k, json, "%s: is no PEM text (\"-----BEGIN ...\") in base64", v->key);
-	return v->kind == VALUE_FILE ? check_readable(k, json, v->key, *out) : 0;
+	return v->kind == VALUE_FILE ? check_readable(k, json, v->key, text, *out) : 0;
 }
 
 /* Fills A with what TABLE knows of OBJECT; other keys are none of ours. */

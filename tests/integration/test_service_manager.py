@@ -4,6 +4,8 @@ environment, the notification socket, the journal's stream, exit statuses. tests
 """
 import json
 import os
+import pwd
+import re
 import signal
 import socket
 import subprocess
@@ -216,6 +218,43 @@ class Restart(Base):
     def objects(self):
         return [service("web", ["10.96.0.10"], [("http", 80, "TCP")]),
                 slice_of("web", [self.n.pod_ip(0)], [("http", Node.PORT, "TCP")])]
+
+
+class AuditLog(Base):
+    """A file that others could have made or can write to is refused, with what to do."""
+
+    def refused(self, expected):
+        self.start(self.manifest(), wait=False)
+        self.assertEqual(self.n.proc.wait(20), 78)
+        self.assertRegex(self.n.logged(), re.escape("--audit-log=%s: " % self.n.audit) + expected)
+
+    def test_link(self):
+        target = os.path.join(self.n.dir, "target")
+        os.symlink(target, self.n.audit)
+        self.refused("cannot be opened: .*symbolic links are not followed")
+        self.assertFalse(os.path.exists(target))
+
+    def test_pipe(self):
+        os.mkfifo(self.n.audit, 0o600)
+        self.refused("cannot be opened: .*expected a regular file")
+        reader = os.open(self.n.audit, os.O_RDONLY | os.O_NONBLOCK)
+        self.addCleanup(os.close, reader)
+        self.refused("expected a regular file")
+
+    def test_owner_and_mode(self):
+        with open(self.n.audit, "w") as f:
+            os.fchown(f.fileno(), pwd.getpwnam("_kproxy-l").pw_uid, 0)
+        self.refused(r"the file belongs to uid \d+; .*chown _kproxy-a")
+        os.chown(self.n.audit, pwd.getpwnam("_kproxy-a").pw_uid, 0)
+        os.chmod(self.n.audit, 0o620)
+        self.refused("mode 0620 lets other users write to the file: chmod go-w")
+        os.chmod(self.n.audit, 0o640)
+        self.start(self.manifest())
+        self.assertIn("generation 1", self.n.audited())
+
+    def test_no_directory(self):
+        self.n.audit = os.path.join(self.n.dir, "missing", "log")
+        self.refused("cannot be opened: No such file or directory")
 
 
 if __name__ == "__main__":
