@@ -6,6 +6,8 @@ import unittest
 from apiserver import Stub
 from harness import Node, inside, service, slice_of
 
+TAKES = 60  # seconds on an idle machine
+
 VIP4, VIP6 = "10.96.0.10", "fd00:96::10"
 HTTP = [("http", 80, "TCP")]
 TARGET = [("http", Node.PORT, "TCP")]

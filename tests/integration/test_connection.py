@@ -15,6 +15,8 @@ from harness import inside, sh
 from http2 import Http2
 from test_api import NODE, SERVICES, wait
 
+TAKES = 60  # seconds on an idle machine
+
 
 def watches(stub, resource="services"):
     return stub.seen(resource, "watch")

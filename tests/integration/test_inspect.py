@@ -13,6 +13,8 @@ from apiserver import Stub
 from harness import BUILD, Client, Node, inside, ns_socket, service, sh, slice_of
 from limits import patient
 
+TAKES = 80  # seconds on an idle machine
+
 PORT = Client.PORT
 MANY = 3000
 LARGE = 16  # endpoints of each, so that the answer is more than the kernel's buffers take

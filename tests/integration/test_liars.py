@@ -13,6 +13,8 @@ from apiserver import Stub
 from harness import BUILD, Node, inside, service, slice_of
 from liar import Liar, head, response
 
+TAKES = 180  # seconds on an idle machine
+
 MIB = 1 << 20
 LIST = b'{"kind":"ServiceList","apiVersion":"v1","metadata":{"resourceVersion":"9999"},"items":['
 

@@ -11,6 +11,8 @@ from apiserver import Stub
 from harness import inside, sh
 from test_service_packets import NODE, Service
 
+TAKES = 120  # seconds on an idle machine
+
 
 class Nftables:
     """What the cases go by in this mode."""

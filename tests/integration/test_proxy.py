@@ -12,6 +12,8 @@ from limits import patient
 from proxy import Proxy
 from test_api import SERVICES, wait
 
+TAKES = 50  # seconds on an idle machine
+
 
 class ProxyUrl(test_api.Base):
     def proxy(self, **kw):

@@ -14,6 +14,8 @@ import unittest
 from harness import BUILD, Node, family_of, inside, ns_socket, service, sh, slice_of
 from limits import patient
 
+TAKES = 80  # seconds on an idle machine
+
 VIP = {4: "10.96.0.10", 6: "fd00:96::10"}
 PORTS = [("http", 80, "TCP"), ("dns", 53, "UDP")]
 DEFAULTS = ["--proxy-mode=userspace", "--iptables-min-sync-period=0s"]

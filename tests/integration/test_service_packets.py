@@ -16,6 +16,8 @@ import unittest
 from harness import BUILD, KINDS, Node, family_of, inside, ns_socket, service, sh, slice_of
 from limits import patient
 
+TAKES = 80  # seconds on an idle machine
+
 FLAGS = ["--cluster-cidr=10.244.0.0/16,fd00:244::/32", "--iptables-min-sync-period=0s"]
 NODE = {4: "198.51.100.1", 6: "2001:db8:1::1"}
 CLIENT = {4: "198.51.100.2", 6: "2001:db8:1::2"}

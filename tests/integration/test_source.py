@@ -12,6 +12,8 @@ import unittest
 from harness import TOP, plain_env
 from limits import patient
 
+TAKES = 400  # seconds on an idle machine
+
 
 def run(*cmd):
     return subprocess.run(cmd, cwd=TOP, env=plain_env(), text=True, errors="replace",

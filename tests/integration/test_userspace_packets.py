@@ -4,6 +4,8 @@ import itertools
 import test_service_packets as cases
 from limits import patient
 
+TAKES = 70  # seconds on an idle machine
+
 
 class Userspace:
     """What the cases go by in this mode: whoever asks, an endpoint sees the relay, on its node."""

@@ -7,6 +7,8 @@ import unittest
 from harness import BUILD, Node, sh
 from limits import patient
 
+TAKES = 60  # seconds on an idle machine
+
 FOREIGN = "".join(f"-A -t {a}:80 -s wlc\n-a -t {a}:80 -r 192.0.2.78:81 -m -w 7\n"
                   for a in ("10.97.0.10", "10.98.0.10"))
 REFUSED = {

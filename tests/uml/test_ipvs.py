@@ -12,6 +12,8 @@ from harness import BUILD, KINDS, Node, ns_socket, service, slice_of
 from limits import patient
 from test_ipvs_packets import PORTS, Ipvs
 
+TAKES = 300  # seconds on an idle machine
+
 VS = "/proc/sys/net/ipv4/vs/"
 SCHEDULERS = ("rr", "wrr", "lc", "wlc", "lblc", "lblcr", "dh", "sh", "mh", "sed", "nq", "fo", "ovf")
 ARP = "/proc/sys/net/ipv4/conf/all/arp_%s"

@@ -1,6 +1,8 @@
 """ipvs mode: health check node ports, as the other modes' tests ask them."""
 import test_health_ports as ports
 
+TAKES = 60  # seconds on an idle machine
+
 
 class HealthPorts(ports.HealthPorts):
     flags = ["--proxy-mode=ipvs", "--ipvs-min-sync-period=0s"]

@@ -10,6 +10,8 @@ import test_service_packets as cases
 from harness import BUILD, sh
 from limits import patient
 
+TAKES = 300  # seconds on an idle machine
+
 # An address has one list of real servers, whoever asks: with the policy Local that of this node's
 # endpoints, and only where there are none, that of all for those who may reach them. What the node
 # itself sends is translated before a filter could drop it.

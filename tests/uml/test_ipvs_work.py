@@ -11,6 +11,8 @@ import unittest
 import test_ipvs
 from harness import Node, service, slice_of
 
+TAKES = 100  # seconds on an idle machine
+
 
 def setUpModule():
     Case.n = Node(pods=0).__enter__()

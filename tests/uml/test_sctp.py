@@ -6,6 +6,8 @@ import test_service_packets as cases
 from harness import Node
 from limits import patient
 
+TAKES = 60  # seconds on an idle machine
+
 # internal and external policy, endpoints
 POLICIES = [("Cluster", "Cluster", "both"), ("Local", "Local", "both"),
             ("Cluster", "Local", "remote"), ("Cluster", "Cluster", "none")]
