@@ -395,7 +395,7 @@ static void test_services(void **state)
 	program(w);
 	for (size_t i = 0; i < sizeof(wants) / sizeof(wants[0]); i++)
 		assert_says(w, "/services", wants[i]);
-	assert_says(w, "/services?name=none", "services: none\n");
+	assert_says(w, "/services?name=none", "error: there is no Service \"none\"\n");
 	w->cfg.masquerade_all = true;
 	assert_says(w, "/services?name=left", "10.0.0.4:80  is: to the endpoints, masqueraded");
 	world_free(w);
