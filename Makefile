@@ -32,17 +32,18 @@ ALL_LDFLAGS := -pie -Wl,-z,relro,-z,now,-z,noexecstack -Wl,--as-needed $(SAN) $(
 Q := $(if $(V),,@)
 say = $(if $(V),,@printf '  %-4s %s\n' $(1) $(2))
 
-# --- the four programs: a directory each, its main.c the program, the rest a library of it ---
+# --- the programs: a directory each, its main.c the program, the rest a library of it ---
 
-PROCS    := applier watcher planner listener
+PROCS    := applier watcher planner listener cleaner
 BINARIES := $(BUILD)/kube-proxy $(BUILD)/kube-proxy-watcher $(BUILD)/kube-proxy-planner \
-            $(BUILD)/kube-proxy-listener
+            $(BUILD)/kube-proxy-listener $(BUILD)/kube-proxy-cleaner
 
 # What a directory's library needs from the others. The planner names, prints and digests rules
 # with the applier's own tables.
 LIBS_common   := -lseccomp -lbsd -lnl-3
 LIBS_ipc      := -lmsgpackc
 LIBS_applier  := -lip4tc -lip6tc -lcap -lnl-genl-3 -lnl-3
+LIBS_cleaner  := $(LIBS_applier)
 LIBS_planner  := -levent_core -lmd
 LIBS_watcher  := -levent_core -lcurl -lcrypto -ljansson -lyaml -lprotobuf-c -lmd
 LIBS_listener := -levent_core -levent_extra
@@ -53,6 +54,9 @@ objs = $(patsubst %.c,$(BUILD)/%.o,$(filter-out %/main.c common/heap.c,$(wildcar
 TABLES := $(addprefix $(BUILD)/applier/,ipt_tables.o ipt_check.o ipt_entry.o ipt_ext.o ipvs_tables.o nft_tables.o)
 # ipc/channel.c is for libevent's users; the applier reads with poll(2).
 EXTRA_planner := $(TABLES)
+# The kernel's interfaces, and how privilege is given up, are the applier's code.
+EXTRA_cleaner := $(addprefix $(BUILD)/applier/,fds.o privilege.o ipt_backend.o ipt_tables.o ipvs_item.o \
+                 ipvs_netlink.o ipvs_record.o ipvs_tables.o)
 EXTRA_watcher := $(BUILD)/applier/ipt_tables.o $(BUILD)/watcher/kube.pb-c.o
 # In front of glibc's malloc; a sanitizer has its own there.
 HEAP_planner := $(if $(SANITIZE),,$(BUILD)/common/heap.o)

@@ -14,7 +14,6 @@
 #include "applier/fds.h"
 #include "common/log.h"
 
-#define LOCK_FILE     "/run/xtables.lock"
 #define LOCK_PAUSE_MS 10
 #define LOCK_WAIT_MS  5000
 
@@ -77,11 +76,17 @@ int socket(int domain, int type, int protocol)
 	return (int)syscall(SYS_socket, domain, type, protocol);
 }
 
+int ipt_socket_open(unsigned family)
+{
+	sockets[family] =
+	    fd_move_up(socket(ipt_families[family].domain, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+	return sockets[family] < 0 ? -1 : 0;
+}
+
 /* Does the kernel have both tables of family F? */
 static bool offered(unsigned f)
 {
-	sockets[f] = fd_move_up(socket(ipt_families[f].domain, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-	if (sockets[f] < 0) {
+	if (ipt_socket_open(f) != 0) {
 		log_warn("%s: %s; left alone", ipt_families[f].name, strerror(errno));
 		return false;
 	}
@@ -98,33 +103,16 @@ static bool offered(unsigned f)
 	return true;
 }
 
-bool ipt_backend_used(void)
+void ipt_backend_open(struct policy *p)
 {
-	static const char *const lists[] = {
-	    "/proc/net/ip_tables_names", "/proc/net/ip6_tables_names"};
-	char name;
-
-	for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {
-		int fd = open(lists[i], O_RDONLY | O_CLOEXEC);
-		bool used = fd < 0 ? errno != ENOENT : read(fd, &name, 1) == 1;
-
-		if (fd >= 0)
-			close(fd);
-		if (used) /* or not to be read by us */
-			return true;
-	}
-	return false;
-}
-
-void ipt_backend_open(struct policy *p, bool needed)
-{
-	p->lock_fd = fd_move_up(open(LOCK_FILE, O_RDONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600));
+	p->lock_fd =
+	    fd_move_up(open(IPT_LOCK_FILE, O_RDONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600));
 	if (p->lock_fd < 0)
-		fatal(EXIT_CONFIG, LOCK_FILE ": %s; it must be a file that root may create",
+		fatal(EXIT_CONFIG, IPT_LOCK_FILE ": %s; it must be a file that root may create",
 		    strerror(errno));
 	for (unsigned f = 0; f < FAMILY_COUNT; f++)
 		p->families[f] = offered(f);
-	if (needed && !p->families[FAMILY_4] && !p->families[FAMILY_6])
+	if (!p->families[FAMILY_4] && !p->families[FAMILY_6])
 		fatal(EXIT_CONFIG,
 		    "the kernel has no legacy iptables tables; load ip_tables and iptable_nat "
 		    "(modprobe), or use --proxy-mode=nftables");
@@ -150,13 +138,13 @@ void ipt_unlock(const struct policy *p)
 	flock(p->lock_fd, LOCK_UN);
 }
 
-int ipt_get_info(uint8_t family, uint8_t table, uint32_t info[2])
+int ipt_get_info(uint8_t family, const char *table, uint32_t info[2])
 {
 	struct ipt_getinfo now = {0}; /* struct ip6t_getinfo and its option's number are the same */
 	socklen_t len = sizeof(now);
 	int r;
 
-	strlcpy(now.name, ipt_table_names[table], sizeof(now.name));
+	strlcpy(now.name, table, sizeof(now.name));
 	r = getsockopt(sockets[family], ipt_families[family].level, IPT_SO_GET_INFO, &now, &len);
 	info[0] = now.num_entries;
 	info[1] = now.size;

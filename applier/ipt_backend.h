@@ -8,6 +8,8 @@
 #include "applier/ipt_tables.h"
 #include "applier/policy.h"
 
+#define IPT_LOCK_FILE "/run/xtables.lock"
+
 /* libip4tc and libip6tc; what their functions take and return is in <libiptc/libiptc.h>. */
 struct ipt_family {
 	const char *name;
@@ -26,14 +28,13 @@ struct ipt_family {
 extern const struct ipt_family ipt_families[FAMILY_COUNT];
 extern const char *const ipt_table_names[IPT_TABLE_COUNT];
 
-/* Has the network namespace any legacy tables, as far as that can be told? */
-bool ipt_backend_used(void);
 /*
  * With privilege, before the lock-down: opens the lock file and the sockets, lets the kernel set up
- * its tables, and fills P's families and lock_fd. fatal() if no family is offered, and one is
- * NEEDED: where there is none, there is nothing to clean up.
+ * its tables, and fills P's families and lock_fd. fatal() if no family is offered.
  */
-void ipt_backend_open(struct policy *p, bool needed);
+void ipt_backend_open(struct policy *p);
+/* Opens the socket of FAMILY alone: 0, or -1 with errno. */
+int ipt_socket_open(unsigned family);
 
 /*
  * Takes /run/xtables.lock, which every iptables-legacy program takes, waiting some seconds.
@@ -42,7 +43,7 @@ void ipt_backend_open(struct policy *p, bool needed);
 int ipt_lock(const struct policy *p, uint32_t *waited_ms);
 void ipt_unlock(const struct policy *p);
 
-/* The number of entries and of bytes of a table in the kernel now. 0, or -1 with errno. */
-int ipt_get_info(uint8_t family, uint8_t table, uint32_t info[2]);
+/* The number of entries and of bytes of TABLE ("nat") in the kernel now. 0, or -1 with errno. */
+int ipt_get_info(uint8_t family, const char *table, uint32_t info[2]);
 
 #endif

@@ -91,7 +91,7 @@ uint64_t ipt_handle_digest(struct ipt_handle *t,
 int ipt_handle_read(struct ipt_handle *t, const struct policy *p, uint8_t family, uint8_t table)
 {
 	*t = (struct ipt_handle){.policy = p, .family = family, .table = table};
-	if (ipt_get_info(family, table, t->info) != 0 ||
+	if (ipt_get_info(family, ipt_table_names[table], t->info) != 0 ||
 	    (t->h = ipt_families[family].ops->init(ipt_table_names[table])) == NULL)
 		return -1;
 	for (unsigned i = 0; i < IPT_HOOK_COUNT; i++)
@@ -133,7 +133,7 @@ int ipt_handle_commit(struct ipt_handle *t)
 {
 	uint32_t now[2];
 
-	if (ipt_get_info(t->family, t->table, now) != 0)
+	if (ipt_get_info(t->family, ipt_table_names[t->table], now) != 0)
 		return -1;
 	if (memcmp(now, t->info, sizeof(now)) != 0) {
 		errno = EAGAIN;

@@ -71,7 +71,7 @@ static bool differs(const struct policy *p, struct ipt_known *k, size_t i, bool 
 	uint64_t digest;
 	uint32_t now[2];
 
-	if (!deep && k->valid && ipt_get_info(family, table, now) == 0 &&
+	if (!deep && k->valid && ipt_get_info(family, ipt_table_names[table], now) == 0 &&
 	    memcmp(now, k->info, sizeof(now)) == 0)
 		return false;
 	if (!k->valid || ipt_handle_read(&t, p, family, table) != 0)

@@ -158,26 +158,6 @@ static void send_part(struct reading *r)
 
 static void read_kind(struct reading *r, struct ipvs_item *of);
 
-/*
- * Before the planner has written anything, a virtual server is ours whose address kube-ipvs0 has,
- * or whose frontend, address or node port an ipset of ours: those are read first. A transaction
- * could put them there.
- */
-static void find_ours(struct reading *r, const struct ipvs_item *i)
-{
-	const uint8_t port =
-	    (uint8_t)(IPVS_NODE_PORT + (i->proto == IPPROTO_UDP) + 2 * (i->proto == IPPROTO_SCTP));
-
-	/* an entry of these sets is of a frontend, which another interface's address may have */
-	if (i->kind >= IPVS_CLUSTER_IP && i->kind < IPVS_SERVER)
-		ipvs_record_put(&r->found, i->kind < IPVS_NODE_PORT ? IPVS_SERVER : i->kind, i);
-	if (i->kind == IPVS_SERVER &&
-	    (ipvs_record_has(&r->found, IPVS_SERVER, i) ||
-		ipvs_record_has(&r->found, IPVS_ADDRESS, i) ||
-		ipvs_record_has(&r->found, IPVS_IPS, i) || ipvs_record_has(&r->found, port, i)))
-		ipvs_record_put(servers(r->policy), IPVS_SERVER, i);
-}
-
 static void add_item(void *arg, const struct ipvs_item *i)
 {
 	struct reading *r = arg;
@@ -186,8 +166,11 @@ static void add_item(void *arg, const struct ipvs_item *i)
 	plain.value = 0;
 	if (r->why != NULL || check(r->policy, OP_ITEM_PUT, &plain) != NULL)
 		return;
-	if (!written)
-		find_ours(r, i);
+	if (!written) {
+		ipvs_record_evidence(&r->found, i);
+		if (ipvs_record_claims(&r->found, i))
+			ipvs_record_put(servers(r->policy), IPVS_SERVER, i);
+	}
 	*to = *i;
 	if (i->kind == IPVS_SERVER && !ipvs_record_has(servers(r->policy), IPVS_SERVER, i))
 		to->value |= IPVS_FOREIGN;
@@ -204,7 +187,7 @@ static void read_kind(struct reading *r, struct ipvs_item *of)
 {
 	int error = ipvs_item_dump(r->policy, of, add_item, r);
 
-	if (r->why == NULL && error != 0 && error != ENOENT) /* a clean-up may find less */
+	if (r->why == NULL && error != 0 && error != ENOENT)
 		r->why = strerror(error);
 }
 

@@ -25,11 +25,6 @@
 
 #define VS "/proc/sys/net/ipv4/vs/"
 
-bool ipvs_backend_used(void)
-{
-	return if_nametoindex(IPVS_INTERFACE) != 0;
-}
-
 static void open_at(int protocol, int number)
 {
 	int fd = netlink_open(protocol);
@@ -91,12 +86,13 @@ static void set_parameters(const struct config *cfg)
 	}
 }
 
-/* Makes the interface, or deletes it: a dummy that stays down, so that its addresses are this
- * machine's and nobody is told of them. */
-static int change_interface(uint16_t type, uint16_t flags)
+/* Makes the interface: a dummy that stays down, so that its addresses are this machine's and nobody
+ * is told of them. */
+static int make_interface(void)
 {
 	const struct ifinfomsg any = {.ifi_family = AF_UNSPEC};
-	struct nl_msg *m = netlink_request(type, flags | NLM_F_ACK, &any, sizeof(any));
+	struct nl_msg *m =
+	    netlink_request(RTM_NEWLINK, NLM_F_CREATE | NLM_F_ACK, &any, sizeof(any));
 	struct nlattr *nest;
 
 	nla_put_string(m, IFLA_IFNAME, IPVS_INTERFACE);
@@ -172,8 +168,6 @@ void ipvs_backend_open(struct policy *p, const struct config *cfg)
 	open_at(NETLINK_ROUTE, APPLIER_FD_ROUTE);
 	find_ipvs();
 	ipvs_interface = if_nametoindex(IPVS_INTERFACE);
-	if (cfg->cleanup)
-		return;
 	if (ipvs_genl_family == 0)
 		fatal(EXIT_CONFIG, "the kernel has no IPVS: load ip_vs (modprobe), or take "
 				   "--proxy-mode=nftables");
@@ -184,7 +178,7 @@ void ipvs_backend_open(struct policy *p, const struct config *cfg)
 		    p->ipvs_scheduler, p->ipvs_scheduler);
 	set_timeouts(cfg);
 	set_parameters(cfg);
-	error = change_interface(RTM_NEWLINK, NLM_F_CREATE);
+	error = make_interface();
 	ipvs_interface = if_nametoindex(IPVS_INTERFACE);
 	if (ipvs_interface == 0)
 		fatal(EXIT_CONFIG, IPVS_INTERFACE " cannot be made: %s; load dummy (modprobe)",
@@ -198,21 +192,4 @@ void ipvs_backend_open(struct policy *p, const struct config *cfg)
 	    "ipvs mode is deprecated by Kubernetes; nftables mode (--proxy-mode=nftables) does "
 	    "the same, and a changed endpoint is in the kernel after a millisecond, among "
 	    "50,000 Services as among 1,000 (make bench)");
-}
-
-void ipvs_backend_remove(const struct policy *p)
-{
-	char name[IPVS_SET_NAME_MAX];
-	int error = change_interface(RTM_DELLINK, 0);
-
-	if (error != 0 && error != ENODEV)
-		log_warn(IPVS_INTERFACE " stays: %s", strerror(error));
-	for (uint8_t f = 0; f < (uint8_t)FAMILY_COUNT; f++)
-		for (uint8_t s = 0; p->families[f] && s < (uint8_t)IPVS_SET_COUNT; s++) {
-			error = ipvs_talk(APPLIER_FD_IPSET,
-			    ipvs_begin_set(IPSET_CMD_DESTROY, NLM_F_ACK, f, s), NULL, NULL);
-			if (error != 0 && error != ENOENT)
-				log_warn("ipset %s stays: %s", ipvs_set_name(s, f, name),
-				    error == IPSET_ERR_BUSY ? "a rule names it" : strerror(error));
-		}
 }

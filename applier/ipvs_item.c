@@ -299,7 +299,7 @@ int ipvs_item_dump(const struct policy *p, struct ipvs_item *i,
 	struct nl_msg *m;
 
 	if (i->kind >= IPVS_SERVER && ipvs_genl_family == 0)
-		return ENOENT; /* a clean-up where there is no IPVS */
+		return ENOENT; /* the cleaner, on a kernel without IPVS */
 	if (i->kind < IPVS_SET_COUNT) {
 		m = ipvs_begin_set(IPSET_CMD_LIST, NLM_F_DUMP, i->family, i->kind);
 		return ipvs_talk(APPLIER_FD_IPSET, m, take_entries, &d);

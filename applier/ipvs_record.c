@@ -1,5 +1,6 @@
 #include "applier/ipvs_record.h"
 
+#include <netinet/in.h>
 #include <stdlib.h>
 
 /* Never 0. Its low bit says nothing. */
@@ -85,4 +86,21 @@ void ipvs_record_clear(struct ipvs_record *t)
 {
 	free(t->slots);
 	*t = (struct ipvs_record){.key = t->key};
+}
+
+void ipvs_record_evidence(struct ipvs_record *t, const struct ipvs_item *i)
+{
+	/* an entry of these sets is of a frontend, which another interface's address may have */
+	if (i->kind >= IPVS_CLUSTER_IP && i->kind < IPVS_SERVER)
+		ipvs_record_put(t, i->kind < IPVS_NODE_PORT ? IPVS_SERVER : i->kind, i);
+}
+
+bool ipvs_record_claims(const struct ipvs_record *t, const struct ipvs_item *i)
+{
+	const uint8_t port =
+	    (uint8_t)(IPVS_NODE_PORT + (i->proto == IPPROTO_UDP) + 2 * (i->proto == IPPROTO_SCTP));
+
+	return i->kind == IPVS_SERVER &&
+	       (ipvs_record_has(t, IPVS_SERVER, i) || ipvs_record_has(t, IPVS_ADDRESS, i) ||
+		   ipvs_record_has(t, IPVS_IPS, i) || ipvs_record_has(t, port, i));
 }

@@ -30,6 +30,14 @@ bool ipvs_record_has(const struct ipvs_record *t, uint8_t kind, const struct ipv
 bool ipvs_record_put(struct ipvs_record *t, uint8_t kind, const struct ipvs_item *of);
 /* Takes it away. */
 void ipvs_record_drop(struct ipvs_record *t, uint8_t kind, const struct ipvs_item *of);
+/*
+ * Which virtual servers of the kernel are a kube-proxy's: one whose address kube-ipvs0 has, or
+ * whose frontend, address or node port one of the ipsets. T is first given every entry of the
+ * ipsets and every address (I), then asked of each virtual server. (A transaction could put the
+ * evidence there, so the applier asks before it has written anything.)
+ */
+void ipvs_record_evidence(struct ipvs_record *t, const struct ipvs_item *i);
+bool ipvs_record_claims(const struct ipvs_record *t, const struct ipvs_item *i);
 /* Empties T and gives its memory back. */
 void ipvs_record_clear(struct ipvs_record *t);
 

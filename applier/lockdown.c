@@ -2,10 +2,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
 #include <linux/netfilter_ipv4/ip_tables.h>
 #include <linux/netlink.h>
-#include <linux/securebits.h>
 #include <seccomp.h>
 #include <stdio.h>
 #include <string.h>
@@ -14,6 +12,7 @@
 #include <unistd.h>
 
 #include "applier/fds.h"
+#include "applier/privilege.h"
 #include "common/log.h"
 #include "common/sandbox.h"
 
@@ -44,64 +43,6 @@ int capabilities_missing(char *buf, size_t size)
 	}
 	cap_free(caps);
 	return missing;
-}
-
-void drop_bounding_set(void)
-{
-	const unsigned long bits = SECBIT_NOROOT | SECBIT_NOROOT_LOCKED | SECBIT_NO_SETUID_FIXUP |
-				   SECBIT_NO_SETUID_FIXUP_LOCKED | SECBIT_KEEP_CAPS_LOCKED |
-				   SECBIT_NO_CAP_AMBIENT_RAISE | SECBIT_NO_CAP_AMBIENT_RAISE_LOCKED;
-
-	for (cap_value_t c = 0; c < cap_max_bits(); c++)
-		if (cap_drop_bound(c) != 0 || cap_get_bound(c) != 0)
-			fatal(EXIT_FAILED, "bounding set: %s", strerror(errno));
-	if (cap_reset_ambient() != 0)
-		fatal(EXIT_FAILED, "ambient set: %s", strerror(errno));
-	if (prctl(PR_SET_SECUREBITS, bits, 0, 0, 0) != 0 ||
-	    prctl(PR_GET_SECUREBITS, 0, 0, 0, 0) != (int)bits)
-		fatal(EXIT_FAILED, "securebits: %s", strerror(errno));
-}
-
-void drop_user(uid_t uid, gid_t gid)
-{
-	uid_t r, e, s;
-	gid_t rg, eg, sg;
-
-	if (setgroups(0, NULL) != 0 || setresgid(gid, gid, gid) != 0 ||
-	    setresuid(uid, uid, uid) != 0)
-		fatal(EXIT_FAILED, "becoming uid %u, gid %u: %s", uid, gid, strerror(errno));
-	if (getresuid(&r, &e, &s) != 0 || r != uid || e != uid || s != uid ||
-	    getresgid(&rg, &eg, &sg) != 0 || rg != gid || eg != gid || sg != gid ||
-	    getgroups(0, NULL) != 0)
-		fatal(EXIT_FAILED, "uid %u, gid %u did not take", uid, gid);
-}
-
-void drop_capabilities(const cap_value_t *keep, int count)
-{
-	cap_t caps = cap_init(), now;
-
-	if (caps == NULL ||
-	    (count > 0 && (cap_set_flag(caps, CAP_PERMITTED, count, keep, CAP_SET) != 0 ||
-			      cap_set_flag(caps, CAP_EFFECTIVE, count, keep, CAP_SET) != 0)) ||
-	    cap_set_proc(caps) != 0)
-		fatal(EXIT_FAILED, "capabilities: %s", strerror(errno));
-	now = cap_get_proc();
-	if (now == NULL || cap_compare(now, caps) != 0)
-		fatal(EXIT_FAILED, "capabilities did not take");
-	cap_free(now);
-	cap_free(caps);
-}
-
-/* Every path back must be shut: root's uid, and a dropped capability. */
-static void try_to_regain(void)
-{
-	cap_t caps = cap_from_text("cap_net_admin,cap_setuid,cap_sys_admin=ep");
-
-	if (setresuid(0, 0, 0) == 0 || setresgid(0, 0, 0) == 0)
-		fatal(EXIT_FAILED, "root's id could be regained");
-	if (caps == NULL || cap_set_proc(caps) == 0)
-		fatal(EXIT_FAILED, "a dropped capability could be regained");
-	cap_free(caps);
 }
 
 /*
@@ -178,14 +119,14 @@ void lockdown(uid_t uid, gid_t gid, uint8_t mode)
 	struct sandbox_rule
 	    rules[COUNT(applier_rules) + COUNT(ipt_rules) + COUNT(nft_rules) + COUNT(ipvs_rules)];
 	size_t n = append(rules, 0, applier_rules, COUNT(applier_rules));
-	static const cap_value_t keep[] = {CAP_NET_ADMIN};
+	static const cap_value_t keep = CAP_NET_ADMIN;
 	static const char *const readable[] = {NULL};
 
 	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0)
 		fatal(EXIT_FAILED, "dumpable: %s", strerror(errno));
-	drop_bounding_set();
+	drop_bounding_set(NO_CAPABILITY);
 	drop_user(uid, gid);
-	drop_capabilities(keep, 1);
+	drop_capabilities(keep);
 	try_to_regain();
 	sandbox_no_new_privs();
 	sandbox_landlock(readable, 0);

@@ -20,7 +20,6 @@
 #include "applier/ipvs_backend.h"
 #include "applier/lockdown.h"
 #include "applier/nft_backend.h"
-#include "applier/nft_probe.h"
 #include "applier/policy.h"
 #include "applier/session.h"
 #include "applier/setup.h"
@@ -31,9 +30,8 @@
 #include "ipc/config.h"
 #include "ipc/frame.h"
 
-static const char *const roles[USER_COUNT] = {"an unknown child", "planner", "watcher", "listener"};
-
-static bool cleanup; /* neither watcher nor listener; the planner ends when it is done */
+/* The cleaner has the applier's user, and its place. */
+static const char *const roles[USER_COUNT] = {"cleaner", "planner", "watcher", "listener"};
 
 /* Descriptors 0 to 2 must be open, or a later open() becomes somebody's stderr. */
 static void open_standard_fds(void)
@@ -62,26 +60,24 @@ static int dry_run(const struct config *cfg, int config_fd, const struct user us
 	return code;
 }
 
-/* Logs which child ended and why. Returns the exit status that this makes ours. */
-static int report_child(pid_t pid, int status, const pid_t pids[USER_COUNT])
-{
-	int i = USER_COUNT - 1;
+#define GO_ON (-1) /* in place of an exit status */
 
-	if (cleanup && WIFEXITED(status) && WEXITSTATUS(status) == EXIT_OK)
-		return EXIT_OK;
-	while (i > 0 && pids[i] != pid)
-		i--;
+/* Logs which child ended and why. Returns the exit status that this makes ours. */
+static int report_child(int role, pid_t pid, int status)
+{
 	if (WIFEXITED(status) && WEXITSTATUS(status) == EXIT_RESTART)
-		log_info("%s (pid %d) exited for a planned restart", roles[i], pid);
+		log_info("%s (pid %d) exited for a planned restart", roles[role], pid);
 	else if (WIFEXITED(status) && WEXITSTATUS(status) == EXIT_OK)
-		log_info("%s (pid %d) exited because another process did", roles[i], pid);
+		log_info("%s (pid %d) exited because another process did", roles[role], pid);
 	else if (WIFEXITED(status))
-		log_error("%s (pid %d) exited with status %d", roles[i], pid, WEXITSTATUS(status));
+		log_error(
+		    "%s (pid %d) exited with status %d", roles[role], pid, WEXITSTATUS(status));
 	else if (WTERMSIG(status) == SIGSYS)
-		log_error("%s (pid %d) was killed by signal %d" SANDBOX_SIGSYS_HINT, roles[i], pid,
-		    SIGSYS, pid);
+		log_error("%s (pid %d) was killed by signal %d" SANDBOX_SIGSYS_HINT, roles[role],
+		    pid, SIGSYS, pid);
 	else
-		log_error("%s (pid %d) was killed by signal %d", roles[i], pid, WTERMSIG(status));
+		log_error(
+		    "%s (pid %d) was killed by signal %d", roles[role], pid, WTERMSIG(status));
 	if (WIFEXITED(status) &&
 	    (WEXITSTATUS(status) == EXIT_CONFIG || WEXITSTATUS(status) == EXIT_RESTART))
 		return WEXITSTATUS(status);
@@ -89,43 +85,69 @@ static int report_child(pid_t pid, int status, const pid_t pids[USER_COUNT])
 }
 
 /*
+ * Reaps whatever has ended. The exit status that the end of a child makes ours, or GO_ON: the
+ * cleaner's is none, nor that of an orphan, which PID 1 of a container inherits.
+ */
+static int reap(const pid_t pids[USER_COUNT])
+{
+	int code = GO_ON, status, end;
+	pid_t pid;
+
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+		int role = USER_COUNT - 1;
+
+		while (role >= 0 && pids[role] != pid)
+			role--;
+		if (role < 0 || (role == USER_APPLIER && status == 0))
+			continue;
+		end = report_child(role, pid, status);
+		if (role != USER_APPLIER && (code == GO_ON || end != EXIT_FAILED))
+			code = end;
+	}
+	return code;
+}
+
+/*
  * A child ended, so all do. The end of one closes channels of others, whose end may be seen first:
  * reports each that follows at once, so that the log has the cause among them.
  */
-static int all_end(const pid_t pids[USER_COUNT])
+static int all_end(const pid_t pids[USER_COUNT], int code)
 {
 	struct pollfd p = {.fd = APPLIER_FD_SIGNALS, .events = POLLIN};
 	struct signalfd_siginfo info;
-	int code = EXIT_FAILED, status;
-	pid_t pid;
+	int end;
 
 	do {
-		while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
-			if ((status = report_child(pid, status, pids)) != EXIT_FAILED)
-				code = status;
-	} while (code != EXIT_OK && poll(&p, 1, 200) > 0 && read(p.fd, &info, sizeof(info)) > 0);
+		end = reap(pids);
+		if (end != GO_ON && end != EXIT_FAILED)
+			code = end;
+	} while (poll(&p, 1, 200) > 0 && read(p.fd, &info, sizeof(info)) > 0);
 	if (code == EXIT_RESTART)
 		log_info("exiting with status %d, rules stay in place", code);
-	else if (!cleanup)
+	else
 		log_error("exiting with status %d, rules stay in place", code);
 	return code;
 }
 
-/* Handles what the signalfd says. Returns our exit status: SIGHUP asks for a planned restart. */
+/*
+ * Handles what the signalfd says. Returns our exit status, or GO_ON: SIGHUP asks for a planned
+ * restart.
+ */
 static int take_signal(const pid_t pids[USER_COUNT])
 {
 	struct signalfd_siginfo info;
+	int code;
 
 	if (read(APPLIER_FD_SIGNALS, &info, sizeof(info)) == (ssize_t)sizeof(info) &&
 	    info.ssi_signo != SIGCHLD) {
-		int code = info.ssi_signo == SIGHUP ? EXIT_RESTART : EXIT_OK;
-
+		code = info.ssi_signo == SIGHUP ? EXIT_RESTART : EXIT_OK;
 		log_info("SIG%s: exiting with status %d, rules stay in place",
 		    sigabbrev_np((int)info.ssi_signo), code);
 		notify("STOPPING=1");
-		return cleanup ? EXIT_FAILED : code;
+		return code;
 	}
-	return all_end(pids);
+	code = reap(pids);
+	return code == GO_ON ? GO_ON : all_end(pids, code);
 }
 
 static int serve(struct session *session, const pid_t pids[USER_COUNT], bool nftables)
@@ -145,14 +167,17 @@ static int serve(struct session *session, const pid_t pids[USER_COUNT], bool nft
 			log_error("poll: %s", strerror(errno));
 			return EXIT_FAILED;
 		}
-		if (fds[0].revents != 0)
-			return take_signal(pids);
+		if (fds[0].revents != 0) {
+			int code = take_signal(pids);
+
+			if (code != GO_ON)
+				return code;
+		}
 		if (fds[1].revents != 0)
 			n = read(APPLIER_FD_PLANNER, buf, sizeof(buf));
 		if (n <= 0) {
-			if (!cleanup)
-				log_info("the planner has closed its channel");
-			return all_end(pids);
+			log_info("the planner has closed its channel");
+			return all_end(pids, EXIT_FAILED);
 		}
 		if (why == NULL && fds[1].revents != 0)
 			why = session_frame(session, buf, (size_t)n);
@@ -177,20 +202,30 @@ static void fall_back(struct user users[USER_COUNT], bool privileged)
 			users[i] = (struct user){"nobody", 65534, 65534, true};
 }
 
+#define USERS_TEXT_MAX 64
+
+/* The names of those of USERS that are missing, each after a space. */
+static const char *missing_users(char who[USERS_TEXT_MAX], const struct user users[USER_COUNT])
+{
+	who[0] = '\0';
+	for (size_t i = 0, len = 0; i < USER_COUNT; i++)
+		if (!users[i].known && len < USERS_TEXT_MAX)
+			len +=
+			    (size_t)snprintf(who + len, USERS_TEXT_MAX - len, " %s", users[i].name);
+	return who;
+}
+
 /* An error that says what to do, unless all is well. */
 static void require_preparation(const char *capabilities, const struct user users[USER_COUNT])
 {
-	char who[64] = "";
+	char who[USERS_TEXT_MAX];
 
 	if (capabilities[0] != '\0')
 		fatal(EXIT_CONFIG,
 		    "missing capabilities:%s. Start kube-proxy as root or by its systemd "
 		    "unit; --help, --version and --dry-run work without",
 		    capabilities);
-	for (size_t i = 0, len = 0; i < USER_COUNT; i++)
-		if (!users[i].known && len < sizeof(who))
-			len += (size_t)snprintf(who + len, sizeof(who) - len, " %s", users[i].name);
-	if (who[0] != '\0')
+	if (missing_users(who, users)[0] != '\0')
 		fatal(EXIT_CONFIG,
 		    "missing users:%s (not in /etc/passwd, or with uid or gid 0). Create them with "
 		    "systemd-sysusers (packaging/kube-proxy.sysusers), or: for u in%s; do useradd "
@@ -198,34 +233,28 @@ static void require_preparation(const char *capabilities, const struct user user
 		    who, who);
 }
 
-/*
- * Rules of iptables mode must not stay beside those of nftables mode, nor what ipvs mode has beside
- * another's: a copy of this process takes them away, as --cleanup does. True in the copy, for which
- * main() goes on with the CFG of that.
- */
-static bool clean_up_first(struct config *cfg, int *config_fd)
+/* --cleanup, --check-node: the cleaner alone, whose exit status is ours. */
+static int run_cleaner(const struct config *cfg, int config_fd, const struct user *user,
+    const char *missing_capabilities, const struct user users[USER_COUNT])
 {
-	pid_t pid;
+	const pid_t running = cfg->cleanup ? setup_find_running() : 0;
+	char who[USERS_TEXT_MAX];
 	int status;
+	pid_t pid;
 
-	if (cfg->cleanup) {
-		close(*config_fd);
-		*config_fd = setup_cleanup(cfg);
-	}
-	if (cfg->cleanup || cfg->init_only ||
-	    !((cfg->mode == MODE_NFTABLES && ipt_backend_used()) ||
-		(cfg->mode != MODE_IPVS && ipvs_backend_used())))
-		return false;
-	pid = fork();
-	if (pid == 0) {
-		unsetenv("NOTIFY_SOCKET");
-		close(*config_fd);
-		*config_fd = setup_cleanup(cfg);
-	} else if (pid < 0 || waitpid(pid, &status, 0) != pid || status != 0) {
-		log_warn("what another mode left may still be there, beside this one's; "
-			 "kube-proxy --cleanup says why");
-	}
-	return pid == 0;
+	if (running != 0)
+		fatal(EXIT_FAILED,
+		    "cleanup: a kube-proxy runs in this network namespace (pid %d) and would "
+		    "put its rules back: stop it first (systemctl stop kube-proxy); nothing was "
+		    "removed",
+		    running);
+	pid = setup_cleaner(cfg, config_fd, user, -1,
+	    (const char *const[]){missing_capabilities, missing_users(who, users), NULL});
+	if (waitpid(pid, &status, 0) != pid)
+		fatal(EXIT_FAILED, "waitpid: %s", strerror(errno));
+	if (!WIFEXITED(status))
+		fatal(EXIT_FAILED, "the cleaner was killed by signal %d", WTERMSIG(status));
+	return WEXITSTATUS(status);
 }
 
 int main(int argc, char **argv)
@@ -236,8 +265,7 @@ int main(int argc, char **argv)
 	pid_t pids[USER_COUNT] = {0};
 	struct session *session;
 	struct policy *policy;
-	int config_fd, code;
-	bool copy;
+	int config_fd;
 
 	open_standard_fds();
 	log_init("kube-proxy");
@@ -249,23 +277,23 @@ int main(int argc, char **argv)
 	config_fd = setup_config(&cfg, argc, argv, &unready[USER_WATCHER]);
 	if (cfg.dry_run)
 		return dry_run(&cfg, config_fd, unready);
+	if (cfg.check_node)
+		return run_cleaner(
+		    &cfg, config_fd, &unready[USER_APPLIER], missing_capabilities, users);
 	require_preparation(missing_capabilities, users);
-	copy = clean_up_first(&cfg, &config_fd);
+	if (cfg.cleanup)
+		return run_cleaner(&cfg, config_fd, &users[USER_APPLIER], "", users);
 	policy = policy_new(&cfg, APPLIER_FD_AUDIT);
 	if (cfg.mode == MODE_NFTABLES)
 		nft_backend_open(policy);
 	else
-		ipt_backend_open(policy, !cfg.cleanup);
+		ipt_backend_open(policy);
 	if (cfg.mode == MODE_IPVS)
 		ipvs_backend_open(policy, &cfg);
 	policy_freeze(policy);
-	cleanup = cfg.cleanup;
-	if (!cleanup)
-		sysctl_apply(&cfg);
+	sysctl_apply(&cfg);
 	if (cfg.init_only)
 		return EXIT_OK;
-	if (!copy)
-		nft_probe(cfg.mode == MODE_NFTABLES);
 	setup_audit(&cfg, users[USER_APPLIER].uid);
 	setup_notify();
 	conntrack_open();
@@ -277,8 +305,5 @@ int main(int argc, char **argv)
 	log_info("kube-proxy " VERSION ": planner %d, watcher %d, listener %d; locked down",
 	    pids[USER_PLANNER], pids[USER_WATCHER], pids[USER_LISTENER]);
 	notify("READY=1\nSTATUS=running");
-	code = serve(session, pids, cfg.mode == MODE_NFTABLES);
-	if (cleanup && code == EXIT_OK && cfg.mode == MODE_IPVS)
-		ipvs_backend_remove(policy);
-	return code;
+	return serve(session, pids, cfg.mode == MODE_NFTABLES);
 }

@@ -1,5 +1,6 @@
 #include "applier/setup.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -16,9 +17,11 @@
 #include <unistd.h>
 
 #include "applier/fds.h"
-#include "applier/ipvs_backend.h"
+#include "applier/ipt_backend.h"
 #include "common/log.h"
 #include "common/sandbox.h"
+
+#define CLEANER_ARGS_MAX 3
 
 static void channel_pair(int sv[2])
 {
@@ -54,7 +57,7 @@ int setup_config(struct config *cfg, int argc, char **argv, const struct user *w
 		args[i + 1] = argv[i];
 	channel_pair(sv);
 	fds[0] = sv[1];
-	pid = child_spawn("kube-proxy-watcher", args, watcher, true, fds);
+	pid = child_spawn("kube-proxy-watcher", args, watcher, CHILD_STDOUT, fds);
 	close(sv[1]);
 	n = read(sv[0], buf, sizeof(buf));
 	close(sv[0]);
@@ -79,52 +82,120 @@ int setup_config(struct config *cfg, int argc, char **argv, const struct user *w
 	return seal(buf, (size_t)n);
 }
 
-int setup_cleanup(struct config *cfg)
-{
-	static struct frame f;
-
-	/* of ipvs mode's chains and all the rest, or of chains alone */
-	cfg->mode =
-	    ipvs_backend_used() && (cfg->cleanup_ipvs || !cfg->cleanup) ? MODE_IPVS : MODE_IPTABLES;
-	cfg->cleanup = true;
-	config_encode(&f, cfg);
-	return seal(f.buf, f.len);
-}
-
 static pid_t start(const char *program, const struct user *user, bool keep_stdout, const int fds[])
 {
 	char *argv[] = {(char *)(uintptr_t)program, NULL}; /* exec writes nothing there */
 
-	return child_spawn(program, argv, user, keep_stdout, fds);
+	return child_spawn(program, argv, user, keep_stdout ? CHILD_STDOUT : 0, fds);
+}
+
+/*
+ * Opens what the cleaner's user may not. What is not there is empty; what may not be read even by
+ * us becomes a descriptor that read(2) and flock(2) refuse, so that the cleaner knows.
+ */
+static int open_for_cleaner(const char *path, int flags)
+{
+	int fd = fd_move_up(open(path, flags | O_RDONLY | O_NOFOLLOW | O_CLOEXEC, 0600));
+
+	if (fd < 0 && errno == ENOENT)
+		fd = fd_move_up(open("/dev/null", O_RDONLY | O_CLOEXEC));
+	else if (fd < 0)
+		fd = fd_move_up(open("/", O_PATH | O_CLOEXEC));
+	if (fd < 0)
+		fatal(EXIT_FAILED, "%s: %s", path, strerror(errno));
+	return fd;
+}
+
+pid_t setup_cleaner(const struct config *cfg, int config_fd, const struct user *user, int channel,
+    const char *const args[])
+{
+	char *argv[CLEANER_ARGS_MAX + 2] = {(char[]){"kube-proxy-cleaner"}};
+	/* A lock of its own: descriptors of one open file share it. */
+	int fds[] = {config_fd, channel,
+	    open_for_cleaner(IPT_LOCK_FILE, cfg->check_node ? 0 : O_CREAT),
+	    open_for_cleaner("/proc/net/ip_tables_names", 0),
+	    open_for_cleaner("/proc/net/ip6_tables_names", 0), -1};
+	pid_t pid;
+
+	for (int i = 0; i < CLEANER_ARGS_MAX && args[i] != NULL; i++)
+		argv[i + 1] = (char *)(uintptr_t)args[i];
+	if (channel < 0)
+		fds[1] = open_for_cleaner("/dev/null", 0);
+	pid = child_spawn("kube-proxy-cleaner", argv, user,
+	    channel < 0 ? CHILD_NET_ADMIN | CHILD_STDOUT : CHILD_NET_ADMIN, fds);
+	for (int i = 1; fds[i] >= 0; i++)
+		close(fds[i]);
+	return pid;
+}
+
+/* Is PID a kube-proxy in the network namespace NETNS? */
+static bool is_kube_proxy(const char *pid, const struct stat *netns)
+{
+	static const char name[] = "kube-proxy";
+	char path[64], comm[sizeof(name) - 1];
+	struct stat st;
+	ssize_t n = -1;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%.16s/comm", pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd >= 0) {
+		n = read(fd, comm, sizeof(comm));
+		close(fd);
+	}
+	snprintf(path, sizeof(path), "/proc/%.16s/ns/net", pid);
+	return n == (ssize_t)sizeof(comm) && memcmp(comm, name, sizeof(comm)) == 0 &&
+	       stat(path, &st) == 0 && st.st_dev == netns->st_dev && st.st_ino == netns->st_ino;
+}
+
+pid_t setup_find_running(void)
+{
+	DIR *proc = opendir("/proc");
+	const struct dirent *d;
+	struct stat netns;
+	pid_t found = 0;
+
+	if (proc == NULL || stat("/proc/self/ns/net", &netns) != 0)
+		return 0;
+	while (found == 0 && (d = readdir(proc)) != NULL) {
+		pid_t pid = (pid_t)strtol(d->d_name, NULL, 10);
+
+		if (pid > 0 && pid != getpid() && is_kube_proxy(d->d_name, &netns))
+			found = pid;
+	}
+	closedir(proc);
+	return found;
 }
 
 int setup_children(const struct config *cfg, int config_fd, const struct user users[USER_COUNT],
     pid_t pids[USER_COUNT])
 {
-	int watcher[2], applier[2] = {-1, -1}, listener[2] = {-1, -1};
-	bool serves = !cfg->dry_run && !cfg->cleanup;
+	int watcher[2], applier[2] = {-1, -1}, listener[2] = {-1, -1}, cleaner[2] = {-1, -1};
 	/* What we use is the planner's to read and to tell: numbers the kernel shows everybody. */
-	int use = serves ? open("/proc/self/stat", O_RDONLY | O_CLOEXEC) : -1;
+	int use = cfg->dry_run ? -1 : open("/proc/self/stat", O_RDONLY | O_CLOEXEC);
 
 	channel_pair(watcher);
-	if (!cfg->dry_run)
+	if (!cfg->dry_run) {
 		channel_pair(applier);
-	if (serves) {
+		channel_pair(cleaner);
 		channel_pair(listener);
 		pids[USER_LISTENER] = start("kube-proxy-listener", &users[USER_LISTENER], false,
 		    (int[]){config_fd, listener[1], -1});
 		close(listener[1]);
 	}
 	pids[USER_PLANNER] = start("kube-proxy-planner", &users[USER_PLANNER], cfg->dry_run,
-	    (int[]){config_fd, watcher[0], applier[1], listener[0], use, -1});
+	    (int[]){config_fd, watcher[0], applier[1], listener[0], use, cleaner[0], -1});
 	close(use);
 	close(watcher[0]);
 	close(applier[1]);
 	close(listener[0]);
-	if (!cfg->cleanup)
-		pids[USER_WATCHER] = start("kube-proxy-watcher", &users[USER_WATCHER], false,
-		    (int[]){config_fd, watcher[1], -1});
+	close(cleaner[0]);
+	pids[USER_WATCHER] = start(
+	    "kube-proxy-watcher", &users[USER_WATCHER], false, (int[]){config_fd, watcher[1], -1});
 	close(watcher[1]);
+	if (!cfg->dry_run)
+		pids[USER_APPLIER] = setup_cleaner(
+		    cfg, config_fd, &users[USER_APPLIER], cleaner[1], (const char *const[]){NULL});
 	return applier[0];
 }
 

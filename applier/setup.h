@@ -15,13 +15,22 @@
  */
 int setup_config(struct config *cfg, int argc, char **argv, const struct user *watcher);
 
-/* Makes of CFG one that takes iptables mode's rules away. Returns a sealed memfd that holds it. */
-int setup_cleanup(struct config *cfg);
+/*
+ * Starts the cleaner as USER; ARGS are its arguments, ended by NULL. CHANNEL is its end of the
+ * channel to the planner, or -1: it then has the parent's stdout. Returns its pid.
+ */
+pid_t setup_cleaner(const struct config *cfg, int config_fd, const struct user *user, int channel,
+    const char *const args[]);
+/*
+ * The pid of a kube-proxy, of whatever make, that runs in our network namespace, or 0 if there is
+ * none or /proc does not show it. At least root must ask, as --cleanup does.
+ */
+pid_t setup_find_running(void);
 
 /*
- * Starts watcher, planner and listener with their channels; with CFG->dry_run only the first two,
- * with cleanup only the planner. PIDS gets them in the order of USER_*. Returns the applier's end
- * of the planner's channel, or -1 with dry_run.
+ * Starts watcher, planner, listener and cleaner with their channels; with CFG->dry_run only the
+ * first two. PIDS gets them in the order of USER_*; the cleaner, which has the applier's user, is
+ * in the applier's place. Returns the applier's end of the planner's channel, or -1 with dry_run.
  */
 int setup_children(const struct config *cfg, int config_fd, const struct user users[USER_COUNT],
     pid_t pids[USER_COUNT]);

@@ -16,11 +16,11 @@
 #include <unistd.h>
 
 #include "applier/fds.h"
-#include "applier/lockdown.h"
+#include "applier/privilege.h"
 #include "common/log.h"
 #include "ipc/fds.h"
 
-#define CHILD_FDS_MAX 6 /* configuration, life line, three channels, the parent's stat file */
+#define CHILD_FDS_MAX 7 /* configuration, life line, four channels, the parent's stat file */
 
 void users_load(struct user users[USER_COUNT])
 {
@@ -41,24 +41,6 @@ void users_load(struct user users[USER_COUNT])
 			}
 	if (passwd != NULL)
 		fclose(passwd);
-}
-
-void fd_place(int fd, int number)
-{
-	if (fd == number)
-		return;
-	if (dup3(fd, number, O_CLOEXEC) < 0)
-		fatal(EXIT_FAILED, "descriptor %d: %s", number, strerror(errno));
-	close(fd);
-}
-
-int fd_move_up(int fd)
-{
-	int up = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, APPLIER_FD_FREE);
-
-	if (fd >= 0)
-		close(fd);
-	return up;
 }
 
 /*
@@ -140,7 +122,7 @@ static void limit(void)
 }
 
 static _Noreturn void execute(
-    const char *program, char *const argv[], const struct user *user, pid_t parent)
+    const char *program, char *const argv[], const struct user *user, int keep, pid_t parent)
 {
 	enum { KEPT_BY_ALL = 6 };
 	/* A proxy's URL may have a password, so the proxy's go to the watcher alone. */
@@ -156,10 +138,10 @@ static _Noreturn void execute(
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	if (user->known) {
 		limit();
-		drop_bounding_set();
+		drop_bounding_set(keep);
 		drop_user(user->uid, user->gid);
 	}
-	drop_capabilities(NULL, 0);
+	drop_capabilities_before_exec(user->known ? keep : NO_CAPABILITY);
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
 		fatal(EXIT_FAILED, "no_new_privs: %s", strerror(errno));
 	die_with_parent(parent);
@@ -176,8 +158,8 @@ static _Noreturn void execute(
 	fatal(EXIT_CONFIG, "cannot execute %s: %s", program, strerror(errno));
 }
 
-pid_t child_spawn(const char *program, char *const argv[], const struct user *user,
-    bool keep_stdout, const int fds[])
+pid_t child_spawn(const char *program, char *const argv[], const struct user *user, unsigned marks,
+    const int fds[])
 {
 	pid_t parent = getpid(), pid;
 	int life[2]; /* a pipe of its own: owner and signal belong to the open file, not the process
@@ -190,8 +172,9 @@ pid_t child_spawn(const char *program, char *const argv[], const struct user *us
 	if (pid < 0)
 		fatal(EXIT_FAILED, "fork: %s", strerror(errno));
 	if (pid == 0) {
-		arrange_fds(fds, life[0], keep_stdout);
-		execute(program, argv, user, parent);
+		arrange_fds(fds, life[0], (marks & CHILD_STDOUT) != 0);
+		execute(program, argv, user,
+		    (marks & CHILD_NET_ADMIN) != 0 ? CAP_NET_ADMIN : NO_CAPABILITY, parent);
 	}
 	close(life[0]);
 	return pid;

@@ -1,5 +1,6 @@
 /*
- * Starting the children. Each gets its own uid, no capability, no group, no way to either, a fixed
+ * Starting the children. Each gets its own uid, no group, no way to another or to a capability (the
+ * cleaner keeps NET_ADMIN, and has the applier's uid), a fixed
  * set of descriptors and an empty environment BEFORE it is executed.
  */
 #ifndef APPLIER_SPAWN_H
@@ -22,14 +23,17 @@ enum { USER_APPLIER, USER_PLANNER, USER_WATCHER, USER_LISTENER, USER_COUNT };
  */
 void users_load(struct user users[USER_COUNT]);
 
+enum { CHILD_STDOUT = 1, CHILD_NET_ADMIN = 2 }; /* MARKS of child_spawn() */
+
 /*
  * Forks and executes PROGRAM (a file name) with ARGV as USER (not KNOWN: as whom we are). FDS,
  * ended by -1, become descriptors 3 (FD_CONFIG), 5 (FD_FIRST_CHANNEL) and on; stdin is /dev/null,
- * and stdout too unless KEEP_STDOUT. Returns the pid; fatal() if the child cannot be started. The
- * parent keeps the other end of the child's FD_LIFE for ever: when it closes, the kernel kills the
- * child.
+ * and stdout too unless MARKS has CHILD_STDOUT. With CHILD_NET_ADMIN it keeps that
+ * capability, unless it runs as whom we are. Returns the pid; fatal() if the child cannot be
+ * started. The parent keeps the other end of the child's FD_LIFE for ever: when it closes, the
+ * kernel kills the child.
  */
-pid_t child_spawn(const char *program, char *const argv[], const struct user *user,
-    bool keep_stdout, const int fds[]);
+pid_t child_spawn(const char *program, char *const argv[], const struct user *user, unsigned marks,
+    const int fds[]);
 
 #endif

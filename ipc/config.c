@@ -52,6 +52,7 @@ static const struct field {
     F_TEXT(inspect),
     F_SWITCH(cleanup),
     F_SWITCH(cleanup_ipvs),
+    F_SWITCH(check_node),
     F_SWITCH(init_only),
     F_SIGNED(oom_score_adj, 1000),
     F_NUMBER(watchdog_ms, INT64_MAX),

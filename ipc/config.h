@@ -46,8 +46,9 @@ struct config {
 	uint8_t mode; /* enum proxy_mode */
 	bool dry_run;
 	char inspect[CONFIG_PATH_MAX]; /* "" or what a dry run answers in place of the rules */
-	bool cleanup;		       /* take every rule of ours away, and exit */
-	bool cleanup_ipvs; /* ... and what ipvs mode left; means nothing without cleanup */
+	bool cleanup;		       /* remove what any kube-proxy left, and exit */
+	bool cleanup_ipvs; /* ... ipvs mode's too; means nothing without cleanup */
+	bool check_node; /* say what a start would find and change, and exit */
 	bool init_only;	   /* do what needs full privilege, and exit */
 	int oom_score_adj; /* -1000..1000 */
 

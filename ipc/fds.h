@@ -10,12 +10,16 @@ enum {
 
 	/* kube-proxy-watcher */
 	WATCHER_FD_PLANNER = 5,
-	/* kube-proxy-planner; with --dry-run only the watcher's, with --cleanup only the applier's
-	 */
+	/* kube-proxy-planner; with --dry-run only the watcher's */
 	PLANNER_FD_WATCHER = 5,
 	PLANNER_FD_APPLIER = 6,
 	PLANNER_FD_LISTENER = 7,
 	PLANNER_FD_PARENT_STAT = 8, /* the parent's /proc/PID/stat, to be read */
+	PLANNER_FD_CLEANER = 9,
+	/* kube-proxy-cleaner; what only root may open is opened by the parent */
+	CLEANER_FD_PLANNER = 5, /* --cleanup, --check-node: /dev/null */
+	CLEANER_FD_LOCK = 6,	/* /run/xtables.lock */
+	CLEANER_FD_TABLES = 7,	/* /proc/net/ip_tables_names, then ip6_tables_names */
 	/* kube-proxy-listener */
 	LISTENER_FD_PLANNER = 5,
 };

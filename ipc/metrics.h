@@ -13,6 +13,7 @@
 #include "applier/ipt_tables.h"
 #include "common/process.h"
 #include "ipc/frame.h"
+#include "ipc/leftovers.h"
 
 enum metrics_message {
 	METRICS_STATS = 11,   /* watcher -> planner: [apiserver, [number, ...]] */
@@ -96,6 +97,8 @@ struct metrics_planner {
 	uint64_t drift_found, drift_repairs;
 	uint64_t snapshots, checks;
 	uint64_t channels[METRICS_CHANNELS]; /* bytes that wait in each */
+	uint64_t leftovers[LEFTOVERS_WHERES]; /* rules of other kube-proxies */
+	uint64_t cleaner_failures;	      /* the cleaner ended before it was done */
 };
 
 /* --- messages --- */

@@ -15,6 +15,7 @@ const struct metric_label_row metric_labels[LABEL_COUNT] = {
 	{"200", "301", "400", "401", "403", "404", "408", "410", "422", "429", "500", "502", "503",
 	    "504", "other", "<error>"}},
     [LABEL_PROBE_CODE] = {"code", PROBE_CODES, {"200", "503"}},
+    [LABEL_WHERE] = {"where", LEFTOVERS_WHERES, {"nf_tables", "x_tables", "ipvs", "nftables"}},
 };
 
 #define PLANNER(field)	offsetof(struct metrics_told, all.planner.field)
@@ -127,6 +128,8 @@ const struct metric_row metric_rows[] = {
     {GAUGE("kubeproxy_channel_waiting_bytes", PLANNER(channels)),
 	HELP("Bytes that wait to be read in the channels between the processes"),
 	BY(LABEL_CHANNEL)},
+    {COUNTER("kubeproxy_cleaner_failures_total", PLANNER(cleaner_failures)),
+	HELP("Times that the cleaner ended before other kube-proxies' rules were removed")},
     {COUNTER("kubeproxy_conntrack_reconciler_failures_total", PLANNER(flow_failures)),
 	HELP("Passes over the kernel's UDP flows that ended with an error"), BY(LABEL_FAMILY)},
     {COUNTER("kubeproxy_drift_checks_total", PLANNER(checks)),
@@ -137,6 +140,9 @@ const struct metric_row metric_rows[] = {
 	HELP("Rounds of programming that put back nothing but what another program had changed")},
     {GAUGE("kubeproxy_endpoints", PLANNER(endpoints)),
 	HELP("Endpoints in all EndpointSlices")},
+    {GAUGE("kubeproxy_leftover_rules", PLANNER(leftovers)),
+	HELP("Rules of other kube-proxies and modes in the kernel; in ipvs virtual servers and "
+	     "addresses. They may answer before the proxy's own"), BY(LABEL_WHERE)},
     {GAUGE("kubeproxy_services", PLANNER(services)), HELP("Services proxied")},
     {COUNTER("kubeproxy_snapshots_total", PLANNER(snapshots)),
 	HELP("Times that all that is programmed was read from the kernel")},

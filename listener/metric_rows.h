@@ -40,6 +40,7 @@ enum metric_label {
 	LABEL_RESOURCE,
 	LABEL_CODE,
 	LABEL_PROBE_CODE,
+	LABEL_WHERE,
 	LABEL_COUNT
 };
 struct metric_label_row {

@@ -259,5 +259,6 @@ uint64_t diff_write(struct diff *d, const struct plan_view *view, struct report 
 	report_str(out, "meaning",
 	    d->found == 0 ? "nothing differs: the kernel has what was written"
 			  : "another program changed what was written; it is put right");
+	leftovers_write(view->leftovers, out);
 	return d->found;
 }

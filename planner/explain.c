@@ -259,6 +259,7 @@ void explain_packet(
 	if (!plan_view_has(view, packet->dst.family))
 		report_str(out, "note",
 		    "of this family nothing is programmed: the kernel has not what it takes");
+	leftovers_write_warnings(view->leftovers, packet->dst.family, out);
 	report_list(out, "answers");
 	if (write_case(&x, false))
 		write_case(&x, true);

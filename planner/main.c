@@ -19,7 +19,6 @@
 #include "ipc/fds.h"
 #include "ipc/profile.h"
 #include "ipc/relay.h"
-#include "planner/cleanup.h"
 #include "planner/dry_run.h"
 #include "planner/metrics.h"
 #include "planner/profiling.h"
@@ -89,6 +88,7 @@ static void connect_peers(struct planner *p, struct event_base *base)
 	p->watcher = channel_new(base, PLANNER_FD_WATCHER, "the watcher", on_watcher, p);
 	p->applier = channel_new(base, PLANNER_FD_APPLIER, "the applier", sync_on_applier, p);
 	p->listener = channel_new(base, PLANNER_FD_LISTENER, "the listener", on_listener, p);
+	leftovers_start(&p->leftovers, base, PLANNER_FD_CLEANER);
 	profiling_start(p, base);
 	process_open(&p->self);
 	process_adopt(&p->parent, PLANNER_FD_PARENT_STAT);
@@ -108,12 +108,9 @@ int main(void)
 		fatal(EXIT_FAILED, "no event base: %s", strerror(errno));
 	p.plan = plan_new(&p.cfg);
 	feed_init(&p.feed, p.plan, &p.stats);
-	if (p.cfg.cleanup)
-		cleanup_start(base, &p.cfg);
-	else
-		connect_peers(&p, base);
+	connect_peers(&p, base);
 	lock_down();
-	if (!p.cfg.dry_run && !p.cfg.cleanup)
+	if (!p.cfg.dry_run)
 		sync_start(&p, base);
 	event_base_dispatch(base);
 	fatal(EXIT_FAILED, "the event loop ended");

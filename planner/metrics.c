@@ -21,6 +21,9 @@ const char *metrics_answer(struct planner *p, struct cursor *c)
 		return why;
 	plan_describe(p->plan, m);
 	m->checks = p->checks;
+	for (unsigned w = 0; w < LEFTOVERS_WHERES; w++)
+		m->leftovers[w] = leftovers_rules(&p->leftovers, w);
+	m->cleaner_failures = p->leftovers.failures;
 	describe_channels(p, m->channels);
 	process_read(&p->self, &m->process);
 	process_read(&p->parent, &m->applier);

@@ -4,6 +4,7 @@
 
 #include "planner/ipt_plan.h"
 #include "planner/ipvs_plan.h"
+#include "planner/leftovers.h"
 #include "planner/nft_plan.h"
 #include "planner/plan.h"
 
@@ -17,8 +18,10 @@ struct plan_view {
 	struct ipt_plan *ipt; /* its desired state's scratch is overwritten */
 	struct nft_plan *nft;
 	struct ipvs_plan *ipvs; /* beside IPT */
+	const struct leftovers *leftovers; /* of other kube-proxies; NULL: not known */
 };
 
+/* ... of P, without leftovers. */
 struct plan_view plan_view(struct plan *p);
 /* Is FAMILY programmed at all? */
 static inline bool plan_view_has(const struct plan_view *view, uint8_t family)

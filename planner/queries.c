@@ -22,6 +22,14 @@ void queries_start(struct planner *p, struct event_base *base)
 		fatal(EXIT_FAILED, "out of memory for timers");
 }
 
+static struct plan_view view_of(struct planner *p)
+{
+	struct plan_view view = plan_view(p->plan);
+
+	view.leftovers = &p->leftovers;
+	return view;
+}
+
 /* --- parts --- */
 
 static void end(struct queries *q)
@@ -50,7 +58,7 @@ static void send_part(struct planner *p)
 static void look(struct planner *p)
 {
 	const struct timeval period = {LOOK_PERIOD_S, 0};
-	const struct plan_view view = plan_view(p->plan);
+	const struct plan_view view = view_of(p);
 
 	if (p->queries.looking || event_pending(p->queries.look_again, EV_TIMEOUT, NULL) ||
 	    !sync_quiet(p))
@@ -80,7 +88,7 @@ void queries_go_on(struct planner *p)
 		if (!q->sent)
 			q->generation = p->apply.generation;
 		q->now.changed |= q->generation != p->apply.generation;
-		view = plan_view(p->plan);
+		view = view_of(p);
 		inspection_write(&q->now, &view);
 	}
 	send_part(p);
@@ -92,7 +100,7 @@ void queries_go_on(struct planner *p)
 static void looked(struct planner *p)
 {
 	struct queries *q = &p->queries;
-	const struct plan_view view = plan_view(p->plan);
+	const struct plan_view view = view_of(p);
 	struct inspection unheard = {0}; /* nobody waits for it: the drift counts all the same */
 	struct inspection *i =
 	    q->open && q->now.query.kind == QUERY_DIFF && !q->now.ended ? &q->now : &unheard;

@@ -159,6 +159,8 @@ void sync_finished(struct planner *p)
 		log_info("%llu services, %llu endpoints programmed%s",
 		    (unsigned long long)p->counts.services, (unsigned long long)p->counts.endpoints,
 		    p->apply.generation == 0 ? "; the kernel had everything already" : "");
+	if (!p->synced)
+		leftovers_programmed(&p->leftovers);
 	p->synced = true;
 	p->backoff_ms = BACKOFF_MIN_MS;
 	/* Told even if more waits by now: under a steady stream of changes something always does.

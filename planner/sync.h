@@ -13,6 +13,7 @@
 #include "planner/apply.h"
 #include "planner/conntrack.h"
 #include "planner/feed.h"
+#include "planner/leftovers.h"
 #include "planner/pace.h"
 #include "planner/plan.h"
 #include "planner/queries.h"
@@ -29,6 +30,7 @@ struct planner {
 	struct apply apply;
 	struct conntrack conntrack;
 	struct queries queries;
+	struct leftovers leftovers;
 	struct pace pace;
 	struct stats stats;
 	struct profiler profiler;

@@ -147,8 +147,7 @@ static int settle_mode(struct settings *s, char why[MODE_WHY_MAX])
 	struct utsname host;
 
 	why[0] = '\0';
-	if (s->cfg.cleanup) /* iptables mode's planner does it; nftables mode's is a table to delete
-			     */
+	if (s->cfg.cleanup) /* of every mode */
 		s->cfg.mode = MODE_IPTABLES;
 	if (s->cfg.mode != MODE_BLANK)
 		return 0;
@@ -223,7 +222,7 @@ static enum flags_result settle_source(struct config *cfg)
 {
 	struct api_access access_to;
 
-	if (cfg->cleanup || cfg->init_only)
+	if (cfg->cleanup || cfg->check_node || cfg->init_only)
 		return FLAGS_RUN; /* of no Service */
 	if (cfg->manifest_path[0] != '\0') {
 		if (cfg->kubeconfig[0] != '\0' || cfg->master[0] != '\0') {
@@ -256,9 +255,9 @@ enum flags_result flags_check(struct settings *s)
 	cfg->dry_run |= cfg->inspect[0] != '\0';
 	if (check_periods(s) != 0 || check_detection(s) != 0)
 		return cfg->config_file[0] != '\0' ? FLAGS_CONFIG : FLAGS_BAD;
-	if (cfg->dry_run + cfg->cleanup + cfg->init_only > 1) {
-		log_usage("--dry-run (--inspect), --cleanup and --init-only each do one thing and "
-			  "exit: give one of them; " SEE_HELP);
+	if (cfg->dry_run + cfg->cleanup + cfg->check_node + cfg->init_only > 1) {
+		log_usage("--dry-run (--inspect), --cleanup, --check-node and --init-only each do "
+			  "one thing and exit: give one of them; " SEE_HELP);
 		return FLAGS_BAD;
 	}
 	settle_bind(&s->healthz, s, "healthz-bind-address", s->healthz_port);

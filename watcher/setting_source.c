@@ -108,8 +108,8 @@ static const struct setting rows[] = {
 	.standard = "false",
 	.marks = WITH_CONFIG,
 	.group = GROUP_PROCESS,
-	.help = "Remove the rules of this and other kube-proxies and exit. Stop a running "
-		"kube-proxy first. Needs no apiserver."},
+	.help = "Remove the rules of this and other kube-proxies, of every mode, and exit. "
+		"Stop a running kube-proxy first. Needs no apiserver."},
     {.flag = "cleanup-ipvs",
 	.kind = SETTING_SWITCH,
 	SETTING_AT(cfg.cleanup_ipvs),
@@ -118,6 +118,14 @@ static const struct setting rows[] = {
 	.group = GROUP_PROCESS,
 	.help = "With --cleanup: also remove the virtual servers, ipsets and kube-ipvs0 "
 		"of ipvs mode."},
+    {.flag = "check-node",
+	.kind = SETTING_SWITCH,
+	SETTING_AT(cfg.check_node),
+	.standard = "false",
+	.marks = WITH_CONFIG,
+	.group = GROUP_PROCESS,
+	.help = "Print what a start would find and change on this node, change nothing, "
+		"and exit: 0 if all is well, 1 with warnings, 2 if a start would fail."},
     {.flag = "init-only",
 	.kind = SETTING_SWITCH,
 	SETTING_AT(cfg.init_only),

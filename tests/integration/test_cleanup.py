@@ -149,30 +149,32 @@ COMMIT
 """
 
 
-class Cleanup(unittest.TestCase):
+class Cases:
+    kind = None  # of iptables
     def setUp(self):
         self.n = Node(pods=2).__enter__()
         self.addCleanup(self.n.__exit__)
 
     def restore(self, text):
         """As iptables-restore --noflush takes it, in both families."""
-        for tool, endpoint in (("iptables-legacy-restore", "10.1.1.1:8080"),
-                               ("ip6tables-legacy-restore", "[fd00:1::1]:8080")):
-            sh("ip", "netns", "exec", self.n.node, tool, "--noflush",
+        for tool, endpoint in zip(self.tools("iptables"), ("10.1.1.1:8080", "[fd00:1::1]:8080")):
+            sh("ip", "netns", "exec", self.n.node, tool + "-restore", "--noflush",
                input=text.replace("{endpoint}", endpoint))
 
+    def tools(self, name):
+        return "%s-%s" % (name, self.kind), "%s-%s" % (name.replace("ip", "ip6", 1), self.kind)
+
     def saved(self):
-        return self.n.save(4), self.n.save(6)
+        return self.save(4), self.save(6)
 
     def cleanup(self, *flags, code=0):
-        """Returns what was logged and what was audited."""
-        audited = len(self.n.audited())
+        """Returns what was logged."""
         r = subprocess.run(["ip", "netns", "exec", self.n.node, os.path.join(BUILD, "kube-proxy"),
                             "--cleanup", "--audit-log=" + self.n.audit, *flags], text=True,
                            stdin=subprocess.DEVNULL, capture_output=True, timeout=patient(60))
         self.assertEqual(r.returncode, code, r.stderr)
         self.assertEqual(r.stdout, "")
-        return r.stderr, self.n.audited()[audited:].splitlines()
+        return r.stderr
 
     def left_by(self, text):
         """What is restored beside others' rules is gone afterwards, and theirs are as before."""
@@ -180,44 +182,14 @@ class Cleanup(unittest.TestCase):
         before = self.saved()
         self.restore(text)
         self.assertNotEqual(self.saved(), before)
-        log, audit = self.cleanup()
+        log = self.cleanup()
         self.assertEqual(self.saved(), before)
-        self.assertEqual(len(audit), 1, audit)
-        self.assertIn("result ok", audit[0])
-        self.assertRegex(log, r"cleaned up: \d+ chains deleted, \d+ hooks removed")
-        log, audit = self.cleanup()
-        self.assertEqual(audit, [])
-        self.assertIn("cleaned up: there was nothing", log)
+        for family in ("ip", "ip6"):
+            self.assertRegex(log, r"iptables-%s, table %s nat: removed a kube-proxy's \d+ chains, \d+ rules"
+                             % (self.kind, family))
+        self.assertIn("cleanup: nothing of a kube-proxy is left", log)
+        self.assertIn("cleanup: nothing to remove", self.cleanup())
         self.assertEqual(self.saved(), before)
-
-    def test_our_own(self):
-        """Every sort of chain there is; what an administrator had stays in its order."""
-        n = self.n
-        self.restore(OTHERS)
-        before = self.saved()
-        both = ["10.96.0.10", "fd00:96::10"]
-        n.start("--cluster-cidr=10.244.0.0/16,fd00:244::/32", "--manifest-path",
-                n.write("objects.json", [
-                    service("web", both, [("http", 80, "TCP"), ("dns", 53, "UDP")],
-                            type="LoadBalancer", sessionAffinity="ClientIP",
-                            externalTrafficPolicy="Local", healthCheckNodePort=30009,
-                            loadBalancerSourceRanges=["198.51.100.0/24", "2001:db8::/32"],
-                            externalIPs=["203.0.113.1", "2001:db8:9::1"]),
-                    service("none", ["10.96.0.11", "fd00:96::11"], [("http", 80, "TCP")]),
-                    slice_of("web", [n.pod_ip(0), n.pod_ip(1)],
-                             [("http", Node.PORT, "TCP"), ("dns", Node.PORT, "UDP")]),
-                    slice_of("web", [n.pod_ip(0, 6)],
-                             [("http", Node.PORT, "TCP"), ("dns", Node.PORT, "UDP")])]))
-        self.assertTrue(n.ask(n.client, both[0], 80).startswith("pod"))
-        self.assertTrue(n.ask(n.client, both[1], 80).startswith("pod"))
-        self.assertEqual(n.stop(), 0)
-        self.assertNotEqual(self.saved()[0], before[0])
-        self.assertNotEqual(self.saved()[1], before[1])
-        log, audit = self.cleanup()
-        self.assertEqual(self.saved(), before)
-        self.assertEqual(len(audit), 1, audit)
-        self.assertNotIn("E11", log)
-        self.assertEqual(self.cleanup()[1], [])
 
     def test_of_iptables_mode(self):
         self.left_by(IPTABLES_MODE + HOOK_OF_1_19)
@@ -244,37 +216,78 @@ class Cleanup(unittest.TestCase):
         self.restore(IPTABLES_MODE + HOOK_OF_1_19 + IPVS_MODE + USERSPACE_MODE)
         n.start("--manifest-path", path)
         # as sets: the hooks that both have stand there twice
-        self.assertEqual([set(text.splitlines()) for text in self.saved()],
-                         [set(text.splitlines()) for text in want])
+        want = [set(text.splitlines()) for text in want]
+        n.wait("the others' end", lambda: [set(text.splitlines()) for text in self.saved()] == want)
         self.assertTrue(n.ask(n.client, "10.96.0.10", 80).startswith("pod"))
 
     def test_what_cannot_be_reached(self):
         """No apiserver, no file, and nothing there to begin with: nothing is needed, or written."""
         self.restore("*filter\nCOMMIT\n*nat\nCOMMIT\n")
         before = self.saved()
-        log, audit = self.cleanup("--kubeconfig=/nonexistent/kubeconfig", "--cleanup-ipvs")
-        self.assertEqual((self.saved(), audit), (before, []))
-        self.assertIn("cleaned up: there was nothing", log)
+        log = self.cleanup("--kubeconfig=/nonexistent/kubeconfig", "--cleanup-ipvs")
+        self.assertEqual(self.saved(), before)
+        self.assertIn("cleanup: nothing to remove", log)
 
     def test_a_chain_in_use(self):
-        """A foreign rule still jumps to one of ours: it is emptied, stays, and is named."""
+        """Another program's chain jumps to one of ours: that stays, empty unless its content is for
+        everybody, and is named; the exit status says so."""
         self.restore(OTHERS)
         self.restore(IPTABLES_MODE)
-        self.restore("*nat\n-A MINE -p tcp -m tcp --dport 99 -j KUBE-MARK-MASQ\nCOMMIT\n")
-        log, _ = self.cleanup()
-        for family, text in (("IPv4", self.n.save(4)), ("IPv6", self.n.save(6))):
-            self.assertIn("KUBE-MARK-MASQ of %s nat stays, empty" % family, log)
-            self.assertIn("-A MINE -p tcp -m tcp --dport 99 -j KUBE-MARK-MASQ", text)
-            self.assertNotIn("-A KUBE-MARK-MASQ", text)
+        self.restore("*nat\n-A MINE -p tcp -m tcp --dport 99 -j KUBE-MARK-MASQ\nCOMMIT\n"
+                     "*filter\n-A MINE -p tcp -m tcp --dport 99 -j KUBE-FORWARD\nCOMMIT\n")
+        log = self.cleanup(code=1)
+        self.assertIn("not everything could be removed", log)
+        for family, text in (("ip", self.save(4)), ("ip6", self.save(6))):
+            for table, name in (("nat", "KUBE-MARK-MASQ"), ("filter", "KUBE-FORWARD")):
+                self.assertRegex(log, r"table %s %s: there are 1 chains, \d rules, for example %s, .*; "
+                                 r"kept: rules of another program jump to it" % (family, table, name))
+                self.assertIn("-A MINE -p tcp -m tcp --dport 99 -j " + name, text)
+            self.assertIn("-A KUBE-MARK-MASQ -j MARK", text)  # CNI's portmap may use it
+            self.assertNotIn("-A KUBE-FORWARD", text)
             self.assertNotIn("KUBE-SERVICES", text)
         before = self.saved()
-        _, audit = self.cleanup()
+        self.cleanup(code=1)
         self.assertEqual(self.saved(), before)
-        self.assertEqual([line.split("result ")[1] for line in audit], ["unchanged"])
-        for tool in ("iptables-legacy", "ip6tables-legacy"):
+        for tool in self.tools("iptables"):
             sh("ip", "netns", "exec", self.n.node, tool, "-t", "nat", "-F", "MINE")
+            sh("ip", "netns", "exec", self.n.node, tool, "-F", "MINE")
         self.cleanup()
-        self.assertNotIn("KUBE-MARK-MASQ", "".join(self.saved()))
+        self.assertNotRegex("".join(self.saved()), "KUBE-(MARK-MASQ|FORWARD)")
+
+
+class Legacy(Cases, unittest.TestCase):
+    """Of iptables-legacy, in x_tables."""
+    kind = "legacy"
+
+    def save(self, family):
+        return self.n.save(family)
+
+    def test_our_own(self):
+        """Every sort of chain there is; what an administrator had stays in its order."""
+        n = self.n
+        self.restore(OTHERS)
+        before = self.saved()
+        both = ["10.96.0.10", "fd00:96::10"]
+        n.start("--cluster-cidr=10.244.0.0/16,fd00:244::/32", "--manifest-path",
+                n.write("objects.json", [
+                    service("web", both, [("http", 80, "TCP"), ("dns", 53, "UDP")],
+                            type="LoadBalancer", sessionAffinity="ClientIP",
+                            externalTrafficPolicy="Local", healthCheckNodePort=30009,
+                            loadBalancerSourceRanges=["198.51.100.0/24", "2001:db8::/32"],
+                            externalIPs=["203.0.113.1", "2001:db8:9::1"]),
+                    service("none", ["10.96.0.11", "fd00:96::11"], [("http", 80, "TCP")]),
+                    slice_of("web", [n.pod_ip(0), n.pod_ip(1)],
+                             [("http", Node.PORT, "TCP"), ("dns", Node.PORT, "UDP")]),
+                    slice_of("web", [n.pod_ip(0, 6)],
+                             [("http", Node.PORT, "TCP"), ("dns", Node.PORT, "UDP")])]))
+        self.assertTrue(n.ask(n.client, both[0], 80).startswith("pod"))
+        self.assertTrue(n.ask(n.client, both[1], 80).startswith("pod"))
+        self.assertEqual(n.stop(), 0)
+        self.assertNotEqual(self.saved()[0], before[0])
+        self.assertNotEqual(self.saved()[1], before[1])
+        self.assertNotIn(" cleaner] E", self.cleanup())
+        self.assertEqual(self.saved(), before)
+        self.assertIn("nothing to remove", self.cleanup())
 
     # --- when it cannot go at once; the lock is a file of the test's own over the machine's ---
 
@@ -290,12 +303,19 @@ class Cleanup(unittest.TestCase):
              'mount --bind "$0" /run/xtables.lock && exec "$@"', lock,
              os.path.join(BUILD, "kube-proxy"), "--cleanup", "--audit-log=" + self.n.audit],
             stdin=subprocess.DEVNULL, stdout=open(self.n.log, "a"), stderr=subprocess.STDOUT)
-        self.n.wait("the planner", lambda: "kube-proxy-planner" in self.n.processes())
-        self.n.wait("the lock-down", lambda: "locked down" in self.n.logged())
+        self.n.wait("the cleaner, locked down", lambda: self.seccomp() == "2")
+
+    def seccomp(self):
+        """Mode of the cleaner's seccomp: 2 is a filter."""
+        try:
+            with open("/proc/%d/status" % self.n.processes()["kube-proxy-cleaner"]) as f:
+                return dict(l.split(":\t", 1) for l in f.read().splitlines() if ":\t" in l)["Seccomp"]
+        except (KeyError, OSError):
+            return ""
 
     def ended(self):
         proc, self.n.proc = self.n.proc, None
-        return proc.wait(patient(30))
+        return proc.wait(patient(60))
 
     def test_waits_for_the_lock(self):
         self.begin_locked_out()
@@ -305,25 +325,73 @@ class Cleanup(unittest.TestCase):
         self.assertEqual(self.ended(), 0, self.n.logged())
         self.assertNotIn("KUBE-SERVICES", self.n.save(4))
 
-    def test_a_planner_that_dies_is_a_failure(self):
+    def test_a_cleaner_that_dies_is_a_failure(self):
         self.begin_locked_out()
         pids = self.n.processes()
-        self.assertEqual(sorted(pids), ["kube-proxy", "kube-proxy-planner"])
+        self.assertEqual(sorted(pids), ["kube-proxy", "kube-proxy-cleaner"])
         held = [os.readlink("/proc/%d/fd/%s" % (pids["kube-proxy"], fd))
                 for fd in os.listdir("/proc/%d/fd" % pids["kube-proxy"])]
-        self.assertIn(os.readlink("/proc/%d/fd/4" % pids["kube-proxy-planner"]), held)
-        os.kill(pids["kube-proxy-planner"], signal.SIGKILL)
-        fcntl.flock(self.lock, fcntl.LOCK_UN)
+        self.assertIn(os.readlink("/proc/%d/fd/4" % pids["kube-proxy-cleaner"]), held)
+        os.kill(pids["kube-proxy-cleaner"], signal.SIGKILL)
         self.assertEqual(self.ended(), 1, self.n.logged())
-        self.assertNotIn("cleaned up", self.n.logged())
+        self.assertIn("killed by signal 9", self.n.logged())
+        fcntl.flock(self.lock, fcntl.LOCK_UN)
         self.assertIn("KUBE-SERVICES", self.n.save(4))
 
     def test_interrupted(self):
+        """The cleaner does not outlive its parent."""
         self.begin_locked_out()
+        cleaner = self.n.processes()["kube-proxy-cleaner"]
         self.n.proc.terminate()
+        self.assertNotEqual(self.ended(), 0, self.n.logged())
+        self.n.wait("the cleaner's end", lambda: not os.path.exists("/proc/%d" % cleaner))
         fcntl.flock(self.lock, fcntl.LOCK_UN)
-        code = self.ended()
-        self.assertEqual(code, 0 if "cleaned up" in self.n.logged() else 1, self.n.logged())
+        self.assertIn("KUBE-SERVICES", self.n.save(4))
+
+    def test_beside_a_running_one(self):
+        """Refused: it would put its rules back."""
+        n = self.n
+        n.start("--manifest-path", n.write("objects.json", [
+            service("web", ["10.96.0.10"], [("http", 80, "TCP")]),
+            slice_of("web", [n.pod_ip(0)], [("http", Node.PORT, "TCP")])]))
+        before = self.saved()
+        self.assertIn("a kube-proxy runs in this network namespace (pid %d)" % n.proc.pid,
+                      self.cleanup(code=1))
+        self.assertEqual(self.saved(), before)
+
+
+class Nft(Cases, unittest.TestCase):
+    """Of iptables-nft, in nf_tables."""
+    kind = "nft"
+
+    def save(self, family):
+        text = sh("ip", "netns", "exec", self.n.node, self.tools("iptables")[family == 6] + "-save")
+        return "\n".join(l for l in text.splitlines() if not l.startswith("#"))
+
+    def test_policy_drop_at_a_start(self):
+        """What the old one accepts must pass: KUBE-FORWARD stays with its jump, and is named."""
+        n = self.n
+        self.restore(OTHERS)
+        self.restore(IPTABLES_MODE)
+        for tool in self.tools("iptables"):
+            sh("ip", "netns", "exec", n.node, tool, "-P", "FORWARD", "DROP")
+        n.start("--cluster-cidr=10.244.0.0/16,fd00:244::/32", "--manifest-path",
+                n.write("objects.json", [
+                    service("web", ["10.96.0.10"], [("http", 80, "TCP")]),
+                    slice_of("web", [n.pod_ip(0)], [("http", Node.PORT, "TCP")])]))
+        n.wait("the rest to go", lambda: "KUBE-SERVICES" not in self.save(4) + self.save(6))
+        for family in (4, 6):
+            kept = [l for l in self.save(family).splitlines()
+                    if "KUBE" in l and l not in OTHERS.splitlines()]
+            self.assertEqual([l for l in kept if "KUBE-FORWARD" not in l and "KUBELET" not in l], [])
+            self.assertIn(":KUBE-FORWARD - [0:0]", kept)
+            self.assertEqual(sum("-A FORWARD" in l for l in kept), 1)
+            self.assertEqual(sum("-A KUBE-FORWARD" in l for l in kept), 3)
+        self.assertTrue(n.ask(n.client, "10.96.0.10", 80).startswith("pod"))
+        log = n.logged()
+        self.assertIn("kept, because policy is DROP", log)
+        self.assertIn("iptables-nft -I FORWARD -m conntrack --ctstate DNAT -j ACCEPT", log)
+        self.assertIn("ip6tables-nft -I FORWARD -m conntrack --ctstate DNAT -j ACCEPT", log)
 
 
 if __name__ == "__main__":

@@ -59,7 +59,7 @@ class ModeSwitch(unittest.TestCase):
         self.assertEqual(n.audited(), audited)  # neither mode had anything to write
         self.start()
         self.assertEqual(self.nft(), self.others[1])
-        self.assertIn("table ip kube-proxy, which nftables mode left, is taken away", n.logged())
+        self.assertIn("nftables, table ip kube-proxy: removed", n.logged())
         self.start(NFTABLES)
         n.stop()
         for flags in ([], [NFTABLES]):

@@ -29,7 +29,7 @@ static inline const struct policy *policy_in_namespace(int audit_fd)
 
 	strlcpy(p->params.pod_if, "cni0", sizeof(p->params.pod_if));
 	enter_namespace();
-	ipt_backend_open(p, true);
+	ipt_backend_open(p);
 	assert_true(p->families[FAMILY_4] && p->families[FAMILY_6]);
 	policy_freeze(p);
 	return p;

@@ -19,7 +19,7 @@
 #include "ipc/query.h"
 #include "ipc/status.h"
 
-enum { WATCHER, APPLIER, LISTENER, PEERS };
+enum { WATCHER, APPLIER, LISTENER, CLEANER, PEERS };
 
 struct process {
 	pid_t pid;
@@ -27,13 +27,10 @@ struct process {
 	struct frame f;
 };
 
-static int config_fd(enum proxy_mode mode, bool cleanup)
+static int config_fd(enum proxy_mode mode)
 {
-	struct config cfg = {.mode = (uint8_t)mode,
-	    .cleanup = cleanup,
-	    .masquerade_bit = 14,
-	    .sync_period_ms = 30000,
-	    .key = {1, 2}};
+	struct config cfg = {
+	    .mode = (uint8_t)mode, .masquerade_bit = 14, .sync_period_ms = 30000, .key = {1, 2}};
 	struct frame *f = malloc(sizeof(*f));
 	int fd = memfd_create("config", 0);
 
@@ -44,13 +41,14 @@ static int config_fd(enum proxy_mode mode, bool cleanup)
 	return fd;
 }
 
-static int start_with(void **state, enum proxy_mode mode, bool cleanup)
+static int start_with(void **state, enum proxy_mode mode)
 {
-	static const int at[PEERS] = {PLANNER_FD_WATCHER, PLANNER_FD_APPLIER, PLANNER_FD_LISTENER};
+	static const int at[PEERS] = {
+	    PLANNER_FD_WATCHER, PLANNER_FD_APPLIER, PLANNER_FD_LISTENER, PLANNER_FD_CLEANER};
 	struct process *p = calloc(1, sizeof(*p));
 	char path[PATH_MAX], *slash;
 	ssize_t n = readlink("/proc/self/exe", path, sizeof(path) - 64);
-	int pair[PEERS][2], config = config_fd(mode, cleanup);
+	int pair[PEERS][2], config = config_fd(mode);
 
 	assert_true(p != NULL && n > 0);
 	path[n] = '\0';
@@ -92,17 +90,12 @@ static int start_with(void **state, enum proxy_mode mode, bool cleanup)
 
 static int start(void **state)
 {
-	return start_with(state, MODE_IPTABLES, false);
-}
-
-static int start_cleanup(void **state)
-{
-	return start_with(state, MODE_IPTABLES, true);
+	return start_with(state, MODE_IPTABLES);
 }
 
 static int start_nftables(void **state)
 {
-	return start_with(state, MODE_NFTABLES, false);
+	return start_with(state, MODE_NFTABLES);
 }
 
 static int stop(void **state)
@@ -554,100 +547,123 @@ static void test_two_queries(void **state)
 	assert_int_equal(exit_status(p), 1);
 }
 
-/* --- --cleanup --- */
+/* --- the cleaner --- */
 
-static const struct txn_chain_digest some_chains[] = {
-    {{.table = IPT_NAT, .kind = CHAIN_SERVICES}, 1},
-    {{.table = IPT_NAT, .kind = CHAIN_SEP, .hash = {1}}, 2},
-    {{.family = FAMILY_6, .table = IPT_FILTER, .kind = CHAIN_FORWARD}, 3},
-};
-
-/* Answers the request for a snapshot with COUNT chains, in two parts, and a hook of each family. */
-static void tell_left(struct process *p, uint32_t count, uint64_t first_digest, bool hooks)
+static void tell_row(struct process *p, uint64_t rules)
 {
-	static struct txn_snapshot s;
+	const struct leftovers_row row = {.where = LEFTOVERS_NF_TABLES,
+	    .table = LEFTOVERS_NAT,
+	    .chains = rules > 0,
+	    .rules = rules,
+	    .name_count = 1,
+	    .names = {"KUBE-SERVICES"}};
 
-	s = (struct txn_snapshot){.families = {true, true}};
-	if (hooks)
-		s.hooks[FAMILY_4] = s.hooks[FAMILY_6] = 1u << (IPT_HOOK_COUNT - 1);
-	expect(p, APPLIER, TXN_SNAPSHOT_REQUEST, NULL, NULL);
-	for (uint32_t i = 0; i < count; i++) {
-		s.count = 1;
-		s.chains[0] = some_chains[i];
-		if (i == 0)
-			s.chains[0].digest = first_digest;
-		s.last = i + 1 == count;
-		txn_encode_snapshot(&p->f, &s);
-		tell(p, APPLIER);
-	}
-	if (count > 0)
-		return;
-	s.last = true;
-	txn_encode_snapshot(&p->f, &s);
-	tell(p, APPLIER);
+	leftovers_encode_row(&p->f, &row);
+	tell(p, CLEANER);
 }
 
-/* The digest of a chain without a rule. */
-static uint64_t empty(void)
+static void program_and_tell_cleaner(struct process *p)
 {
-	const struct siphash_key key = {1, 2};
-	struct siphash s;
+	char bytes[2];
 
-	siphash_init(&s, &key);
-	return siphash_final(&s);
-}
-
-static void test_cleanup(void **state)
-{
-	struct process *p = *state;
-
-	if (p == NULL)
-		skip();
-	tell_left(p, 3, 1, true);
-	assert_int_equal(expect_txn(p, 1, 0), 5);
-	tell_result(p, 1, TXN_BUSY);
-	assert_false(comes_early(p, APPLIER, 100)); /* not at once */
-	tell_left(p, 3, 1, false);
-	assert_int_equal(expect_txn(p, 2, 0), 3);
-	tell_result(p, 2, TXN_OK);
-	tell_left(p, 1, empty(), false); /* in use by somebody else */
-	assert_int_equal(exit_status(p), 0);
-}
-
-static void test_cleanup_of_nothing(void **state)
-{
-	struct process *p = *state;
-
-	if (p == NULL)
-		skip();
-	tell_left(p, 0, 0, false);
-	assert_int_equal(exit_status(p), 0);
-	assert_int_equal(read(p->fd[APPLIER], &p->f, 1), 0); /* it asked for no more */
-}
-
-static void test_cleanup_against_another(void **state)
-{
-	struct process *p = *state;
-
-	if (p == NULL)
-		skip();
-	tell_left(p, 3, 1, true);
+	tell_lists(p);
+	expect(p, LISTENER, STATUS_PENDING, NULL, NULL);
+	tell_snapshot(p);
 	expect_txn(p, 1, 0);
+	assert_false(comes(p, CLEANER, 100)); /* sent is not programmed */
 	tell_result(p, 1, TXN_OK);
-	tell_left(p, 1, 1, false); /* it has rules again */
-	assert_int_equal(exit_status(p), 1);
+	expect_applied(p, 1);
+	assert_true(comes(p, CLEANER, 10000));
+	assert_int_equal(read(p->fd[CLEANER], bytes, sizeof(bytes)), 1);
+	assert_int_equal(bytes[0], LEFTOVERS_PROGRAMMED);
 }
 
-static void test_cleanup_refused(void **state)
+static void expect_explained(struct process *p, const char *words)
+{
+	tell_ask(p, "/explain?src=10.1.0.9&dst=10.0.0.1&port=80");
+	expect_answer(p, 200, true, words);
+}
+
+static void test_cleaner(void **state)
 {
 	struct process *p = *state;
 
 	if (p == NULL)
 		skip();
-	tell_left(p, 1, 1, false);
-	expect_txn(p, 1, 0);
-	tell_result(p, 1, TXN_KERNEL);
-	assert_int_equal(exit_status(p), 1);
+	tell_row(p, 7);
+	program_and_tell_cleaner(p);
+	expect_explained(p,
+	    "rules of another kube-proxy may answer first: iptables-nft, table ip nat: 1 "
+	    "chains, 7 rules, for example KUBE-SERVICES");
+	tell_ask(p, "/diff");
+	tell_snapshot(p);
+	expect_answer(p, 200, true, "leftovers:");
+	tell_snapshot(p); /* it repairs what it saw missing */
+	expect(p, LISTENER, STATUS_PENDING, NULL, NULL);
+	expect_txn(p, 2, 1);
+	tell_result(p, 2, TXN_OK);
+	expect_applied(p, 2);
+	tell_row(p, 0);
+	leftovers_encode_done(&p->f);
+	tell(p, CLEANER);
+	shutdown(p->fd[CLEANER], SHUT_RDWR);
+	expect_explained(p, "10.1.0.2:8080");
+	tell_slice(p, 3); /* changes after the first are none of the cleaner's business */
+	assert_false(comes(p, CLEANER, 0) && read(p->fd[CLEANER], &(char){0}, 1) > 0);
+}
+
+/* What no cleaner says: its channel goes, and nothing else. */
+static void tell_junk(struct process *p, const void *data, size_t len)
+{
+	char byte;
+
+	program_and_tell_cleaner(p);
+	assert_int_equal(write(p->fd[CLEANER], data, len), (ssize_t)len);
+	assert_true(comes(p, CLEANER, 10000));
+	assert_int_equal(read(p->fd[CLEANER], &byte, 1), 0);
+	expect_explained(p, "10.1.0.2:8080");
+}
+
+static void test_cleaner_of_junk(void **state)
+{
+	struct process *p = *state;
+
+	if (p == NULL)
+		skip();
+	tell_junk(p, "\xff\xff\xff\xff", 4);
+}
+
+static void test_cleaner_of_another_type(void **state)
+{
+	struct process *p = *state;
+
+	if (p == NULL)
+		skip();
+	txn_encode_alive(&p->f);
+	tell_junk(p, p->f.buf, p->f.len);
+}
+
+static void test_cleaner_with_a_wrong_name(void **state)
+{
+	static struct frame f;
+	const struct leftovers_row row = {.rules = 1, .name_count = 1, .names = {"a\nb"}};
+
+	if (*state == NULL)
+		skip();
+	leftovers_encode_row(&f, &row);
+	tell_junk(*state, f.buf, f.len);
+}
+
+static void test_cleaner_that_dies(void **state)
+{
+	struct process *p = *state;
+
+	if (p == NULL)
+		skip();
+	tell_row(p, 7);
+	shutdown(p->fd[CLEANER], SHUT_RDWR);
+	program(p);
+	expect_explained(p, "7 rules"); /* what it has told last is what is known */
 }
 
 int main(void)
@@ -662,10 +678,11 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(test_differences, start, stop),
 	    cmocka_unit_test_setup_teardown(test_more_of_nothing, start, stop),
 	    cmocka_unit_test_setup_teardown(test_two_queries, start, stop),
-	    cmocka_unit_test_setup_teardown(test_cleanup, start_cleanup, stop),
-	    cmocka_unit_test_setup_teardown(test_cleanup_of_nothing, start_cleanup, stop),
-	    cmocka_unit_test_setup_teardown(test_cleanup_against_another, start_cleanup, stop),
-	    cmocka_unit_test_setup_teardown(test_cleanup_refused, start_cleanup, stop),
+	    cmocka_unit_test_setup_teardown(test_cleaner, start, stop),
+	    cmocka_unit_test_setup_teardown(test_cleaner_of_junk, start, stop),
+	    cmocka_unit_test_setup_teardown(test_cleaner_of_another_type, start, stop),
+	    cmocka_unit_test_setup_teardown(test_cleaner_with_a_wrong_name, start, stop),
+	    cmocka_unit_test_setup_teardown(test_cleaner_that_dies, start, stop),
 	};
 
 	signal(SIGPIPE, SIG_IGN);

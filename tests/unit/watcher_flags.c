@@ -208,6 +208,9 @@ static void test_one_thing(void **state)
 	assert_true(cfg.cleanup);
 	good("--cleanup --cleanup-ipvs --kubeconfig=/nonexistent/x");
 	good("--cleanup --cleanup-ipvs=false");
+	assert_false(cfg.cleanup_ipvs);
+	good("--check-node");
+	assert_true(cfg.check_node);
 	good("--init-only");
 	assert_true(cfg.init_only);
 	assert_false(cfg.cleanup);
@@ -306,6 +309,7 @@ static void test_bad(void **state)
 	    {"--healthz-bind-address=[::1", "expected IP", FLAGS_BAD},
 	    {"--cleanup --dry-run", "each do one thing", FLAGS_BAD},
 	    {"--init-only --cleanup", "each do one thing", FLAGS_BAD},
+    {"--check-node --cleanup", "each do one thing", FLAGS_BAD},
 	    {"--cleanup-ipvs=x", "true or false", FLAGS_BAD},
 	    {"--conntrack-min=-1", "from 0 to 2147483647", FLAGS_BAD},
 	    {"--conntrack-max-per-core=2147483648", "from 0 to 2147483647", FLAGS_BAD},

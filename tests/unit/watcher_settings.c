@@ -44,6 +44,7 @@ static const struct {
     {"bind-address", "0.0.0.0", "fd00::1", "fd00::1", "h", "\"fd00::1\"", "\"h\"",
 	"expected an IP address"},
     {"cleanup", "false", "true", "true", "2", NULL, NULL, "expected true or false"},
+    {"check-node", "false", "true", "true", "2", NULL, NULL, "expected true or false"},
     {"cleanup-ipvs", "true", "false", "false", "2", NULL, NULL, "expected true or false"},
     {"init-only", "false", "true", "true", "2", NULL, NULL, "expected true or false"},
     {"write-config-to", "", "-", "-", NULL, NULL, NULL, NULL},
