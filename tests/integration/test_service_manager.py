@@ -149,7 +149,7 @@ class Journal(Base):
             self.n.wait_synced()
             os.kill(self.n.processes()["kube-proxy-listener"], signal.SIGKILL)
             self.assertEqual(proc.wait(patient(20)), 1)
-            ours.settimeout(20)
+            ours.settimeout(patient(20))
             while True:
                 data = ours.recv(65536)
                 if not data:
@@ -225,7 +225,7 @@ class AuditLog(Base):
 
     def refused(self, expected):
         self.start(self.manifest(), wait=False)
-        self.assertEqual(self.n.proc.wait(20), 78)
+        self.assertEqual(self.n.proc.wait(patient(20)), 78)
         self.assertRegex(self.n.logged(), re.escape("--audit-log=%s: " % self.n.audit) + expected)
 
     def test_link(self):
