@@ -1,5 +1,6 @@
 """The Debian package: built twice, looked at by lintian, completed by shells, and taken through its life
 with dpkg. What needs systemd as PID 1 or AppArmor is in tests/boot."""
+import glob
 import hashlib
 import os
 import pty
@@ -19,31 +20,30 @@ DBGSYM = "kube-proxy-dbgsym_%s_amd64.deb" % VERSION
 USERS = ["_kproxy-a", "_kproxy-p", "_kproxy-w", "_kproxy-l"]
 LIMIT = 1800  # seconds for a build beside other jobs
 
-# Every file and link of the package, with its mode. All are root's.
+# Every file and link of the package beside the programs and their manual pages, with its mode.
 CONTENTS = """
 -rw-r--r-- ./etc/apparmor.d/abstractions/kube-proxy
 -rw-r--r-- ./etc/apparmor.d/abstractions/kube-proxy-credentials
 -rw-r--r-- ./etc/apparmor.d/kube-proxy
 -rw-r--r-- ./etc/default/kube-proxy
+-rw-r--r-- ./etc/logrotate.d/kube-proxy
+-rw-r--r-- ./lib/systemd/system/kube-proxy-kubeconfig.path
+-rw-r--r-- ./lib/systemd/system/kube-proxy-kubeconfig.service
 -rw-r--r-- ./lib/systemd/system/kube-proxy.service
 lrwxrwxrwx ./usr/bin/kube-proxy
 -rw-r--r-- ./usr/lib/sysusers.d/kube-proxy.conf
 -rw-r--r-- ./usr/lib/tmpfiles.d/kube-proxy.conf
--rwxr-xr-x ./usr/libexec/kube-proxy/kube-proxy-listener
--rwxr-xr-x ./usr/libexec/kube-proxy/kube-proxy-planner
--rwxr-xr-x ./usr/libexec/kube-proxy/kube-proxy-watcher
+-rwxr-xr-x ./usr/libexec/kube-proxy/kubeconfig-changed
+-rwxr-xr-x ./usr/libexec/kube-proxy/kubeconfig-ready
 -rwxr-xr-x ./usr/sbin/kube-proxy
 -rw-r--r-- ./usr/share/bash-completion/completions/kube-proxy
 -rw-r--r-- ./usr/share/doc/kube-proxy/README.Debian
 -rw-r--r-- ./usr/share/doc/kube-proxy/README.md.gz
 -rw-r--r-- ./usr/share/doc/kube-proxy/changelog.gz
 -rw-r--r-- ./usr/share/doc/kube-proxy/copyright
--rw-r--r-- ./usr/share/man/man8/kube-proxy-listener.8.gz
--rw-r--r-- ./usr/share/man/man8/kube-proxy-planner.8.gz
--rw-r--r-- ./usr/share/man/man8/kube-proxy-watcher.8.gz
--rw-r--r-- ./usr/share/man/man8/kube-proxy.8.gz
 -rw-r--r-- ./usr/share/zsh/vendor-completions/_kube-proxy
 """.split("\n")[1:-1]
+MANUALS = glob.glob(os.path.join(TOP, "*/kube-proxy*.8"))
 
 
 def run(*cmd, **kw):
@@ -105,7 +105,11 @@ class Package(unittest.TestCase):
                 self.assertEqual(mode, "drwxr-xr-x", line)
             else:
                 found.append("%s %s" % (mode, path.split(" -> ")[0]))
-        self.assertEqual(sorted(found), sorted(CONTENTS))
+        programs = [os.path.basename(p)[:-2] for p in MANUALS]
+        programs.remove("kube-proxy")
+        self.assertEqual(sorted(found), sorted(
+            CONTENTS + ["-rwxr-xr-x ./usr/libexec/kube-proxy/" + name for name in programs] +
+            ["-rw-r--r-- ./usr/share/man/man8/%s.gz" % os.path.basename(p) for p in MANUALS]))
         self.assertEqual(os.readlink(tree + "/usr/bin/kube-proxy"), "../sbin/kube-proxy")
 
     def test_debug_symbols_belong_to_the_programs(self):
