@@ -263,7 +263,8 @@ class Audit(unittest.TestCase):
 class Demo(unittest.TestCase):
     def leavings(self):
         namespaces = [n for n in run("ip", "netns", "list").stdout.split() if "kp-demo" in n]
-        return namespaces + [d for d in os.listdir("/tmp") if d.startswith("kp-demo.")]
+        return namespaces + [d for d in os.listdir(tempfile.gettempdir())
+                             if d.startswith("kp-demo.")]
 
     def test_demo(self):
         r = run("packaging/demo/run", env=dict(os.environ, BUILD=BUILD))
@@ -275,7 +276,7 @@ class Demo(unittest.TestCase):
         p = subprocess.Popen(["packaging/demo/run"], cwd=TOP, env=dict(os.environ, BUILD=BUILD),
                              start_new_session=True, stdout=subprocess.DEVNULL,
                              stderr=subprocess.DEVNULL)
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + patient(10)
         while len(self.leavings()) < 5 and time.monotonic() < deadline:
             time.sleep(0.05)
         self.assertEqual(len(self.leavings()), 5)
