@@ -20,6 +20,7 @@ void conntrack_want(struct conntrack *c, unsigned families)
 	c->family = c->wanted & 1u << FAMILY_4 ? FAMILY_4 : FAMILY_6;
 	c->wanted &= ~(1u << c->family);
 	c->running = true;
+	udp_pass_begins(c->udp, c->family);
 	flows_encode_request(&c->frame, c->family);
 	c->send(c->arg, &c->frame);
 }
@@ -61,6 +62,7 @@ const char *conntrack_end(struct conntrack *c, struct cursor *in)
 	c->failed = e.error != 0;
 	c->deleted = e.deleted;
 	c->running = false;
+	udp_pass_ended(c->udp, c->family);
 	conntrack_want(c, 0);
 	return NULL;
 }

@@ -24,12 +24,14 @@ struct udp_frontend {
 	RB_ENTRY(udp_frontend) by_address;
 	struct ip_addr addr;
 	uint16_t port;
-	bool in_tree; /* the same address twice in a service is there once */
-	const struct stored_service *owner;
+	bool in_tree;	   /* the same address twice in a service is there once */
+	const void *owner; /* the service, or the departed one */
 	const struct udp_port *of;
 };
 
 struct udp_service {
+	SLIST_ENTRY(udp_service) by_departure;
+	unsigned left, due, passing; /* families whose flows are to be looked at: departed only */
 	size_t port_count, frontend_count;
 	struct udp_port *ports;
 	struct udp_frontend *frontends;
@@ -92,11 +94,13 @@ static void add_frontend(struct udp_service *u, const struct stored_service *v,
 	f->of = &u->ports[u->port_count - 1];
 }
 
-/* In userspace mode it is relays that answer, from whichever address of the machine. */
+/*
+ * In userspace mode it is relays that answer, from whichever address of the machine. Flows that
+ * another mode translated lead to endpoints, and are good until those are gone.
+ */
 static void serve_by_relays(
     struct udp_port *p, const struct stored_service *v, uint32_t index, uint8_t family)
 {
-	p->serving = memory_new(LIST_COUNT * sizeof(*p->serving));
 	for (unsigned list = 0; list < LIST_COUNT; list++) {
 		uint16_t port = relays_port(v, index, family, (enum endpoint_list)list);
 
@@ -109,7 +113,7 @@ static void serve_by_endpoints(struct udp_port *p, struct chosen_endpoints *serv
     const struct stored_service *v, uint32_t index, uint8_t family)
 {
 	endpoints_serving(serving, v, index, family);
-	p->serving = memory_new((serving->count + 1) * sizeof(*p->serving));
+	p->serving = memory_new((serving->count + LIST_COUNT) * sizeof(*p->serving));
 	for (size_t i = 0; i < serving->count; i++) {
 		p->serving[i].addr = serving->e[i].addr;
 		p->serving[i].port = serving->e[i].port;
@@ -124,10 +128,9 @@ static void add_port(struct udp_index *x, struct udp_service *u, const struct st
 	const struct service_spec *spec = v->spec;
 	struct udp_port *p = &u->ports[u->port_count++];
 
+	serve_by_endpoints(p, &x->serving, v, index, family);
 	if (is_relayed(x))
 		serve_by_relays(p, v, index, family);
-	else
-		serve_by_endpoints(p, &x->serving, v, index, family);
 	qsort(p->serving, p->count, sizeof(*p->serving), endpoint_cmp);
 	for (unsigned kind = 0; kind < FRONTEND_COUNT; kind++)
 		for (uint32_t i = 0; i < spec->ip_counts[kind]; i++)
@@ -175,18 +178,61 @@ static bool became_stale(const struct udp_port *old, const struct udp_port *now)
 	return false;
 }
 
+/* Takes V's frontends out of the tree, and returns them. */
+static struct udp_service *take_out(struct udp_index *x, struct stored_service *v)
+{
+	struct udp_service *u = v->udp;
+
+	for (size_t i = 0; u != NULL && i < u->frontend_count; i++)
+		if (u->frontends[i].in_tree)
+			RB_REMOVE(udp_tree, &x->frontends, &u->frontends[i]);
+	v->udp = NULL;
+	return u;
+}
+
 void udp_forget(struct udp_index *x, struct stored_service *v)
 {
-	for (size_t i = 0; v->udp != NULL && i < v->udp->frontend_count; i++)
-		if (v->udp->frontends[i].in_tree)
-			RB_REMOVE(udp_tree, &x->frontends, &v->udp->frontends[i]);
-	free_service(v->udp);
-	v->udp = NULL;
+	free_service(take_out(x, v));
+}
+
+static bool is_served(struct udp_index *x, const struct udp_frontend *f)
+{
+	struct udp_frontend key = {.addr = f->addr, .port = f->port};
+	const struct udp_frontend *e = RB_NFIND(udp_tree, &x->frontends, &key);
+
+	return e != NULL && e->port == f->port && ip_cmp(&e->addr, &f->addr) == 0;
+}
+
+/* Keeps U, if it was reached where no service is now, until the flows to it have been deleted. */
+static void depart(struct udp_index *x, struct udp_service *u)
+{
+	for (size_t i = 0; u != NULL && i < u->frontend_count; i++)
+		if (u->frontends[i].of->count > 0 && !is_served(x, &u->frontends[i]))
+			u->left |= 1u << u->frontends[i].addr.family;
+	if (u == NULL || u->left == 0) {
+		free_service(u);
+		return;
+	}
+	for (size_t i = 0; i < u->frontend_count; i++) {
+		u->frontends[i].owner = u;
+		u->frontends[i].in_tree = RB_INSERT(udp_tree, &x->former, &u->frontends[i]) == NULL;
+	}
+	SLIST_INSERT_HEAD(&x->departed, u, by_departure);
+	x->stale |= u->left;
+}
+
+static void free_departed(struct udp_index *x, struct udp_service *u)
+{
+	for (size_t i = 0; i < u->frontend_count; i++)
+		if (u->frontends[i].in_tree)
+			RB_REMOVE(udp_tree, &x->former, &u->frontends[i]);
+	SLIST_REMOVE(&x->departed, u, udp_service, by_departure);
+	free_service(u);
 }
 
 void udp_update(struct udp_index *x, struct stored_service *v, const bool families[FAMILY_COUNT])
 {
-	struct udp_service *now = new_service(x, v, families);
+	struct udp_service *now = new_service(x, v, families), *old_one;
 
 	for (size_t i = 0; now != NULL && i < now->frontend_count; i++) {
 		struct udp_frontend *f = &now->frontends[i];
@@ -195,11 +241,12 @@ void udp_update(struct udp_index *x, struct stored_service *v, const bool famili
 		if (became_stale(old != NULL ? old->of : NULL, f->of))
 			x->stale |= 1u << f->addr.family;
 	}
-	udp_forget(x, v);
+	old_one = take_out(x, v);
 	v->udp = now;
 	for (size_t i = 0; now != NULL && i < now->frontend_count; i++)
 		now->frontends[i].in_tree =
 		    RB_INSERT(udp_tree, &x->frontends, &now->frontends[i]) == NULL;
+	depart(x, old_one);
 }
 
 const char *udp_node_addrs(struct udp_index *x, const struct node_addrs_part *part)
@@ -221,22 +268,47 @@ void udp_node_ports_moved(struct udp_index *x)
 unsigned udp_take_stale(struct udp_index *x)
 {
 	unsigned stale = x->stale;
+	struct udp_service *u;
 
+	SLIST_FOREACH (u, &x->departed, by_departure)
+		u->due |= u->left & stale;
 	x->stale = 0;
 	return stale;
 }
 
+void udp_pass_begins(struct udp_index *x, uint8_t family)
+{
+	struct udp_service *u;
+
+	SLIST_FOREACH (u, &x->departed, by_departure)
+		u->passing |= u->due & 1u << family;
+}
+
+void udp_pass_ended(struct udp_index *x, uint8_t family)
+{
+	struct udp_service *u, *next;
+
+	for (u = SLIST_FIRST(&x->departed); u != NULL; u = next) {
+		next = SLIST_NEXT(u, by_departure);
+		u->left &= ~(u->passing & 1u << family);
+		if (u->left == 0)
+			free_departed(x, u);
+	}
+}
+
 void udp_clear(struct udp_index *x)
 {
+	while (!SLIST_EMPTY(&x->departed))
+		free_departed(x, SLIST_FIRST(&x->departed));
 	local_addrs_clear(&x->local);
 	endpoints_clear(&x->serving);
 }
 
 /* --- flows --- */
 
-/* Is there a frontend at ADDR and PORT? *GOOD: by the flow's answers, one of its own. */
-static bool reached_by(
-    struct udp_index *x, const struct ip_addr *addr, const struct flow *f, bool *good)
+/* Is there a frontend of TREE at ADDR and PORT? *GOOD: by the flow's answers, one of its own. */
+static bool reached_by(struct udp_index *x, struct udp_tree *tree, const struct ip_addr *addr,
+    const struct flow *f, bool *good)
 {
 	struct udp_endpoint from = {f->src, f->src_port};
 	struct udp_frontend key = {.addr = *addr, .port = f->dst_port}, *e;
@@ -244,7 +316,7 @@ static bool reached_by(
 
 	if (is_relayed(x) && node_is_local(&x->local, &f->src))
 		from.addr = (struct ip_addr){.family = f->src.family};
-	for (e = RB_NFIND(udp_tree, &x->frontends, &key);
+	for (e = RB_NFIND(udp_tree, tree, &key);
 	     e != NULL && e->port == f->dst_port && ip_cmp(&e->addr, addr) == 0;
 	     e = RB_NEXT(udp_tree, , e)) {
 		any = true;
@@ -253,12 +325,21 @@ static bool reached_by(
 	return any;
 }
 
-bool udp_is_stale(struct udp_index *x, const struct flow *f)
+static bool reached(struct udp_index *x, struct udp_tree *tree, const struct flow *f, bool *good)
 {
 	const struct ip_addr any = {.family = f->dst.family};
-	bool good = false, ours = reached_by(x, &f->dst, f, &good);
+	bool found = reached_by(x, tree, &f->dst, f, good);
 
 	if (node_is_local(&x->local, &f->dst) && nodeports_answer(x->own, &f->dst))
-		ours |= reached_by(x, &any, f, &good);
-	return ours && !good;
+		found |= reached_by(x, tree, &any, f, good);
+	return found;
+}
+
+bool udp_is_stale(struct udp_index *x, const struct flow *f)
+{
+	bool good = false, served = false;
+
+	if (reached(x, &x->frontends, f, &good))
+		return !good;
+	return !RB_EMPTY(&x->former) && reached(x, &x->former, f, &served) && served;
 }

@@ -7,6 +7,7 @@
 #define PLANNER_UDP_H
 
 #include <stdbool.h>
+#include <sys/queue.h>
 #include <sys/tree.h>
 
 #include "ipc/flows.h"
@@ -17,11 +18,15 @@
 
 struct udp_frontend;
 RB_HEAD(udp_tree, udp_frontend);
+struct udp_service;
+SLIST_HEAD(udp_departed, udp_service);
 
 /* Starts zeroed but for OWN. */
 struct udp_index {
 	const struct own_node *own;
-	struct udp_tree frontends; /* of all services */
+	struct udp_tree frontends;    /* of all services */
+	struct udp_tree former;	      /* no service's any more; until the flows to them are gone */
+	struct udp_departed departed; /* what `former` consists of */
 	struct local_addrs local;
 	unsigned stale;			 /* udp_take_stale() */
 	struct chosen_endpoints serving; /* scratch */
@@ -46,8 +51,16 @@ void udp_node_ports_moved(struct udp_index *x);
 unsigned udp_take_stale(struct udp_index *x);
 
 /*
+ * A pass over the flows of FAMILY begins, or has ended: what was no service's any more when
+ * udp_take_stale() named the family is then forgotten.
+ */
+void udp_pass_begins(struct udp_index *x, uint8_t family);
+void udp_pass_ended(struct udp_index *x, uint8_t family);
+
+/*
  * Is F to one of the services' addresses, or to a node port where they answer, and answered by none
- * who serves there? A flow that was never translated is answered by the service's own address.
+ * who serves there? A flow that was never translated is answered by the service's own address. A
+ * flow to where a service was reached, answered by one who served there, is stale as well.
  */
 bool udp_is_stale(struct udp_index *x, const struct flow *f);
 

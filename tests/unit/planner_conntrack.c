@@ -272,6 +272,40 @@ static void when(void **state)
 	world_free(w);
 }
 
+/* Flows to a deleted Service lead to whom it had, until a pass that began afterwards has ended. */
+static void a_deleted_service(void **state)
+{
+	struct world *w = with_dns();
+	struct udp_index *x = plan_udp(w->plan);
+
+	(void)state;
+	store_service_del(plan_store(w->plan), "a", "dns");
+	assert_int_equal(synced(w), V4 | V6);
+	for (int pass = 0; pass < 2; pass++) {
+		const bool there = pass == 0;
+
+		assert_int_equal(stale(w, "10.96.0.10", 53, "10.1.0.1", 5353), there);
+		assert_int_equal(stale(w, "192.168.1.5", 30053, "10.1.0.2", 5353), there);
+		assert_false(stale(w, "10.96.0.10", 53, "10.1.0.9", 5353)); /* another's */
+		assert_false(stale(w, "10.96.0.10", 53, "10.96.0.10", 53));
+		udp_pass_ended(x, FAMILY_4); /* one that began before */
+		assert_int_equal(stale(w, "10.96.0.10", 53, "10.1.0.1", 5353), there);
+		udp_pass_begins(x, FAMILY_4);
+		udp_pass_ended(x, FAMILY_4);
+		assert_int_equal(stale(w, "fd00:96::10", 53, "fd01::1", 5353), there);
+		udp_pass_begins(x, FAMILY_6);
+		udp_pass_ended(x, FAMILY_6);
+	}
+	assert_int_equal(synced(w), 0);
+	put_words(w, &dns);
+	put_endpoints(w, "10.1.0.1=rs", "fd01::1=rs");
+	assert_int_equal(synced(w), V4 | V6);
+	assert_false(stale(w, "10.96.0.10", 53, "10.1.0.1", 5353));
+	store_service_del(plan_store(w->plan), "a", "dns");
+	assert_int_equal(synced(w), V4 | V6); /* and the world is freed before a pass */
+	world_free(w);
+}
+
 /* A family the kernel does not offer is not looked at. */
 static void one_family(void **state)
 {
@@ -428,7 +462,11 @@ static void at_random(void **state)
 	for (int round = 0; round < 1000; round++) {
 		for (unsigned n = random_below(4); n > 0; n--)
 			change_one(w);
-		world_sync(w);
+		synced(w);
+		for (uint8_t f = 0; f < FAMILY_COUNT; f++) { /* deleted Services' are forgotten */
+			udp_pass_begins(plan_udp(w->plan), f);
+			udp_pass_ended(plan_udp(w->plan), f);
+		}
 		for (unsigned i = 0; i < 40; i++)
 			check_flow(w, random_below(SERVICES), random_below(PORTS),
 			    random_below(SERVICES), random_below(ENDPOINTS));
@@ -552,6 +590,7 @@ int main(void)
 	    cmocka_unit_test(policies_cut_nothing),
 	    cmocka_unit_test(a_shared_address),
 	    cmocka_unit_test(when),
+	    cmocka_unit_test(a_deleted_service),
 	    cmocka_unit_test(one_family),
 	    cmocka_unit_test(the_nodes_addresses),
 	    cmocka_unit_test(at_random),
