@@ -228,7 +228,7 @@ static int compose_member(
 	if (key == NULL)
 		r = fail(c, line_of(key_ev), "a key must not be empty or null");
 	else if (json_object_get(object, key) != NULL && c->twice == NULL)
-		r = fail(c, line_of(key_ev), "the key \"%s\" stands here twice", key);
+		r = fail(c, line_of(key_ev), "duplicate key \"%s\"", key);
 	else if ((value = compose_next(c, depth)) == NULL)
 		r = -1;
 	else

@@ -125,7 +125,7 @@ class RealKernel(unittest.TestCase):
         for words in ("proxy mode nftables: --proxy-mode is not set: the kernel has no x_tables",
                       "IPv4: nf_tables does not take the rules: Operation not supported: "
                       "ip table kube-proxy", "IPv6: nf_tables does not take",
-                      "the kernel's nf_tables takes the rules of neither family",
+                      "the kernel's nf_tables accepts the rules of neither family",
                       "ended with 78", "cleaned up: there was nothing", "ended with 0"):
             self.assertIn(words, said)
 

@@ -189,7 +189,7 @@ static void test_bad(void **state)
 	    {"a: 1\n---\nb: 2\n", "expected one document of kind Config; there are 2"},
 	    {"[]", "config: is not a kubeconfig"},
 	    {"kind: Pod\ncurrent-context: x\n", "config:1: kind \"Pod\": expected Config"},
-	    {"a: 1\na: 2\n", "config:2: the key \"a\" stands here twice"},
+	    {"a: 1\na: 2\n", "config:2: duplicate key \"a\""},
 	    {"clusters: []\n", "config:1: current-context: is missing"},
 	    {"current-context: x\ncontexts:\n- {name: y}\n",
 		"config:3: contexts: none has the name \"x\""},

@@ -125,8 +125,8 @@ static void test_errors(void **state)
 		unsigned line;
 		const char *says;
 	} cases[] = {
-	    {"a: 1\nb: 2\na: 3\n", 3, "\"a\" stands here twice"},
-	    {"80: 1\n\"80\": 2\n", 2, "twice"},
+	    {"a: 1\nb: 2\na: 3\n", 3, "duplicate key \"a\""},
+	    {"80: 1\n\"80\": 2\n", 2, "duplicate key \"80\""},
 	    {"a:\n  b: [1, 2\nc: 3\n", 3, "did not find expected"},
 	    {"a: 1\n\tb: 2\n", 2, "tab character"},
 	    {"a: *b\n", 1, "*b has no anchor"},
