@@ -16,7 +16,7 @@ from apiserver import Stub
 from harness import BUILD, Node, inside, service, sh, slice_of
 from limits import patient
 
-ALONE = True  # it is a race against itself
+TAKES = 60  # seconds on an idle machine
 
 SERVICES = 40
 SECONDS = 40

@@ -10,8 +10,6 @@ import unittest
 from harness import BUILD, Node, service, sh, slice_of
 from limits import patient
 
-ALONE = True  # it counts how often each writer wins
-
 SECONDS = float(os.environ.get("TWO_WRITERS_SECONDS", 15))
 SERVICES = 20
 
