@@ -9,6 +9,7 @@ import unittest
 
 from harness import BUILD, TOP, plain_env
 from limits import patient
+from limits import patient
 
 PROGRAM = os.path.join(os.path.abspath(BUILD), "kube-proxy")
 CONFIG = "apiVersion: kubeproxy.config.k8s.io/v1alpha1\nkind: KubeProxyConfiguration\n"
@@ -34,9 +35,9 @@ class FirstStart(unittest.TestCase):
 
     def run_it(self, *args, before=()):
         """In a network namespace of its own, in case it starts after all."""
-        return subprocess.run(["unshare", "-n", *before, PROGRAM, *args], text=True, timeout=patient(60),
+        return subprocess.run(["unshare", "-n", *before, PROGRAM, *args], text=True, cwd=self.dir,
                               env=plain_env(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                              stderr=subprocess.PIPE, cwd=self.dir)
+                              stderr=subprocess.PIPE, timeout=patient(60))
 
     def check(self, args, status, *said, before=()):
         with self.subTest(" ".join(args)):
@@ -122,8 +123,8 @@ class FirstStart(unittest.TestCase):
 
     def test_help_into_a_pipe_that_closes(self):
         """`kube-proxy --help | head -1` says nothing else."""
-        r = subprocess.run(["sh", "-c", '"$0" --help-all | head -1', PROGRAM], text=True, timeout=patient(60),
-                           stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        r = subprocess.run(["sh", "-c", '"$0" --help-all | head -1', PROGRAM], text=True,
+                           timeout=patient(60), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         self.assertEqual((r.stdout, r.stderr), ("Usage: kube-proxy [flags]\n", ""))
 
 
