@@ -356,8 +356,9 @@ class Node:
         self.proc = None
         return code
 
-    def processes(self):
-        """{program: pid} of the running daemon's processes."""
+    def processes(self, cleaner=False):
+        """{program: pid} of the running daemon's processes; the cleaner, which may end at any moment,
+        only if it is asked for."""
         found = {}
         for pid in filter(str.isdigit, os.listdir("/proc")):
             try:
@@ -367,6 +368,8 @@ class Node:
                 with open("/proc/%s/cmdline" % pid, "rb") as f:
                     name = os.path.basename(f.read().split(b"\0")[0].decode())
             except (OSError, ValueError):
+                continue
+            if name == "kube-proxy-cleaner" and not cleaner:
                 continue
             if name.startswith("kube-proxy") and (
                     int(pid) == self.proc.pid or status.get("PPid") == str(self.proc.pid)):

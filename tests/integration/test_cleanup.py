@@ -308,7 +308,7 @@ class Legacy(Cases, unittest.TestCase):
     def seccomp(self):
         """Mode of the cleaner's seccomp: 2 is a filter."""
         try:
-            with open("/proc/%d/status" % self.n.processes()["kube-proxy-cleaner"]) as f:
+            with open("/proc/%d/status" % self.n.processes(cleaner=True)["kube-proxy-cleaner"]) as f:
                 return dict(l.split(":\t", 1) for l in f.read().splitlines() if ":\t" in l)["Seccomp"]
         except (KeyError, OSError):
             return ""
@@ -327,7 +327,7 @@ class Legacy(Cases, unittest.TestCase):
 
     def test_a_cleaner_that_dies_is_a_failure(self):
         self.begin_locked_out()
-        pids = self.n.processes()
+        pids = self.n.processes(cleaner=True)
         self.assertEqual(sorted(pids), ["kube-proxy", "kube-proxy-cleaner"])
         held = [os.readlink("/proc/%d/fd/%s" % (pids["kube-proxy"], fd))
                 for fd in os.listdir("/proc/%d/fd" % pids["kube-proxy"])]
@@ -341,7 +341,7 @@ class Legacy(Cases, unittest.TestCase):
     def test_interrupted(self):
         """The cleaner does not outlive its parent."""
         self.begin_locked_out()
-        cleaner = self.n.processes()["kube-proxy-cleaner"]
+        cleaner = self.n.processes(cleaner=True)["kube-proxy-cleaner"]
         self.n.proc.terminate()
         self.assertNotEqual(self.ended(), 0, self.n.logged())
         self.n.wait("the cleaner's end", lambda: not os.path.exists("/proc/%d" % cleaner))

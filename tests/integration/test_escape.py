@@ -6,6 +6,7 @@ the other programs, and does what the file `scenario` there names.
 import os
 import re
 import shutil
+import subprocess
 import unittest
 
 from harness import BUILD, Node, sh
@@ -135,6 +136,7 @@ class Escape(unittest.TestCase):
         for program, source in (("kube-proxy", "kube-proxy"),
                                 ("kube-proxy-watcher", "kube-proxy-watcher"),
                                 ("kube-proxy-listener", "kube-proxy-listener"),
+                                ("kube-proxy-cleaner", "kube-proxy-cleaner"),
                                 ("kube-proxy-planner", "tests/tools/hostile")):
             shutil.copy(os.path.join(BUILD, source), os.path.join(cls.bin, program))
         n.write("objects.json", [])
@@ -230,6 +232,25 @@ class Escape(unittest.TestCase):
         self.assertIn("flows: deleted 1 of 1 IPv6 UDP flows", self.n.audited())
         self.assertEqual(self.n.stop(), 0)
         self.assertEqual(self.saved(), self.before)
+
+    def test_cleaner_beside_a_planner_of_junk(self):
+        """Anything but its one byte, once, ends the cleaner; nothing is removed, and the rest goes on."""
+        n = self.n
+        chain = lambda: subprocess.run(
+            ["ip", "netns", "exec", n.node, "nft", "list", "chain", "ip", "nat", "KUBE-SERVICES"],
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode == 0
+        sh("ip", "netns", "exec", n.node, "nft", "add table ip nat; add chain ip nat KUBE-SERVICES; "
+           "add rule ip nat KUBE-SERVICES accept")
+        self.addCleanup(sh, "ip", "netns", "exec", n.node, "nft", "delete table ip nat")
+        for scenario in ("cleaner_word", "cleaner_byte", "cleaner_frame", "cleaner_large"):
+            with self.subTest(scenario):
+                self.begin(scenario)
+                n.wait("the cleaner's end", lambda: re.search(
+                    r"cleaner \(pid \d+\) exited with status 1", n.logged()))
+                self.assertIn("protocol violation by the planner: not the byte", n.logged())
+                self.assertTrue(chain())
+                self.assertIsNone(n.proc.poll())
+                self.assertEqual(n.stop(), 0)
 
     def test_empty_datagram_is_a_hang_up(self):
         self.begin("empty_datagram")

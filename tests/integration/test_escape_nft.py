@@ -60,6 +60,7 @@ class Escape(unittest.TestCase):
         for program, source in (("kube-proxy", "kube-proxy"),
                                 ("kube-proxy-watcher", "kube-proxy-watcher"),
                                 ("kube-proxy-listener", "kube-proxy-listener"),
+                                ("kube-proxy-cleaner", "kube-proxy-cleaner"),
                                 ("kube-proxy-planner", "tests/tools/hostile_nft")):
             shutil.copy(os.path.join(BUILD, source), os.path.join(cls.bin, program))
         n.write("objects.json", [])

@@ -103,7 +103,8 @@ class Installed(unittest.TestCase):
         path = re.search(r"^ExecStart=(\S+)", self.unit, re.M).group(1)
         self.assertTrue(os.access(self.root + path, os.X_OK), path)
         self.assertEqual(sorted(os.listdir(self.root + "/usr/libexec/kube-proxy")),
-                         ["kube-proxy-listener", "kube-proxy-planner", "kube-proxy-watcher",
+                         ["kube-proxy-cleaner", "kube-proxy-listener", "kube-proxy-planner",
+                          "kube-proxy-watcher",
                           "kubeconfig-changed", "kubeconfig-ready"])
 
     def test_units_verify(self):
@@ -150,7 +151,7 @@ class Installed(unittest.TestCase):
 class Documents(unittest.TestCase):
     def test_manual_pages_are_clean(self):
         for d in ("applier/kube-proxy", "watcher/kube-proxy-watcher", "planner/kube-proxy-planner",
-                  "listener/kube-proxy-listener"):
+                  "listener/kube-proxy-listener", "cleaner/kube-proxy-cleaner"):
             r = run("mandoc", "-T", "lint", "-W", "warning", d + ".8")
             self.assertEqual(r.stdout, "")
 

@@ -11,6 +11,7 @@
 
 #include "ipc/fds.h"
 #include "ipc/flows.h"
+#include "ipc/leftovers.h"
 #include "ipc/nft_ops.h"
 #include "ipc/txn.h"
 
@@ -721,6 +722,39 @@ static void empty_datagram(void)
 	send_bytes("", 0);
 }
 
+/* --- to the cleaner, which takes one byte of one value --- */
+
+static void tell_cleaner(const void *bytes, size_t len)
+{
+	if (write(PLANNER_FD_CLEANER, bytes, len) < 0)
+		perror("hostile: write");
+}
+
+static void cleaner_word(void)
+{
+	tell_cleaner("PP", 2);
+}
+
+static void cleaner_byte(void)
+{
+	tell_cleaner("Q", 1);
+}
+
+static void cleaner_frame(void)
+{
+	static const uint8_t msg[] = {0x93, 1, 0xa3, 'n', 'a', 't', 0};
+
+	tell_cleaner(msg, sizeof(msg));
+}
+
+static void cleaner_large(void)
+{
+	static uint8_t large[100000];
+
+	memset(large, LEFTOVERS_PROGRAMMED, sizeof(large));
+	tell_cleaner(large, sizeof(large));
+}
+
 static void flood(void)
 {
 	for (;;) {
@@ -926,6 +960,10 @@ static const struct {
     SCENARIO(a_map),
     SCENARIO(long_datagram),
     SCENARIO(empty_datagram),
+    SCENARIO(cleaner_word),
+    SCENARIO(cleaner_byte),
+    SCENARIO(cleaner_frame),
+    SCENARIO(cleaner_large),
     SCENARIO(flood),
     SCENARIO(never_read),
     SCENARIO(flows_all),

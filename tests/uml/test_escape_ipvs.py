@@ -28,7 +28,7 @@ class Escape(unittest.TestCase):
         self.addCleanup(n.__exit__)
         self.bin = os.path.join(n.dir, "bin")
         os.mkdir(self.bin, 0o755)
-        for program in ("kube-proxy", "kube-proxy-watcher", "kube-proxy-listener"):
+        for program in ("kube-proxy", "kube-proxy-watcher", "kube-proxy-listener", "kube-proxy-cleaner"):
             shutil.copy(os.path.join(BUILD, program), self.bin)
         shutil.copy(os.path.join(BUILD, "tests/tools/hostile"),
                     os.path.join(self.bin, "kube-proxy-planner"))
