@@ -167,7 +167,8 @@ static int commit(struct apply *a, char summary[AUDIT_TEXT_MAX])
 		a->result->writes += t->changed;
 		a->result->drift |= a->known[i].valid && a->known[i].digest != a->before[i];
 		a->known[i].digest = after;
-		a->known[i].valid = ipt_get_info(t->family, ipt_table_names[t->table], a->known[i].info) == 0;
+		a->known[i].valid =
+		    ipt_get_info(t->family, ipt_table_names[t->table], a->known[i].info) == 0;
 		snprintf(summary + len, AUDIT_TEXT_MAX - len, "; %s %016llx->%016llx",
 		    audit_table(t->family, t->table), (unsigned long long)a->before[i],
 		    (unsigned long long)after);

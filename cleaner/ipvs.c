@@ -220,8 +220,7 @@ static void quiesce_real(void *arg, const struct ipvs_item *i)
 	s->busy |= (i->value & IPVS_BUSY) != 0;
 }
 
-#define REALS_MAX 4096 /* of a virtual server; what is beyond is given weight 0 at the next look   \
-			*/
+#define REALS_MAX 4096 /* of a virtual server; others get weight 0 at the next look */
 
 static struct ipvs_item reals[REALS_MAX];
 static size_t real_count;

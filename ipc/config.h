@@ -47,10 +47,10 @@ struct config {
 	bool dry_run;
 	char inspect[CONFIG_PATH_MAX]; /* "" or what a dry run answers in place of the rules */
 	bool cleanup;		       /* remove what any kube-proxy left, and exit */
-	bool cleanup_ipvs; /* ... ipvs mode's too; means nothing without cleanup */
-	bool check_node; /* say what a start would find and change, and exit */
-	bool init_only;	   /* do what needs full privilege, and exit */
-	int oom_score_adj; /* -1000..1000 */
+	bool cleanup_ipvs;	       /* ... ipvs mode's too; means nothing without cleanup */
+	bool check_node;	       /* say what a start would find and change, and exit */
+	bool init_only;		       /* do what needs full privilege, and exit */
+	int oom_score_adj;	       /* -1000..1000 */
 
 	uint64_t watchdog_ms; /* the service manager wants to hear that often; 0: it does not */
 

@@ -96,7 +96,7 @@ struct metrics_planner {
 	uint64_t lock_wait_us; /* for the xtables lock */
 	uint64_t drift_found, drift_repairs;
 	uint64_t snapshots, checks;
-	uint64_t channels[METRICS_CHANNELS]; /* bytes that wait in each */
+	uint64_t channels[METRICS_CHANNELS];  /* bytes that wait in each */
 	uint64_t leftovers[LEFTOVERS_WHERES]; /* rules of other kube-proxies */
 	uint64_t cleaner_failures;	      /* the cleaner ended before it was done */
 };

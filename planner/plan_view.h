@@ -17,7 +17,7 @@ struct plan_view {
 	const char *zone;
 	struct ipt_plan *ipt; /* its desired state's scratch is overwritten */
 	struct nft_plan *nft;
-	struct ipvs_plan *ipvs; /* beside IPT */
+	struct ipvs_plan *ipvs;		   /* beside IPT */
 	const struct leftovers *leftovers; /* of other kube-proxies; NULL: not known */
 };
 
