@@ -26,7 +26,8 @@ SAN    := $(if $(SANITIZE),-fsanitize=address$(comma)undefined -fno-sanitize-rec
 # libbsd lays the BSD headers over the system's (strlcpy, sys/tree.h, sys/queue.h, ...).
 DEFS   := -D_GNU_SOURCE -DLIBBSD_OVERLAY -isystem /usr/include/bsd -isystem /usr/include/libnl3 -I. -isystem $(BUILD) \
           -DVERSION='"$(VERSION)"'
-ALL_CFLAGS  := -std=c11 $(DEFS) $(WARN) $(HARDEN) $(SAN) $(CFLAGS)
+# The same bytes from whichever directory: the build-id covers the debugging information.
+ALL_CFLAGS  := -std=c11 $(DEFS) $(WARN) $(HARDEN) $(SAN) -ffile-prefix-map=$(CURDIR)=. $(CFLAGS)
 ALL_LDFLAGS := -pie -Wl,-z,relro,-z,now,-z,noexecstack -Wl,--as-needed $(SAN) $(LDFLAGS)
 
 Q := $(if $(V),,@)
@@ -167,7 +168,7 @@ check-valgrind: all unit-binaries
 
 # --- lint: formatting of everything, clang-tidy over the product ---
 
-ALL_SRC := $(wildcard $(addsuffix /*.c,common ipc $(PROCS)) tests/unit/*.c tests/tools/*.c tests/fuzz/*.c tests/uml/*.c packaging/*.c)
+ALL_SRC := $(wildcard $(addsuffix /*.c,common ipc $(PROCS)) tests/unit/*.c tests/tools/*.c tests/fuzz/*.c tests/uml/*.c packaging/*.c packaging/image/*.c)
 ALL_HDR := $(wildcard $(addsuffix /*.h,common ipc $(PROCS)) tests/unit/*.h tests/fuzz/*.h)
 TIDY    := $(patsubst %.c,$(BUILD)/lint/%.tidy,$(filter-out tests/%,$(ALL_SRC)))
 # Gates that take minutes use every processor, unless the caller said -j.
@@ -230,6 +231,26 @@ bench: all
 	$(Q)packaging/deps test
 	$(Q)packaging/users
 	$(Q)KP_BUILD=$(abspath $(BUILD)) /usr/bin/python3 tests/bench/run
+
+# --- the container image: build/image/kube-proxy.oci.tar and its SPDX bill of materials ---
+
+# By which name container runtimes will know it, and packaging/kubernetes asks for it.
+IMAGE     ?= localhost/kube-proxy:$(VERSION)
+IMAGE_DIR ?= $(BUILD)/image
+
+$(BUILD)/kube-proxy-init: $(BUILD)/packaging/image/init.o
+	$(call say,LD,$@)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^
+
+.PHONY: image
+image:
+	$(Q)packaging/deps image
+	$(Q)$(MAKE) --no-print-directory all $(BUILD)/kube-proxy-init
+	$(Q)rm -rf $(IMAGE_DIR)/stage
+	$(Q)$(MAKE) --no-print-directory -s install DESTDIR=$(abspath $(IMAGE_DIR))/stage PREFIX=/usr
+	$(Q)SOURCE_DATE_EPOCH=$${SOURCE_DATE_EPOCH:-$$(git log -1 --format=%ct 2>/dev/null)} \
+	    packaging/image/build --stage $(IMAGE_DIR)/stage --init $(BUILD)/kube-proxy-init \
+	    --version $(VERSION) --name $(IMAGE) --output $(IMAGE_DIR)
 
 UNITS   := kube-proxy.service kube-proxy-kubeconfig.path kube-proxy-kubeconfig.service
 SCRIPTS := kubeconfig-ready kubeconfig-changed
