@@ -125,7 +125,7 @@ class Installed(unittest.TestCase):
         for key in ("AmbientCapabilities", "CapabilityBoundingSet"):
             given = re.search(r"^%s=(.*)$" % key, self.unit, re.M).group(1).split()
             self.assertEqual(sorted(given), needed, key)
-        added = re.search(r"add: \[(.*)\]", read("packaging/daemonset.yaml")).group(1)
+        added = re.search(r"add: \[(.*)\]", read("packaging/kubernetes/daemonset.yaml")).group(1)
         self.assertEqual(sorted("CAP_" + c for c in added.split(", ")), needed)
 
     def test_users_and_lock_file(self):
