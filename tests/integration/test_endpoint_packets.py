@@ -7,6 +7,7 @@ import struct
 import unittest
 
 from harness import Node, ns_socket, service, sh, slice_of
+from limits import patient
 from test_packets import sctp_init
 from test_service_packets import ENDED, ENDING, FRONTENDS, READY, TARGET, Case, Service
 
@@ -243,7 +244,7 @@ class Sctp(EndpointCase):
         af = socket.AF_INET if family == 4 else socket.AF_INET6
         with ns_socket(n.pods[at], af, socket.SOCK_RAW, 132) as pod, \
                 ns_socket(source, af, socket.SOCK_RAW, 132) as sender:
-            pod.settimeout(1)
+            pod.settimeout(patient(1))
             Sctp.CHUNK_PORT += 1  # no connection is another's
             sender.sendto(sctp_init(Sctp.CHUNK_PORT, to[1]), (to[0], 0))
             try:
@@ -283,7 +284,7 @@ class Sctp(EndpointCase):
         proto, said = ((socket.IPPROTO_ICMP, (3, 3)), (socket.IPPROTO_ICMPV6, (1, 4)))[family == 6]
         with ns_socket(self.n.client, af, socket.SOCK_RAW, proto) as told, \
                 ns_socket(self.n.client, af, socket.SOCK_RAW, 132) as sender:
-            told.settimeout(2)
+            told.settimeout(patient(2))
             Sctp.CHUNK_PORT += 1
             sender.sendto(sctp_init(Sctp.CHUNK_PORT, to[1]), (to[0], 0))
             try:

@@ -69,7 +69,7 @@ class HealthPorts(unittest.TestCase):
     def curl(self, address, port=PORT, *options):
         """(status, headers, body); status 0: nobody answers."""
         host = "[%s]" % address if ":" in address else address
-        out = sh("ip", "netns", "exec", self.n.client, "curl", "-sgi", "--max-time", "3", *options,
+        out = sh("ip", "netns", "exec", self.n.client, "curl", "-sgi", "--max-time", "30", *options,
                  "http://%s:%d/healthz" % (host, port), check=False)
         if not out:
             return 0, {}, ""

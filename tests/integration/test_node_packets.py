@@ -175,7 +175,7 @@ class Forward(NodeCase):
         to = n.pod_ip(0, family)
         with ns_socket(n.pods[0], af, socket.SOCK_RAW, socket.IPPROTO_TCP) as pod, \
                 ns_socket(n.client, af, socket.SOCK_RAW, socket.IPPROTO_TCP) as client:
-            pod.settimeout(0.5)
+            pod.settimeout(1.5)
             client.sendto(reset(CLIENT[family], to, 40000, 4711), (to, 0))
             try:
                 while True:

@@ -46,7 +46,7 @@ class Packets(unittest.TestCase):
     def test_curl(self):
         self.run_with(self.objects())
         for host in (VIP4, "[%s]" % VIP6):
-            seen = {sh("ip", "netns", "exec", self.n.client, "curl", "-s", "--max-time", "5",
+            seen = {sh("ip", "netns", "exec", self.n.client, "curl", "-s", "--max-time", "30",
                        "http://%s/" % host).split()[0] for _ in range(20)}
             self.assertEqual(seen, {"pod1", "pod2"})
 
