@@ -262,7 +262,7 @@ class Pod:
         """A container until it ends: (exit status, output)."""
         process = self.start(name, subprocess.PIPE, args)
         try:
-            output = process.communicate(timeout=120)[0].decode()
+            output = process.communicate(timeout=patient(120))[0].decode()
         finally:
             process.kill()
         return process.returncode, output
@@ -280,7 +280,7 @@ class Pod:
     def pids(self, name):
         """Of the processes in a container, by program."""
         out = subprocess.run(self.runtime + ["ps", "--format=json", self.id(name)], check=True,
-                             stdout=subprocess.PIPE, timeout=60).stdout
+                             stdout=subprocess.PIPE, timeout=patient(60)).stdout
         found = {}
         for pid in json.loads(out):
             with open("/proc/%d/cmdline" % pid, "rb") as f:
@@ -290,5 +290,5 @@ class Pod:
     def close(self):
         for name in self.started:
             subprocess.run(self.runtime + ["delete", "--force", self.id(name)], check=False,
-                           stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=120)
+                           stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=patient(120))
         shutil.rmtree(os.path.join(self.directory, "pod"), ignore_errors=True)

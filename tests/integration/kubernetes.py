@@ -27,7 +27,7 @@ def load(path):
 def kubectl(directory, *args, stdin=None):
     """Its output. DIRECTORY: for its cache; nothing else of the user's is read."""
     r = subprocess.run(["kubectl", *args], text=True, input=stdin, stdout=subprocess.PIPE,
-                       stderr=subprocess.PIPE, timeout=300,
+                       stderr=subprocess.PIPE, timeout=3000,
                        env=dict(os.environ, HOME=directory, KUBECONFIG=os.path.join(directory, "none")))
     if r.returncode != 0:
         raise RuntimeError("kubectl %s: exit %d: %s" % (" ".join(args), r.returncode, r.stderr))

@@ -14,6 +14,7 @@ import unittest
 from apiserver import Stub
 from container import CAPABILITIES, Image, Pod
 from harness import Node, inside, ns_socket, plain_env, service, sh, slice_of
+from limits import patient
 from kubernetes import load
 from test_kubernetes import DATA, OURS, TOP, outcome
 
@@ -51,7 +52,7 @@ class Archive(unittest.TestCase):
         """skopeo (as podman load) parses the layout and verifies each digest."""
         copy = os.path.join(tmp, "copy")
         r = subprocess.run(["skopeo", "--insecure-policy", "copy", "-q", "oci-archive:" + archive, "dir:" + copy],
-                           text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=300)
+                           text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=patient(300))
         self.assertEqual(r.returncode, 0, r.stdout)
         self.assertEqual(json.loads(read(copy + "/manifest.json")), image.manifest)
 
@@ -105,7 +106,7 @@ class Files(unittest.TestCase):
         loaded = set()
         for program in self.programs():
             r = subprocess.run(["chroot", image.root, "/lib64/ld-linux-x86-64.so.2", "--list", "/" + program],
-                               text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60)
+                               text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=patient(60))
             self.assertEqual(r.returncode, 0, program + r.stdout)
             self.assertNotIn("not found", r.stdout)
             for path in re.findall(r"(/\S+) \(0x", r.stdout) + ["/lib64/ld-linux-x86-64.so.2"]:
@@ -164,7 +165,7 @@ class BillOfMaterials(unittest.TestCase):
                 continue
             self.assertRegex(p["supplier"], r"^Organization: .+ \(.+@.+\)$")
             version = subprocess.run(["dpkg-query", "-W", "-f", "${Version}\n", p["name"]], text=True,
-                                     stdout=subprocess.PIPE, check=True, timeout=60).stdout.split()
+                                     stdout=subprocess.PIPE, check=True, timeout=patient(60)).stdout.split()
             self.assertIn(p["versionInfo"], version, p["name"])
             [ref] = p["externalRefs"]
             self.assertEqual((ref["referenceCategory"], ref["referenceType"]), ("PACKAGE-MANAGER", "purl"))
@@ -180,7 +181,7 @@ class BillOfMaterials(unittest.TestCase):
         names = sorted(listed)
         for algorithm in ("sha1", "sha256"):
             out = subprocess.run([algorithm + "sum", *names], cwd=image.root, text=True, stdout=subprocess.PIPE,
-                                 check=True, timeout=60).stdout.split()
+                                 check=True, timeout=patient(60)).stdout.split()
             self.assertEqual(out[::2], [listed[n][algorithm.upper()] for n in names])
         owners = [r["relatedSpdxElement"] for r in self.doc["relationships"]
                   if r["relatedSpdxElement"].startswith("SPDXRef-File-")]
