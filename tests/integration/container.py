@@ -21,6 +21,8 @@ import shutil
 import subprocess
 import tarfile
 
+from limits import patient
+
 DATA = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "data")
 ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"
 # containerd, pkg/cri/opts and oci/spec.go: what a container that is not privileged must not read, or not write

@@ -16,6 +16,7 @@ from container import CAPABILITIES, Image, Pod
 from harness import Node, inside, ns_socket, plain_env, service, sh, slice_of
 from limits import patient
 from kubernetes import load
+from limits import patient
 from test_kubernetes import DATA, OURS, TOP, outcome
 
 VIP4, VIP6 = "10.96.0.10", "fd00:96::10"
