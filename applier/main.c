@@ -304,6 +304,6 @@ int main(int argc, char **argv)
 	lockdown(users[USER_APPLIER].uid, users[USER_APPLIER].gid, cfg.mode);
 	log_info("kube-proxy " VERSION ": planner %d, watcher %d, listener %d; locked down",
 	    pids[USER_PLANNER], pids[USER_WATCHER], pids[USER_LISTENER]);
-	notify("READY=1\nSTATUS=running");
+	notify("READY=1\nSTATUS=starting");
 	return serve(session, pids, cfg.mode == MODE_NFTABLES);
 }

@@ -242,6 +242,34 @@ static const char *answer_alive(struct session *s, struct cursor *c)
 	return why;
 }
 
+/* --- STATUS --- */
+
+static const char *answer_status(struct session *s, struct cursor *c)
+{
+	static const char *const phases[PHASE_COUNT] = {
+	    [PHASE_LISTS] = "waiting for Services and EndpointSlices; ",
+	    [PHASE_NODE] = "waiting for the Node to have podCIDRs or an address; ",
+	    [PHASE_PROGRAMMING] = "programming; ",
+	    [PHASE_PROGRAMMED] = "",
+	    [PHASE_RETRYING] = "the last change is not programmed, retrying; "};
+	static const char *const sources[SOURCE_COUNT] = {
+	    [SOURCE_APISERVER_NEW] = "waiting for the apiserver",
+	    [SOURCE_APISERVER] = "apiserver ok",
+	    [SOURCE_APISERVER_DOWN] = "apiserver does not answer",
+	    [SOURCE_MANIFESTS] = "from manifests"};
+	struct txn_status status;
+	const char *why = txn_decode_status(c, &status);
+	char text[192];
+
+	(void)s;
+	if (why != NULL)
+		return why;
+	snprintf(text, sizeof(text), "STATUS=%s%u services, %u endpoints, %s", phases[status.phase],
+	    status.services, status.endpoints, sources[status.source]);
+	notify(text);
+	return NULL;
+}
+
 /* --- the allow-list --- */
 
 #define MESSAGES (NFT_OPS + 1)
@@ -262,6 +290,7 @@ static const struct message ipt_messages[MESSAGES] = {
     [TXN_FLOWS_REQUEST] = {"FLOWS_REQUEST", IDLE, answer_flows_request},
     [TXN_FLOWS_DELETE] = {"FLOWS_DELETE", IDLE | UNCOUNTED, answer_flows_delete},
     [TXN_ALIVE] = {"ALIVE", IDLE, answer_alive},
+    [TXN_STATUS] = {"STATUS", IDLE, answer_status},
 };
 static const struct message nft_messages[MESSAGES] = {
     [TXN_SNAPSHOT_REQUEST] = {"SNAPSHOT_REQUEST", IDLE, answer_nft_snapshot_request},
@@ -271,6 +300,7 @@ static const struct message nft_messages[MESSAGES] = {
     [TXN_FLOWS_REQUEST] = {"FLOWS_REQUEST", IDLE, answer_flows_request},
     [TXN_FLOWS_DELETE] = {"FLOWS_DELETE", IDLE | UNCOUNTED, answer_flows_delete},
     [TXN_ALIVE] = {"ALIVE", IDLE, answer_alive},
+    [TXN_STATUS] = {"STATUS", IDLE, answer_status},
 };
 
 static const struct message *messages(const struct session *s)

@@ -49,6 +49,9 @@ extern const uint16_t metrics_status_codes[METRICS_STATUS_CODES];
 
 enum { METRICS_RESOURCES = 4 }; /* services, endpoint slices, the own node, service CIDRs */
 
+/* Does the apiserver answer? */
+enum metrics_source { METRICS_SOURCE_NEW, METRICS_SOURCE_ANSWERS, METRICS_SOURCE_DOWN };
+
 struct metrics_watcher {
 	struct process_use process;
 	/* by status code; of another one; no response */
@@ -60,6 +63,7 @@ struct metrics_watcher {
 	uint64_t events[METRICS_RESOURCES]; /* objects that came, in lists too */
 	uint64_t bad_objects;		    /* left out, as a whole */
 	uint64_t manifest_reads;
+	uint64_t source; /* enum metrics_source */
 };
 
 /* --- the planner's, and what the applier tells it --- */

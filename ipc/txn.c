@@ -405,6 +405,24 @@ void txn_encode_alive(struct frame *f)
 	frame_begin(f, TXN_ALIVE, 0);
 }
 
+void txn_encode_status(struct frame *f, const struct txn_status *s)
+{
+	frame_begin(f, TXN_STATUS, 4);
+	frame_uint(f, s->phase);
+	frame_uint(f, s->source);
+	frame_uint(f, s->services);
+	frame_uint(f, s->endpoints);
+}
+
+const char *txn_decode_status(struct cursor *c, struct txn_status *s)
+{
+	s->phase = (uint8_t)cursor_uint(c, PHASE_COUNT - 1);
+	s->source = (uint8_t)cursor_uint(c, SOURCE_COUNT - 1);
+	s->services = (uint32_t)cursor_uint(c, UINT32_MAX);
+	s->endpoints = (uint32_t)cursor_uint(c, UINT32_MAX);
+	return cursor_end(c);
+}
+
 void txn_encode_checked(struct frame *f, bool drift)
 {
 	frame_begin(f, TXN_CHECKED, 1);

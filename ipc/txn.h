@@ -28,7 +28,30 @@ enum txn_message {
 	TXN_FLOWS,	   /* [[[dst, port, src, port], ...]] */
 	TXN_FLOWS_END,	   /* struct flows_end */
 
-	TXN_ALIVE, /* []: planner -> applier: the service manager may be told so */
+	/* planner -> applier, for the service manager */
+	TXN_ALIVE,  /* []: WATCHDOG=1 */
+	TXN_STATUS, /* [phase, source, services, endpoints]: STATUS= in the applier's words */
+};
+
+/* What the service manager's STATUS= says, in the applier's words. */
+enum txn_phase {
+	PHASE_LISTS,	   /* waits for Services and EndpointSlices */
+	PHASE_NODE,	   /* waits for what the Node must have */
+	PHASE_PROGRAMMING, /* for the first time */
+	PHASE_PROGRAMMED,
+	PHASE_RETRYING, /* the last transaction failed */
+	PHASE_COUNT
+};
+enum txn_source {
+	SOURCE_APISERVER_NEW, /* has not answered yet */
+	SOURCE_APISERVER,
+	SOURCE_APISERVER_DOWN,
+	SOURCE_MANIFESTS,
+	SOURCE_COUNT
+};
+struct txn_status {
+	uint8_t phase, source;
+	uint32_t services, endpoints;
 };
 
 enum txn_op {
@@ -137,6 +160,8 @@ void txn_encode_check(struct frame *f, bool deep);
 void txn_encode_checked(struct frame *f, bool drift);
 const char *txn_decode_checked(struct cursor *c, bool *drift);
 void txn_encode_alive(struct frame *f);
+void txn_encode_status(struct frame *f, const struct txn_status *s);
+const char *txn_decode_status(struct cursor *c, struct txn_status *s);
 void txn_encode_snapshot(struct frame *f, const struct txn_snapshot *s);
 const char *txn_decode_snapshot(struct cursor *c, struct txn_snapshot *s);
 void txn_encode_result(struct frame *f, const struct txn_result *r);

@@ -130,6 +130,7 @@ void store_service_put(struct store *s, const struct service *in)
 		return;
 	}
 	compact_service_explain(in, spec);
+	s->specs += v->spec == NULL;
 	retire_spec(v);
 	v->spec = spec;
 	touch_by(s, v, KIND_SERVICE);
@@ -137,6 +138,7 @@ void store_service_put(struct store *s, const struct service *in)
 
 static void remove_spec(struct store *s, struct stored_service *v)
 {
+	s->specs--; /* callers know that there is one */
 	retire_spec(v);
 	touch_by(s, v, KIND_SERVICE);
 }

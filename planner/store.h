@@ -146,6 +146,7 @@ struct store {
 	uint32_t list[KIND_SLICE + 1];	/* per kind the number of the list now or last read */
 	bool listing[KIND_SLICE + 1];	/* between LIST_BEGIN and LIST_END */
 	bool listed[KIND_SLICE + 1];	/* LIST_END came once */
+	size_t specs;			/* services that exist */
 	size_t endpoints;		/* of all slices */
 	size_t changed[KIND_SLICE + 1]; /* services that wait to be planned since such a change */
 	const char *node_name;		/* our own: EP_LOCAL */

@@ -116,6 +116,7 @@ void sync_schedule(struct planner *p)
 
 	tell_node(p);
 	tell_missing(p);
+	status_changed(p);
 	if (plan_waiting(p->plan)) {
 		stats_queued(&p->stats, &t);
 		tell_pending(p);
@@ -324,6 +325,7 @@ void sync_failed(struct planner *p, const struct txn_result *r)
 	if (r->code == TXN_KERNEL && r->error == ENFILE && p->cfg.mode == MODE_NFTABLES)
 		plan_nft_reinstall(p->plan);
 	start_timer(p->retry_timer, p->backoff_ms);
+	status_changed(p);
 	p->backoff_ms = p->backoff_ms < BACKOFF_MAX_MS / 2 ? p->backoff_ms * 2 : BACKOFF_MAX_MS;
 }
 
@@ -419,5 +421,6 @@ void sync_start(struct planner *p, struct event_base *base)
 		fatal(EXIT_FAILED, "out of memory for timers");
 	if (p->cfg.mode != MODE_NFTABLES)
 		start_timer(p->check_timer, p->cfg.sync_period_ms);
+	status_start(p, base);
 	ask_snapshot(p);
 }

@@ -18,6 +18,7 @@
 #include "planner/plan.h"
 #include "planner/queries.h"
 #include "planner/stats.h"
+#include "planner/status.h"
 
 struct event;
 
@@ -33,6 +34,7 @@ struct planner {
 	struct leftovers leftovers;
 	struct pace pace;
 	struct stats stats;
+	struct status_line status;
 	struct profiler profiler;
 	bool profiled;			  /* ... or the watcher is; one at a time */
 	struct process_stat self, parent; /* what they use */

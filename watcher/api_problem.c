@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "common/log.h"
+#include "watcher/stats.h"
 
 #define OK_STATUS	  200
 #define HTTP_UNAUTHORIZED 401
@@ -28,6 +29,7 @@ static void report_down(struct api_server *s, const char *name, const struct api
 		log_debug(2, "%s: apiserver still down: %s", name, res->error);
 	if (s->down_since == 0)
 		s->down_since = api_now_ms();
+	stats_apiserver_answers(false);
 }
 
 void api_problem_report(struct api_problem *p, struct api_server *s, const char *verb,
@@ -67,6 +69,7 @@ bool api_problem_refused(const struct api_problem *p, const struct api_server *s
 
 void api_server_answers(struct api_server *s)
 {
+	stats_apiserver_answers(true);
 	if (s->down_since == 0)
 		return;
 	log_info("apiserver %s answers again after %.1f s", s->url,

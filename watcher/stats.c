@@ -27,13 +27,18 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 }
 
 /* Something is to be told. */
-static void count(uint64_t *n)
+static void schedule(void)
 {
 	static const struct timeval later = {TELL_AFTER_SECONDS, 0};
 
-	++*n;
 	if (stats.timer != NULL && !event_pending(stats.timer, EV_TIMEOUT, NULL))
 		event_add(stats.timer, &later);
+}
+
+static void count(uint64_t *n)
+{
+	++*n;
+	schedule();
 }
 
 void stats_start(struct event_base *base, struct channel *planner)
@@ -61,6 +66,16 @@ void stats_apiserver(const char *url)
 		len = sizeof(stats.apiserver) - 1;
 	memcpy(stats.apiserver, host, len);
 	stats.apiserver[len] = '\0';
+}
+
+void stats_apiserver_answers(bool answers)
+{
+	uint64_t source = answers ? METRICS_SOURCE_ANSWERS : METRICS_SOURCE_DOWN;
+
+	if (source == stats.w.source)
+		return;
+	stats.w.source = source;
+	schedule();
 }
 
 void stats_response(long status, uint64_t ms)

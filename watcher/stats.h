@@ -19,6 +19,9 @@ void stats_start(struct event_base *base, struct channel *planner);
 /* Where requests go: its URL. */
 void stats_apiserver(const char *url);
 
+/* Whether it answers. */
+void stats_apiserver_answers(bool answers);
+
 /* A response's head came after MS, or with status 0 none. */
 void stats_response(long status, uint64_t ms);
 void stats_listed(enum stats_resource r);

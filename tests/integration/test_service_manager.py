@@ -9,11 +9,15 @@ import re
 import signal
 import socket
 import subprocess
+import sys
 import threading
 import time
 import unittest
 
-from harness import BUILD, Node, service, slice_of
+from harness import BUILD, TOP, Node, inside, service, slice_of
+
+sys.path.insert(0, os.path.join(TOP, "tests", "stub"))
+from apiserver import Stub  # noqa: E402
 from limits import patient
 
 PROGRAM = os.path.join(BUILD, "kube-proxy")
@@ -97,6 +101,49 @@ class Watchdog(Base):
                    env={"WATCHDOG_USEC": "200000", "WATCHDOG_PID": str(os.getpid())})
         time.sleep(1)  # ten times as long as it takes otherwise
         self.assertEqual(self.notified.fields("WATCHDOG"), [])
+
+
+class Status(Base):
+    """STATUS= has what counts, changes by events, and is quiet otherwise."""
+
+    def reaches(self, text):
+        self.n.wait("STATUS=" + text, lambda: self.notified.fields("STATUS")[-1:] == [text])
+
+    def test_manifests(self):
+        self.start(self.manifest())
+        self.assertEqual(self.notified.messages[0].split("\n")[0], "READY=1")
+        self.reaches("0 services, 0 endpoints, from manifests")
+        objects = [service("web", ["10.96.0.10"], [("http", 80, "TCP")]),
+                   slice_of("web", [self.n.pod_ip(0), "10.244.9.9"], [("http", 8080, "TCP")])]
+        self.manifest(objects)
+        self.reaches("1 services, 2 endpoints, from manifests")
+        count = len(self.notified.fields("STATUS"))
+        time.sleep(3)  # three times as long as any message waits
+        self.assertEqual(len(self.notified.fields("STATUS")), count)
+        self.manifest()
+        self.reaches("0 services, 0 endpoints, from manifests")
+
+    def test_waiting_for_the_node(self):
+        self.start(self.manifest(), "--detect-local-mode=NodeCIDR", wait=False)
+        self.reaches("waiting for the Node to have podCIDRs or an address; 0 services, 0 endpoints, "
+                     "from manifests")
+
+    def test_apiserver(self):
+        """It does not answer, answers, is gone."""
+        api = inside(self.n.node, lambda: Stub().__enter__())
+        self.addCleanup(api.close)
+        kubeconfig = os.path.join(self.n.dir, "kubeconfig")
+        api.kubeconfig(kubeconfig)
+        for path, mode in ((api.directory, 0o755), (kubeconfig, 0o644), (api.ca_file, 0o644)):
+            os.chmod(path, mode)
+        api.down()
+        self.start("--kubeconfig=" + kubeconfig, wait=False)
+        self.reaches("waiting for Services and EndpointSlices; 0 services, 0 endpoints, apiserver "
+                     "does not answer")
+        inside(self.n.node, api.up)
+        self.reaches("0 services, 0 endpoints, apiserver ok")
+        api.down()
+        self.reaches("0 services, 0 endpoints, apiserver does not answer")
 
 
 class Filter(Base):

@@ -534,6 +534,27 @@ static void alive_too_often(void)
 		send_words(TXN_ALIVE, 0, NULL);
 }
 
+static void status_within(void)
+{
+	begin();
+	send_words(TXN_STATUS, 4, (uint64_t[]){0, 0, 1, 1});
+}
+
+static void status_of_no_phase(void)
+{
+	send_words(TXN_STATUS, 4, (uint64_t[]){PHASE_COUNT, 0, 1, 1});
+}
+
+static void status_of_no_source(void)
+{
+	send_words(TXN_STATUS, 4, (uint64_t[]){0, SOURCE_COUNT, 1, 1});
+}
+
+static void status_too_many(void)
+{
+	send_words(TXN_STATUS, 4, (uint64_t[]){0, 0, 1, 1ull << 32});
+}
+
 static void generation_skipped(void)
 {
 	send_words(TXN_BEGIN, 2, (uint64_t[]){2, 0});
@@ -715,6 +736,10 @@ static const struct violation {
     {check_within, "not within a transaction"},
     {alive_within, "not within a transaction"},
     {alive_too_often, "too many requests in a second"},
+    {status_within, "not within a transaction"},
+    {status_of_no_phase, "a number out of range"},
+    {status_of_no_source, "a number out of range"},
+    {status_too_many, "a number out of range"},
     {generation_skipped, "a generation out of order"},
     {generation_zero, "a generation out of order"},
     {base_wrong, "a base that is not the last generation done"},
