@@ -246,17 +246,12 @@ static const char *answer_alive(struct session *s, struct cursor *c)
 
 static const char *answer_status(struct session *s, struct cursor *c)
 {
-	static const char *const phases[PHASE_COUNT] = {
-	    [PHASE_LISTS] = "waiting for Services and EndpointSlices; ",
-	    [PHASE_NODE] = "waiting for the Node to have podCIDRs or an address; ",
-	    [PHASE_PROGRAMMING] = "programming; ",
-	    [PHASE_PROGRAMMED] = "",
-	    [PHASE_RETRYING] = "the last change is not programmed, retrying; "};
-	static const char *const sources[SOURCE_COUNT] = {
-	    [SOURCE_APISERVER_NEW] = "waiting for the apiserver",
-	    [SOURCE_APISERVER] = "apiserver ok",
-	    [SOURCE_APISERVER_DOWN] = "apiserver does not answer",
-	    [SOURCE_MANIFESTS] = "from manifests"};
+	/* in the order of enum txn_phase and enum txn_source */
+	static const char *const phases[PHASE_COUNT] = {"waiting for Services and EndpointSlices; ",
+	    "waiting for the Node to have podCIDRs or an address; ", "programming; ", "",
+	    "the last change is not programmed, retrying; "};
+	static const char *const sources[SOURCE_COUNT] = {"waiting for the apiserver",
+	    "apiserver ok", "apiserver does not answer", "from manifests"};
 	struct txn_status status;
 	const char *why = txn_decode_status(c, &status);
 	char text[192];
