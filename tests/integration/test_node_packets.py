@@ -46,7 +46,7 @@ class Detection(NodeCase):
         self.flush()
         self.start(objects + [node_object()], "--detect-local-mode=NodeCIDR",
                    "--cluster-cidr=10.244.0.0/16,fd00:244::/32", wait=False)
-        n.wait("word of the Node", lambda: "before node node-a has podCIDRs" in n.logged())
+        n.wait("word of the Node", lambda: "waiting for node node-a to have podCIDRs" in n.logged())
         self.assertNotIn("KUBE-SERVICES", n.save(4))
         n.write("objects.json", objects + [
             node_object(pod_cidrs=["10.244.1.0/24", "fd00:244:1::/64"])])

@@ -111,7 +111,7 @@ class NodePortAddresses(NodeCase):
         self.start(self.objects)
         rules = n.save(4), n.save(6)
         self.start(self.objects, "--nodeport-addresses=primary", wait=False)
-        n.wait("word of the Node", lambda: "before node node-a has an InternalIP" in n.logged())
+        n.wait("word of the Node", lambda: "waiting for node node-a to have an InternalIP" in n.logged())
         self.assertNotEqual(n.health("/healthz")[0], 200)
         self.assertEqual((n.save(4), n.save(6)), rules)  # those of before stay
         n.write("objects.json", self.objects + [node_object(own)])
@@ -293,7 +293,7 @@ class Apiserver(NodeCase):
         os.chmod(api.directory, 0o755)
         n.start("--kubeconfig", config, "--iptables-min-sync-period=0s",
                 "--nodeport-addresses=primary", "--detect-local-mode=NodeCIDR", wait=False)
-        n.wait("word of the Node", lambda: "before node node-a has an InternalIP" in n.logged())
+        n.wait("word of the Node", lambda: "waiting for node node-a to have an InternalIP" in n.logged())
         api.put(node_object([("ExternalIP", UPLINK[4]), ("InternalIP", NODE[4]),
                              ("InternalIP", NODE[6])]))
         n.wait("the Node", lambda: any("nodes" in r["path"] for r in api.requests))
