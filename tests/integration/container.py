@@ -285,8 +285,11 @@ class Pod:
                              stdout=subprocess.PIPE, timeout=patient(60)).stdout
         found = {}
         for pid in json.loads(out):
-            with open("/proc/%d/cmdline" % pid, "rb") as f:
-                found[os.path.basename(f.read().split(b"\0")[0].decode())] = pid
+            try:
+                with open("/proc/%d/cmdline" % pid, "rb") as f:
+                    found[os.path.basename(f.read().split(b"\0")[0].decode())] = pid
+            except FileNotFoundError:
+                pass  # it has ended meanwhile
         return found
 
     def close(self):

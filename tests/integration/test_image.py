@@ -268,8 +268,16 @@ class Running(unittest.TestCase):
 
     def confined(self, pod):
         """Users, capabilities and filters of the processes as the kernel has them."""
-        found = {}
-        for program, pid in pod.pids("kube-proxy").items():
+        found, pids = {}, {}
+
+        def settled():
+            """The cleaner ends once it has found nothing of another kube-proxy."""
+            pids.clear()
+            pids.update(pod.pids("kube-proxy"))
+            return pids.pop("kube-proxy-cleaner", None) is None
+
+        self.n.wait("the cleaner to end", settled, 300)
+        for program, pid in pids.items():
             with open("/proc/%d/status" % pid) as f:
                 status = dict(line.rstrip("\n").split(":\t", 1) for line in f if ":\t" in line)
             held = int(status["CapPrm"], 16)
