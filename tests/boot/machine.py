@@ -142,7 +142,7 @@ class Machine:
                                             env=dict(os.environ, TMPDIR="/var/tmp"))
         with open(self.path("pid"), "w") as f:
             f.write("%d\n" % self.process.pid)
-        end = time.monotonic() + 30
+        end = time.monotonic() + LIMIT
         while not os.path.exists(self.path("agent")):
             if self.process.poll() is not None or time.monotonic() > end:
                 raise Failed("qemu does not start: " + self.text("qemu"))

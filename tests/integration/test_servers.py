@@ -28,6 +28,8 @@ from test_api import (
 import protobuf
 from apiserver import endpoint_slice, node, service
 
+TAKES = 120  # seconds on an idle machine
+
 READY, SERVING = 1, 2
 
 
