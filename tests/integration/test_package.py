@@ -400,6 +400,17 @@ class Life(unittest.TestCase):
         self.root.must("dpkg", "-i", self.deb)
         self.assertEqual(self.status(), "ii")
 
+    def test_autopkgtest(self):
+        """What debian/tests has, with the installed package: the demo and its packets."""
+        source = os.path.join(self.scratch, "source.tar")
+        must("tar", "-C", os.path.join(built, "kube-proxy-" + VERSION), "-cf", source, "debian", "packaging")
+        self.root.must("mkdir", "/tmp/source")
+        self.root.must("tar", "-C", "/tmp/source", "-xf", self.root.copy_in(source))
+        r = self.root.run("autopkgtest", "--no-built-binaries", self.deb, "/tmp/source", "--", "null")
+        self.assertEqual(r.returncode, 0, r.stdout)
+        for name in "basic", "demo":
+            self.assertRegex(r.stdout, r"(?m)^%s +PASS$" % name)
+
 
 if __name__ == "__main__":
     unittest.main()
