@@ -270,7 +270,7 @@ class Programmed(NodeCase):
                 self.n.write("objects.json", objects + Service(1).objects([]))
                 said = self.dry_run(flag)
                 self.assertEqual((said.returncode, said.stdout), (78, ""), said.stderr)
-                self.assertIn("node node-a has " + what, said.stderr)
+                self.assertIn("node node-a does not have " + what, said.stderr)
                 self.assertIn(flag, said.stderr)
 
 
