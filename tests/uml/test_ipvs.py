@@ -357,11 +357,32 @@ class Others(Case):
             alone[mode] = self.whole()
             n.stop()
             self.assertEqual(self.ended("--cleanup")[0], 0)
-        for mode in ("ipvs", "iptables", "ipvs", "userspace", "ipvs"):
-            n.start("--manifest-path", self.path, *flags[mode])
-            self.assertEqual(self.whole(), alone[mode], mode)
-            self.judge([("%s in %s mode" % (a, mode), n.client, f, a, "tcp", {"pod1*", "pod2*"})
-                        for f, a in to])
+        for mode in ("iptables", "userspace"):
+            n.start("--manifest-path", self.path, *flags["ipvs"])
+            self.assertEqual(self.whole(), alone["ipvs"], mode)
+            with ns_socket(n.client, socket.AF_INET, *KINDS["tcp"]) as held:
+                # What has ended is remembered for two minutes, unless it was reset.
+                held.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+                held.settimeout(patient(5))
+                held.connect(s.address("cluster", 4, "tcp"))
+                through = self.connections()
+                n.start("--manifest-path", self.path, *flags[mode])
+                held.send(b"GET / HTTP/1.0\r\n\r\n")  # before the server's patience ends
+                self.assertRegex(held.recv(4096), b"pod[12] ")
+                n.wait("virtual servers without connections to go",
+                       lambda: len(self.servers()) == 2)  # beside the foreign one
+                self.assertIn("kept until its connections have ended", n.logged())
+                self.judge([("%s in %s mode" % (a, mode), n.client, f, a, "tcp", {"pod1*", "pod2*"})
+                            for f, a in to])
+                # new connections are translated before IPVS sees them
+                self.assertEqual(self.connections(), through)
+                self.assertEqual(through, 1)
+            n.wait("ipvs mode's to go", lambda: self.whole() == alone[mode], 120)
+        n.start("--manifest-path", self.path, *flags["ipvs"])
+        self.assertEqual(self.whole(), alone["ipvs"])
+
+    def connections(self):
+        return sum(l.startswith("TCP ") for l in self.inside("ipvsadm", "-Lnc").splitlines())
 
 
 class DryRun(Case, cases.DryRun):
