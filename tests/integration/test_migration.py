@@ -9,6 +9,7 @@ import unittest
 from migration import FLAGS, NODE, RELAY_FLAGS, Migration, MigrationNode, print_rows
 from old_proxy import KUBELET, OldProxy, save
 
+TAKES = 120
 # Of others, in each of their tables; kept to the byte.
 FOREIGN = """*nat
 :CNI-HOSTPORT-DNAT - [0:0]

@@ -9,6 +9,7 @@ from migration import FLAGS, NODE, PORT, Migration, MigrationNode, World
 from old_proxy import OldProxy, save
 from test_migration import TOOLS, add_foreign, foreign
 
+TAKES = 60
 MANY = 1000
 ROUNDS = 4
 
