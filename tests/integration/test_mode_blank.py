@@ -126,7 +126,7 @@ class RealKernel(unittest.TestCase):
                       "IPv4: nf_tables does not take the rules: Operation not supported: "
                       "ip table kube-proxy", "IPv6: nf_tables does not take",
                       "the kernel's nf_tables accepts the rules of neither family",
-                      "ended with 78", "cleaned up: there was nothing", "ended with 0"):
+                      "ended with 78", "cleanup: nothing to remove", "ended with 0"):
             self.assertIn(words, said)
 
 
