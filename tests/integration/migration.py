@@ -75,7 +75,7 @@ class MigrationNode(Node):
         r = subprocess.run(["ip", "netns", "exec", self.node, os.path.join(BUILD, "kube-proxy"),
                             "--hostname-override=node-a", "--audit-log=" + self.audit, *flags],
                            text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                           stderr=subprocess.STDOUT, timeout=300)
+                           stderr=subprocess.STDOUT, timeout=1800)
         return r.returncode, r.stdout
 
 

@@ -42,7 +42,7 @@ COMMIT
 def save(node, *command):
     """What iptables-save and the like print, without the warnings that come in between."""
     return subprocess.run(["ip", "netns", "exec", node.node, *command], text=True, check=True,
-                          stdin=subprocess.DEVNULL, capture_output=True, timeout=120).stdout
+                          stdin=subprocess.DEVNULL, capture_output=True, timeout=1200).stdout
 
 
 class OldProxy:

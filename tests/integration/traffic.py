@@ -38,7 +38,7 @@ class Traffic:
         flows = self.report(*groups)
         return {what: sum(f[what] for f in flows) for what in COUNTS}
 
-    def wait(self, what, done, *groups, seconds=60):
+    def wait(self, what, done, *groups, seconds=600):
         """Until done(flow) of each flow in these groups."""
         end = time.monotonic() + seconds
         while True:
