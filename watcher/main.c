@@ -140,7 +140,8 @@ static int oneshot(int argc, char **argv)
 	switch (flags_parse(&cfg, argc, argv)) {
 	case FLAGS_RUN:
 		cfg.conntrack_tcp_be_liberal |= tcp_is_liberal();
-		if (!cfg.dry_run && !cfg.check_node && !cfg.init_only && strcmp(cfg.audit_log, "stderr") == 0)
+		if (!cfg.dry_run && !cfg.check_node && !cfg.init_only &&
+		    strcmp(cfg.audit_log, "stderr") == 0)
 			log_warn("audit lines go to stderr, which every process here can write to; "
 				 "--audit-log=FILE keeps them apart");
 		return send_config(&cfg);

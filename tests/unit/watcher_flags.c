@@ -309,7 +309,7 @@ static void test_bad(void **state)
 	    {"--healthz-bind-address=[::1", "expected IP", FLAGS_BAD},
 	    {"--cleanup --dry-run", "each do one thing", FLAGS_BAD},
 	    {"--init-only --cleanup", "each do one thing", FLAGS_BAD},
-    {"--check-node --cleanup", "each do one thing", FLAGS_BAD},
+	    {"--check-node --cleanup", "each do one thing", FLAGS_BAD},
 	    {"--cleanup-ipvs=x", "true or false", FLAGS_BAD},
 	    {"--conntrack-min=-1", "from 0 to 2147483647", FLAGS_BAD},
 	    {"--conntrack-max-per-core=2147483648", "from 0 to 2147483647", FLAGS_BAD},
