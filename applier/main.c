@@ -237,7 +237,7 @@ static void require_preparation(const char *capabilities, const struct user user
 static int run_cleaner(const struct config *cfg, int config_fd, const struct user *user,
     const char *missing_capabilities, const struct user users[USER_COUNT])
 {
-	const pid_t running = cfg->cleanup ? setup_find_running() : 0;
+	const pid_t running = cfg->cleanup ? setup_find_running(cfg->cleanup_keep != 0) : 0;
 	char who[USERS_TEXT_MAX];
 	int status;
 	pid_t pid;

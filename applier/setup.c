@@ -128,11 +128,11 @@ pid_t setup_cleaner(const struct config *cfg, int config_fd, const struct user *
 	return pid;
 }
 
-/* Is PID a kube-proxy in the network namespace NETNS? */
-static bool is_kube_proxy(const char *pid, const struct stat *netns)
+/* Is PID a process in the network namespace NETNS whose name begins with NAME? */
+static bool is_called(const char *pid, const struct stat *netns, const char *name)
 {
-	static const char name[] = "kube-proxy";
-	char path[64], comm[sizeof(name) - 1];
+	const size_t len = strlen(name);
+	char path[64], comm[16];
 	struct stat st;
 	ssize_t n = -1;
 	int fd;
@@ -144,12 +144,14 @@ static bool is_kube_proxy(const char *pid, const struct stat *netns)
 		close(fd);
 	}
 	snprintf(path, sizeof(path), "/proc/%.16s/ns/net", pid);
-	return n == (ssize_t)sizeof(comm) && memcmp(comm, name, sizeof(comm)) == 0 &&
-	       stat(path, &st) == 0 && st.st_dev == netns->st_dev && st.st_ino == netns->st_ino;
+	return n >= (ssize_t)len && memcmp(comm, name, len) == 0 && stat(path, &st) == 0 &&
+	       st.st_dev == netns->st_dev && st.st_ino == netns->st_ino;
 }
 
-pid_t setup_find_running(void)
+pid_t setup_find_running(bool ours)
 {
+	/* Nobody else has a planner; the kernel keeps 15 bytes of its name. */
+	const char *name = ours ? "kube-proxy-plan" : "kube-proxy";
 	DIR *proc = opendir("/proc");
 	const struct dirent *d;
 	struct stat netns;
@@ -160,7 +162,7 @@ pid_t setup_find_running(void)
 	while (found == 0 && (d = readdir(proc)) != NULL) {
 		pid_t pid = (pid_t)strtol(d->d_name, NULL, 10);
 
-		if (pid > 0 && pid != getpid() && is_kube_proxy(d->d_name, &netns))
+		if (pid > 0 && pid != getpid() && is_called(d->d_name, &netns, name))
 			found = pid;
 	}
 	closedir(proc);

@@ -23,9 +23,10 @@ pid_t setup_cleaner(const struct config *cfg, int config_fd, const struct user *
     const char *const args[]);
 /*
  * The pid of a kube-proxy, of whatever make, that runs in our network namespace, or 0 if there is
- * none or /proc does not show it. At least root must ask, as --cleanup does.
+ * none or /proc does not show it. OURS: only that of this program's planner. At least root must
+ * ask, as --cleanup does.
  */
-pid_t setup_find_running(void);
+pid_t setup_find_running(bool ours);
 
 /*
  * Starts watcher, planner, listener and cleaner with their channels; with CFG->dry_run only the

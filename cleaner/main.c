@@ -47,6 +47,8 @@ static void plan_make(struct plan *p, const struct config *cfg)
 	p->wheres[LEFTOVERS_NFTABLES] = whole || cfg->mode != MODE_NFTABLES;
 	p->wheres[LEFTOVERS_IPVS] =
 	    cfg->cleanup ? cfg->cleanup_ipvs : cfg->check_node || cfg->mode != MODE_IPVS;
+	for (unsigned w = 0; w < LEFTOVERS_WHERES; w++)
+		p->wheres[w] = p->wheres[w] && (cfg->cleanup_keep & 1u << w) == 0;
 	p->policy.ipvs_exclude_count = cfg->ipvs_exclude_count;
 	memcpy(p->policy.ipvs_exclude, cfg->ipvs_exclude, sizeof(p->policy.ipvs_exclude));
 }
@@ -128,10 +130,13 @@ static int serve(struct plan *p)
 
 /* --- --cleanup --- */
 
-static int cleanup(struct plan *p)
+static int cleanup(struct plan *p, const struct config *cfg)
 {
 	const struct timespec pause = {.tv_nsec = CLEANUP_PAUSE_NS};
 
+	for (unsigned w = 0; w < LEFTOVERS_WHERES; w++)
+		if (cfg->cleanup_keep & 1u << w)
+			log_info("cleanup: keeping %s (--cleanup-keep)", leftovers_wheres[w]);
 	scan(p);
 	if (tally_empty(&tally)) {
 		log_info("cleanup: nothing to remove");
@@ -145,7 +150,8 @@ static int cleanup(struct plan *p)
 	}
 	tally_report(&tally, -1);
 	if (tally_empty(&tally)) {
-		log_info("cleanup: nothing of a kube-proxy is left");
+		log_info("cleanup: nothing of a kube-proxy is left%s",
+		    cfg->cleanup_keep != 0 ? ", except what is kept" : "");
 		return EXIT_OK;
 	}
 	log_error("cleanup: not everything could be removed; the lines above name what is left");
@@ -166,5 +172,5 @@ int main(int argc, char **argv)
 		return check_node(&plan, &cfg, argc, argv);
 	open_all(&plan);
 	cleaner_lockdown();
-	return cfg.cleanup ? cleanup(&plan) : serve(&plan);
+	return cfg.cleanup ? cleanup(&plan, &cfg) : serve(&plan);
 }

@@ -187,6 +187,8 @@ static void count_rule(void *arg, const struct nlmsghdr *h)
 static int look(struct scan *s, uint8_t family)
 {
 	const bool own = s->plan->wheres[LEFTOVERS_NFTABLES];
+	const bool chains = s->plan->wheres[LEFTOVERS_NF_TABLES];
+	static struct leftovers_row nobody;
 	struct leftovers_row *row;
 	int error;
 
@@ -196,9 +198,10 @@ static int look(struct scan *s, uint8_t family)
 	memset(s->accepts, 0, sizeof(s->accepts));
 	s->kube_proxy_chains = s->kube_proxy_rules = 0;
 	for (unsigned t = 0; t < LEFTOVERS_TABLES; t++)
-		s->rows[t] = tally_begin(s->tally, LEFTOVERS_NF_TABLES, family, t);
+		s->rows[t] =
+		    chains ? tally_begin(s->tally, LEFTOVERS_NF_TABLES, family, t) : &nobody;
 	error = nft_dump_chains(nfprotos[family], see_chain, s);
-	for (s->table = 0; s->table < LEFTOVERS_TABLES && error == 0; s->table++)
+	for (s->table = 0; chains && s->table < LEFTOVERS_TABLES && error == 0; s->table++)
 		if (s->rows[s->table]->chains > 0)
 			error = nft_dump_rules(
 			    nfprotos[family], leftovers_tables[s->table], see_rule, s);
@@ -247,7 +250,7 @@ static void plan_chain(void *arg, const struct nlmsghdr *h)
 	unsigned table;
 	enum fate fate;
 
-	if (!nft_read_chain(h, &c) || c.base)
+	if (!s->plan->wheres[LEFTOVERS_NF_TABLES] || !nft_read_chain(h, &c) || c.base)
 		return;
 	table = table_of(c.table);
 	if (table == LEFTOVERS_TABLES || !name_is_kube_proxys(table, c.name))
@@ -288,7 +291,7 @@ static void tell_chain(void *arg, const struct nlmsghdr *h)
 	unsigned table;
 	enum fate fate;
 
-	if (!nft_read_chain(h, &c) || c.base)
+	if (!s->plan->wheres[LEFTOVERS_NF_TABLES] || !nft_read_chain(h, &c) || c.base)
 		return;
 	table = table_of(c.table);
 	if (table == LEFTOVERS_TABLES || !name_is_kube_proxys(table, c.name))
@@ -320,7 +323,8 @@ static void note_kept(struct scan *s, uint8_t family)
 
 		/* LEFTOVERS_IP and _IP6 are FAMILY_4 and _6 */
 		if (w->family == family && strcmp(w->table, "filter") == 0)
-			w->kept = !s->plan->all && s->drops[w->hook] && s->accepts[w->hook];
+			w->kept = (!s->plan->all || !s->plan->wheres[LEFTOVERS_NF_TABLES]) &&
+				  s->drops[w->hook] && s->accepts[w->hook];
 	}
 }
 

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "common/log.h"
+#include "ipc/leftovers.h"
 
 enum { CONFIG_MESSAGE = 1 };
 
@@ -52,6 +53,7 @@ static const struct field {
     F_TEXT(inspect),
     F_SWITCH(cleanup),
     F_SWITCH(cleanup_ipvs),
+    F_NUMBER(cleanup_keep, (1u << LEFTOVERS_WHERES) - 1),
     F_SWITCH(check_node),
     F_SWITCH(init_only),
     F_SIGNED(oom_score_adj, 1000),

@@ -48,6 +48,7 @@ struct config {
 	char inspect[CONFIG_PATH_MAX]; /* "" or what a dry run answers in place of the rules */
 	bool cleanup;		       /* remove what any kube-proxy left, and exit */
 	bool cleanup_ipvs;	       /* ... ipvs mode's too; means nothing without cleanup */
+	uint8_t cleanup_keep;	       /* ... except these: a bit per enum leftovers_where */
 	bool check_node;	       /* say what a start would find and change, and exit */
 	bool init_only;		       /* do what needs full privilege, and exit */
 	int oom_score_adj;	       /* -1000..1000 */

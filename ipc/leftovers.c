@@ -3,6 +3,12 @@
 #include <stdio.h>
 #include <string.h>
 
+const char *const leftovers_wheres[LEFTOVERS_WHERES + 1] = {
+    [LEFTOVERS_NF_TABLES] = "iptables-nft",
+    [LEFTOVERS_X_TABLES] = "iptables-legacy",
+    [LEFTOVERS_IPVS] = "ipvs",
+    [LEFTOVERS_NFTABLES] = "nftables",
+};
 const char *const leftovers_tables[LEFTOVERS_TABLES] = {"nat", "filter", "mangle"};
 const char *const leftovers_hooks[LEFTOVERS_HOOKS] = {"INPUT", "FORWARD"};
 const char *const leftovers_families[LEFTOVERS_FAMILIES] = {"ip", "ip6", "inet"};
@@ -98,23 +104,14 @@ const char *leftovers_decode_firewall(struct cursor *c, struct leftovers_firewal
 
 const char *leftovers_place(char buf[LEFTOVERS_TEXT_MAX], const struct leftovers_row *r)
 {
-	const char *family = leftovers_families[r->family];
+	const char *where = leftovers_wheres[r->where], *family = leftovers_families[r->family];
 
-	switch (r->where) {
-	case LEFTOVERS_NF_TABLES:
-		snprintf(buf, LEFTOVERS_TEXT_MAX, "iptables-nft, table %s %s", family,
-		    leftovers_tables[r->table]);
-		break;
-	case LEFTOVERS_X_TABLES:
-		snprintf(buf, LEFTOVERS_TEXT_MAX, "iptables-legacy, table %s %s", family,
-		    leftovers_tables[r->table]);
-		break;
-	case LEFTOVERS_IPVS:
-		snprintf(buf, LEFTOVERS_TEXT_MAX, "ipvs, IPv%d", r->family == FAMILY_6 ? 6 : 4);
-		break;
-	default:
-		snprintf(buf, LEFTOVERS_TEXT_MAX, "nftables, table %s kube-proxy", family);
-	}
+	if (r->where == LEFTOVERS_IPVS)
+		snprintf(
+		    buf, LEFTOVERS_TEXT_MAX, "%s, IPv%d", where, r->family == FAMILY_6 ? 6 : 4);
+	else
+		snprintf(buf, LEFTOVERS_TEXT_MAX, "%s, table %s %s", where, family,
+		    r->where == LEFTOVERS_NFTABLES ? "kube-proxy" : leftovers_tables[r->table]);
 	return buf;
 }
 

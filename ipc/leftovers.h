@@ -28,6 +28,8 @@ enum leftovers_where {
 	LEFTOVERS_NFTABLES,  /* tables kube-proxy */
 	LEFTOVERS_WHERES
 };
+/* Their names, in the log and for --cleanup-keep; a NULL ends them. */
+extern const char *const leftovers_wheres[LEFTOVERS_WHERES + 1];
 
 /* Of iptables; 0 for what has no tables. */
 enum leftovers_table { LEFTOVERS_NAT, LEFTOVERS_FILTER, LEFTOVERS_MANGLE, LEFTOVERS_TABLES };

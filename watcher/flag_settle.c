@@ -260,6 +260,11 @@ enum flags_result flags_check(struct settings *s)
 			  "one thing and exit: give one of them; " SEE_HELP);
 		return FLAGS_BAD;
 	}
+	if (cfg->cleanup_keep != 0 && !cfg->cleanup) {
+		log_usage("--cleanup-keep says what --cleanup does not remove: it cannot be given "
+			  "without --cleanup; " SEE_HELP);
+		return FLAGS_BAD;
+	}
 	settle_bind(&s->healthz, s, "healthz-bind-address", s->healthz_port);
 	settle_bind(&s->metrics, s, "metrics-bind-address", s->metrics_port);
 	return FLAGS_RUN;

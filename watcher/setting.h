@@ -64,6 +64,7 @@ enum setting_kind {
 	SETTING_TEXT,	  /* char[] */
 	SETTING_PATH,	  /* char[], made absolute */
 	SETTING_CHOICE,	  /* uint8_t, LOW for the first of WORDS, "" for it too */
+	SETTING_WORDS,	  /* uint8_t, a bit for each of WORDS, separated by commas */
 	SETTING_ADDRESS,  /* struct ip_addr */
 	SETTING_BIND,	  /* struct setting_bind */
 	SETTING_PORTS,	  /* two uint16_t */
@@ -103,9 +104,10 @@ struct setting {
 	int64_t low, high;
 	/* TEXT: NULL if TEXT is good, else what is expected. */
 	const char *(*check)(const char *text);
-	const char *const *words; /* of a CHOICE, or a TEXT's that can be listed; ends with NULL */
-	const char *expected;	  /* what is said of a wrong value; NULL: the kind's words */
-	const char *standard;	  /* the default, as a value is given */
+	const char *const
+	    *words; /* of a CHOICE or WORDS, or a TEXT's that can be listed; ends with NULL */
+	const char *expected; /* what is said of a wrong value; NULL: the kind's words */
+	const char *standard; /* the default, as a value is given */
 	unsigned marks;
 	enum setting_group group;
 	char letter;	      /* the flag's short form, or 0 */

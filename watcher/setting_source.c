@@ -1,6 +1,7 @@
 /* Settings about where objects come from, the node, and what is said and done. */
 #include <limits.h>
 
+#include "ipc/leftovers.h"
 #include "watcher/setting.h"
 #include "watcher/setting_check.h"
 
@@ -118,6 +119,19 @@ static const struct setting rows[] = {
 	.group = GROUP_PROCESS,
 	.help = "With --cleanup: also remove the virtual servers, ipsets and kube-ipvs0 "
 		"of ipvs mode."},
+    {.flag = "cleanup-keep",
+	.kind = SETTING_WORDS,
+	SETTING_AT(cfg.cleanup_keep),
+	.words = leftovers_wheres,
+	.expected = "expected iptables-nft, iptables-legacy, ipvs or nftables, or several "
+		    "separated by commas",
+	.standard = "",
+	.marks = WITH_CONFIG,
+	.group = GROUP_PROCESS,
+	.argument = "KIND[,KIND]",
+	.help = "With --cleanup: do not remove these kinds of rules (iptables-nft, "
+		"iptables-legacy, ipvs, nftables), and run beside another kube-proxy that "
+		"programs them."},
     {.flag = "check-node",
 	.kind = SETTING_SWITCH,
 	SETTING_AT(cfg.check_node),

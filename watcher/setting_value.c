@@ -149,6 +149,39 @@ static const char *store_choice(uint8_t *at, const struct setting *row, const ch
 	return row->expected;
 }
 
+static const char *store_words(uint8_t *at, const struct setting *row, const char *text)
+{
+	uint8_t bits = 0;
+
+	while (*text != '\0') {
+		size_t len = strcspn(text, ","), i = 0;
+
+		while (row->words[i] != NULL &&
+		       (strlen(row->words[i]) != len || strncmp(text, row->words[i], len) != 0))
+			i++;
+		if (row->words[i] == NULL)
+			return row->expected;
+		bits |= (uint8_t)(1u << i);
+		text += len;
+		if (*text == ',' && *++text == '\0')
+			return row->expected;
+	}
+	*at = bits;
+	return NULL;
+}
+
+static void words_text(char *buf, const struct setting *row, uint8_t bits)
+{
+	buf[0] = '\0';
+	for (size_t i = 0; row->words[i] != NULL; i++) {
+		if ((bits & 1u << i) == 0)
+			continue;
+		if (buf[0] != '\0')
+			strlcat(buf, ",", SETTING_TEXT_MAX);
+		strlcat(buf, row->words[i], SETTING_TEXT_MAX);
+	}
+}
+
 /* A map: what is given later is added, or changes what was there. */
 static const char *store_gates(char *at, const struct setting *row, const char *text)
 {
@@ -331,6 +364,8 @@ static const char *store(struct settings *s, const struct setting *row, const ch
 		return store_text(at, row, text);
 	case SETTING_CHOICE:
 		return store_choice(at, row, text);
+	case SETTING_WORDS:
+		return store_words(at, row, text);
 	case SETTING_ADDRESS:
 		return store_address(at, text);
 	case SETTING_BIND:
@@ -400,6 +435,9 @@ const char *setting_text(
 		break;
 	case SETTING_CHOICE:
 		strlcpy(buf, row->words[*(const uint8_t *)at - row->low], SETTING_TEXT_MAX);
+		break;
+	case SETTING_WORDS:
+		words_text(buf, row, *(const uint8_t *)at);
 		break;
 	case SETTING_ADDRESS:
 		ip_format(at, buf);

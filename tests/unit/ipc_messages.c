@@ -11,6 +11,7 @@
 
 #include "ipc/config.h"
 #include "ipc/health.h"
+#include "ipc/leftovers.h"
 #include "ipc/metrics.h"
 #include "ipc/nft_ops.h"
 #include "ipc/objects.h"
@@ -29,6 +30,7 @@ static void config_round_trip(void **state)
 	(void)state;
 	a = (struct config){.mode = MODE_IPTABLES,
 	    .cleanup = true,
+	    .cleanup_keep = (1 << LEFTOVERS_WHERES) - 1,
 	    .oom_score_adj = -999,
 	    .verbosity = 3,
 	    .vmodule = "api_list=4",
@@ -75,6 +77,8 @@ static void config_out_of_range(void **state)
 	} cases[] = {
 	    {offsetof(struct config, mode), MODE_USERSPACE + 1, 1, "a number out of range"},
 	    {offsetof(struct config, mode), 0, 1, "an unknown mode"},
+	    {offsetof(struct config, cleanup_keep), 1 << LEFTOVERS_WHERES, 1,
+		"a number out of range"},
 	    {offsetof(struct config, masquerade_bit), 32, 1, "a number out of range"},
 	    {offsetof(struct config, detect_local), DETECT_LOCAL_COUNT, 1, "a number out of range"},
 	    {offsetof(struct config, oom_score_adj), 1001, 4, "a number out of range"},

@@ -14,6 +14,7 @@
 #include <jansson.h>
 
 #include "common/version.h"
+#include "ipc/leftovers.h"
 #include "watcher/flag_value.h"
 #include "watcher/mode_choose.h"
 #include "watcher/oneshot.h"
@@ -209,6 +210,9 @@ static void test_one_thing(void **state)
 	good("--cleanup --cleanup-ipvs --kubeconfig=/nonexistent/x");
 	good("--cleanup --cleanup-ipvs=false");
 	assert_false(cfg.cleanup_ipvs);
+	assert_int_equal(cfg.cleanup_keep, 0);
+	good("--cleanup --cleanup-keep=ipvs,iptables-legacy");
+	assert_int_equal(cfg.cleanup_keep, 1 << LEFTOVERS_IPVS | 1 << LEFTOVERS_X_TABLES);
 	good("--check-node");
 	assert_true(cfg.check_node);
 	good("--init-only");
@@ -310,6 +314,13 @@ static void test_bad(void **state)
 	    {"--cleanup --dry-run", "each do one thing", FLAGS_BAD},
 	    {"--init-only --cleanup", "each do one thing", FLAGS_BAD},
 	    {"--check-node --cleanup", "each do one thing", FLAGS_BAD},
+	    {"--cleanup-keep=nftables", "cannot be given without --cleanup", FLAGS_BAD},
+	    {"--check-node --cleanup-keep=nftables", "cannot be given without --cleanup",
+		FLAGS_BAD},
+	    {"--cleanup --cleanup-keep=iptables",
+		"--cleanup-keep \"iptables\": expected iptables-nft", FLAGS_BAD},
+	    {"--cleanup --cleanup-keep=ipvs,", "expected iptables-nft", FLAGS_BAD},
+	    {"--cleanup --cleanup-keep=,ipvs", "expected iptables-nft", FLAGS_BAD},
 	    {"--cleanup-ipvs=x", "true or false", FLAGS_BAD},
 	    {"--conntrack-min=-1", "from 0 to 2147483647", FLAGS_BAD},
 	    {"--conntrack-max-per-core=2147483648", "from 0 to 2147483647", FLAGS_BAD},

@@ -46,6 +46,8 @@ static const struct {
     {"cleanup", "false", "true", "true", "2", NULL, NULL, "expected true or false"},
     {"check-node", "false", "true", "true", "2", NULL, NULL, "expected true or false"},
     {"cleanup-ipvs", "true", "false", "false", "2", NULL, NULL, "expected true or false"},
+    {"cleanup-keep", "", "nftables,iptables-nft", "iptables-nft,nftables", "iptables", NULL, NULL,
+	"expected iptables-nft, iptables-legacy, ipvs or nftables"},
     {"init-only", "false", "true", "true", "2", NULL, NULL, "expected true or false"},
     {"write-config-to", "", "-", "-", NULL, NULL, NULL, NULL},
     {"dry-run", "false", "true", "true", "2", NULL, NULL, "expected true or false"},
