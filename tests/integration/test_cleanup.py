@@ -1,6 +1,7 @@
 """--cleanup: what this and other kube-proxies left is gone, and everything else as it was before."""
 import fcntl
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -348,6 +349,25 @@ class Legacy(Cases, unittest.TestCase):
         fcntl.flock(self.lock, fcntl.LOCK_UN)
         self.assertIn("KUBE-SERVICES", self.n.save(4))
 
+    def test_beside_another_kube_proxy(self):
+        """Refused as well, unless the rules that it programs are kept."""
+        other, kind = os.path.join(self.n.dir, "kube-proxy"), "iptables-" + self.kind
+        shutil.copy("/bin/sleep", other)
+        proc = subprocess.Popen(["ip", "netns", "exec", self.n.node, other, "1000"])
+        self.addCleanup(proc.wait)
+        self.addCleanup(proc.kill)
+        self.n.wait("the other one to run", lambda: open("/proc/%d/comm" % proc.pid).read() == "kube-proxy\n")
+        self.restore(OTHERS)
+        others = self.saved()
+        self.restore(IPTABLES_MODE)
+        before = self.saved()
+        self.assertIn("(pid %d)" % proc.pid, self.cleanup(code=1))
+        log = self.cleanup("--cleanup-keep=nftables," + kind)
+        self.assertIn("cleanup: keeping %s (--cleanup-keep)" % kind, log)
+        self.assertEqual(self.saved(), before)
+        self.cleanup("--cleanup-keep=nftables")
+        self.assertEqual(self.saved(), others)
+
     def test_beside_a_running_one(self):
         """Refused: it would put its rules back."""
         n = self.n
@@ -357,6 +377,9 @@ class Legacy(Cases, unittest.TestCase):
         before = self.saved()
         self.assertIn("a kube-proxy runs in this network namespace (pid %d)" % n.proc.pid,
                       self.cleanup(code=1))
+        self.assertIn("a kube-proxy runs in this network namespace (pid %d)" %
+                      n.processes()["kube-proxy-planner"],
+                      self.cleanup("--cleanup-keep=iptables-nft,iptables-legacy", code=1))
         self.assertEqual(self.saved(), before)
 
 

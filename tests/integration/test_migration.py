@@ -72,6 +72,11 @@ def foreign(n):
     return found + [t for t in tables if not re.fullmatch(r"table ip6? kube-proxy", t)]
 
 
+def place(kind):
+    """Where a kind of old kube-proxy has its rules, in the words of --cleanup-keep."""
+    return "iptables-nft" if kind == "iptables-1.20" else kind
+
+
 class Matrix(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
@@ -142,19 +147,34 @@ class Matrix(unittest.TestCase):
         t.settle("web", "doomed")
         m.row(failed=None if relayed else 0, broken=18 if relayed else 0)
 
-        # It removes every kube-proxy's rules: a gap until the other one's next sync.
-        code, said = n.run_to_end("--cleanup")
+        # Beside the other one's rules, which stay, ours are removed.
+        m.measure("%s after --cleanup-keep" % old.kind, "web", "doomed")
+        code, said = n.run_to_end("--cleanup", "--cleanup-keep=" + place(old.kind))
         self.assertEqual(code, 0, said)
-        self.assertEqual((old.leftovers(), foreign(n)), ([], self.foreign))
+        if not relayed:
+            t.settle("web", "doomed")
+        m.row(failed=None if relayed else 0)
+        self.assertNotEqual(old.leftovers(), [])
+        self.assertEqual(foreign(n), self.foreign)
+        for kind in ("iptables-nft", "iptables-legacy", "nftables"):
+            if kind != place(old.kind):
+                self.assertEqual(OldProxy(n, kind, {}).leftovers(), [], said)
+
+        if relayed:
+            t.wait("web to answer", lambda f: f["silent"] == 0, "web")
+            t.settle("web")  # what was sent into the gap has ended
+        m.measure("%s, then changes" % old.kind, "web", "fresh")
         old.sync(world.after())
         for family in ("ipv4", "ipv6"):  # as it does itself
             n.inside("conntrack", "-D", "-f", family, "-p", "udp", check=False)
-        m.no_more("pod3")
-        t.wait("web to answer", lambda f: f["silent"] == 0, "web")
-        t.settle("web")  # what was sent into the gap has ended
-        m.measure("%s after --cleanup" % old.kind, "web")
-        t.settle("web")
-        m.row()
+        m.endpoint_and_service_gone()
+        m.fresh_answers()
+        t.settle("web", "fresh")
+        m.row(failed=12)
+
+        code, said = n.run_to_end("--cleanup")
+        self.assertEqual(code, 0, said)
+        self.assertEqual((old.leftovers(), foreign(n)), ([], self.foreign))
 
     def migrate(self, kind, mode):
         with Migration(self, self.n) as m:
