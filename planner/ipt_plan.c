@@ -273,6 +273,14 @@ bool ipt_plan_has_chain(const struct ipt_plan *p, const struct ipt_chain *c)
 	       (c->kind < CHAIN_IPVS_FIRST || c->kind == CHAIN_MARK_MASQ);
 }
 
+bool ipt_plan_replaces(const struct ipt_plan *p)
+{
+	for (size_t i = 0; i < p->snapshot.count; i++)
+		if (!ipt_plan_has_chain(p, &p->snapshot.chains[i].chain))
+			return true;
+	return false;
+}
+
 /* Those up to the leftovers lead to chains of iptables mode. */
 bool ipt_plan_has_hook(const struct ipt_plan *p, unsigned h)
 {

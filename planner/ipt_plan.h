@@ -48,6 +48,9 @@ bool ipt_plan_has_chain(const struct ipt_plan *p, const struct ipt_chain *c);
 /* Is hook H on in the mode? */
 bool ipt_plan_has_hook(const struct ipt_plan *p, unsigned h);
 
+/* Has the snapshot chains that the mode has not, such as another mode's, which translate? */
+bool ipt_plan_replaces(const struct ipt_plan *p);
+
 /* A part of what is in the kernel. NULL, or how it breaks the protocol. */
 const char *ipt_plan_snapshot(struct ipt_plan *p, const struct txn_snapshot *part);
 void ipt_plan_forget(struct ipt_plan *p);

@@ -12,9 +12,11 @@
 
 struct plan {
 	struct store store;
-	bool known;	/* a snapshot came and nothing has failed since */
-	bool full;	/* ... and was not compared with yet */
-	bool node_told; /* what is known of the own node, if it exists */
+	bool known;	  /* a snapshot came and nothing has failed since */
+	bool full;	  /* ... and was not compared with yet */
+	bool items_first; /* ipvs mode: the items were planned; the rest of all there is was not */
+	bool chains_put;  /* ... and at some time it was */
+	bool node_told;	  /* what is known of the own node, if it exists */
 	struct udp_index udp;
 	struct health_index health;
 	struct relays *relays; /* NULL: there are none */
@@ -218,7 +220,7 @@ void plan_forget(struct plan *p)
 	ipt_plan_forget(&p->ipt);
 	nft_plan_forget(&p->nft);
 	ipvs_plan_forget(&p->ipvs);
-	p->known = p->full = false;
+	p->known = p->full = p->items_first = false;
 }
 
 void plan_nft_reinstall(struct plan *p)
@@ -316,8 +318,10 @@ static void sync_begin(struct plan *p, const bool families[FAMILY_COUNT], struct
 {
 	struct stored_service *v;
 
-	memset(n, 0, sizeof(*n));
-	n->full = p->full;
+	/* of two halves the first has counted them */
+	*n = (struct plan_counts){.services = p->items_first ? n->services : 0,
+	    .endpoints = p->items_first ? n->endpoints : 0,
+	    .full = p->full};
 	memcpy(n->families, families, sizeof(n->families));
 	if (p->full)
 		RB_FOREACH (v, service_tree, &p->store.services)
@@ -329,11 +333,26 @@ static void sync_begin(struct plan *p, const bool families[FAMILY_COUNT], struct
 
 void plan_sync(struct plan *p, const struct txn_visitor *out, void *arg, struct plan_counts *n)
 {
+	const bool items_known = p->items_first;
+
 	sync_begin(p, p->ipt.desired.families, n);
-	ipt_plan_sync(&p->ipt, p->full, out, arg, n);
+	/*
+	 * The applier writes chains before items. Where iptables mode's chains translate, virtual
+	 * servers must be there before those go: they get a transaction of their own.
+	 */
+	p->items_first = in_ipvs_mode(p) && p->full && !items_known && !p->chains_put &&
+			 ipt_plan_replaces(&p->ipt);
+	if (!p->items_first)
+		ipt_plan_sync(&p->ipt, p->full, out, arg, n);
 	if (in_ipvs_mode(p))
-		ipvs_plan_sync(&p->ipvs, p->full, out, arg, n);
-	p->full = false;
+		ipvs_plan_sync(&p->ipvs, p->full && !items_known, out, arg, n);
+	p->chains_put |= !p->items_first;
+	p->full = p->items_first;
+}
+
+bool plan_half_done(const struct plan *p)
+{
+	return p->items_first;
 }
 
 void plan_nft_sync(struct plan *p, const struct nft_visitor *out, void *arg, struct plan_counts *n)

@@ -99,9 +99,15 @@ struct plan_counts {
 /*
  * Gives OUT, in order, the operations that make the kernel's state the desired one, and takes them
  * as done: if they fail, plan_forget(). No operation at all if nothing differs. plan_ready() must
- * hold. OUT's functions return NULL always. OUT's ARG is passed through.
+ * hold. OUT's functions return NULL always. OUT's ARG is passed through. N is kept between two
+ * halves (plan_half_done()).
  */
 void plan_sync(struct plan *p, const struct txn_visitor *out, void *arg, struct plan_counts *n);
+/*
+ * Was that the first half only, so that nothing may be removed or reported as programmed yet? The
+ * next plan_sync() gives the other half.
+ */
+bool plan_half_done(const struct plan *p);
 /* The same in nftables mode. */
 void plan_nft_sync(struct plan *p, const struct nft_visitor *out, void *arg, struct plan_counts *n);
 

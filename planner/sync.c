@@ -155,6 +155,10 @@ void sync_finished(struct planner *p)
 {
 	const struct stats_time t = sync_now();
 
+	if (plan_half_done(p->plan)) {
+		sync_schedule(p);
+		return;
+	}
 	stats_done(&p->stats, &t);
 	if (!p->synced)
 		log_info("%llu services, %llu endpoints programmed%s",

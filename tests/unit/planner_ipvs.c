@@ -490,6 +490,61 @@ static const char *note_kind(void *arg, enum txn_op op, const struct ipvs_item *
 	return NULL;
 }
 
+/* Another mode's chain, which translates. */
+static const struct ipt_chain other = {.table = IPT_NAT, .kind = CHAIN_SVC, .hash = {1}};
+
+/* Gives the first half: virtual servers, and no chain. */
+static void first_half(struct world *w)
+{
+	kernel_put(w, &other);
+	look_again(w);
+	web(w, "10.1.0.1=rl");
+	clear_log();
+	assert_true(world_sync(w));
+	logged("+-a -t 10.96.0.1:80 -r 10.1.0.1:8080 -m -w 1", true);
+	assert_true(plan_half_done(w->plan) && plan_waiting(w->plan));
+	assert_string_equal(w->put, "");
+	assert_int_equal(w->deletes + w->hook_ops, 0);
+}
+
+static void second_half(struct world *w)
+{
+	clear_log();
+	assert_true(world_sync(w));
+	fflush(k.out);
+	assert_string_equal(k.log, "");
+	assert_false(plan_half_done(w->plan) || plan_waiting(w->plan));
+	assert_null(kernel_find(w, &other));
+	assert_true(w->hook_ops > 0);
+}
+
+static void after_another_mode(void **state)
+{
+	struct world *w = *state;
+
+	first_half(w);
+	second_half(w);
+	assert_int_equal(w->counts.services, 1);
+	assert_int_equal(w->counts.endpoints, 1);
+	kernel_put(w, &other); /* it comes back when IPVS translates */
+	look_again(w);
+	assert_true(world_sync(w));
+	assert_false(plan_half_done(w->plan));
+	assert_null(kernel_find(w, &other));
+}
+
+/* What the kernel refused is planned anew from its first half on. */
+static void a_half_that_failed(void **state)
+{
+	struct world *w = *state;
+
+	first_half(w);
+	look_again(w);
+	assert_false(world_sync(w)); /* the virtual servers are there */
+	assert_true(plan_half_done(w->plan));
+	second_half(w);
+}
+
 /* Everything goes, but for the addresses: those do with their interface. */
 static void a_clean_up(void **state)
 {
@@ -538,6 +593,8 @@ int main(void)
 	    TEST(services_that_share),
 	    TEST(an_address_of_the_node),
 	    TEST(another_scheduler),
+	    TEST(after_another_mode),
+	    TEST(a_half_that_failed),
 	    TEST(a_clean_up),
 	};
 
