@@ -252,7 +252,7 @@ image:
 	    packaging/image/build --stage $(IMAGE_DIR)/stage --init $(BUILD)/kube-proxy-init \
 	    --version $(VERSION) --name $(IMAGE) --output $(IMAGE_DIR)
 
-UNITS   := kube-proxy.service kube-proxy-kubeconfig.path kube-proxy-kubeconfig.service
+UNITS   := kube-proxy.service kube-proxy-kubeconfig@.path kube-proxy-kubeconfig@.service
 SCRIPTS := kubeconfig-ready kubeconfig-changed
 INSTALLED_PATHS = 's|/usr/sbin/kube-proxy|$(sbindir)/kube-proxy|; s|/usr/libexec/kube-proxy|$(libexecdir)|'
 MANPAGES := $(wildcard $(addsuffix /*.8,$(PROCS)))

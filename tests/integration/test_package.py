@@ -28,8 +28,8 @@ CONTENTS = """
 -rw-r--r-- ./etc/apparmor.d/kube-proxy
 -rw-r--r-- ./etc/default/kube-proxy
 -rw-r--r-- ./etc/logrotate.d/kube-proxy
--rw-r--r-- ./lib/systemd/system/kube-proxy-kubeconfig.path
--rw-r--r-- ./lib/systemd/system/kube-proxy-kubeconfig.service
+-rw-r--r-- ./lib/systemd/system/kube-proxy-kubeconfig@.path
+-rw-r--r-- ./lib/systemd/system/kube-proxy-kubeconfig@.service
 -rw-r--r-- ./lib/systemd/system/kube-proxy.service
 lrwxrwxrwx ./usr/bin/kube-proxy
 -rw-r--r-- ./usr/lib/sysusers.d/kube-proxy.conf

@@ -449,7 +449,8 @@ class Installation(unittest.TestCase):
             with open(os.path.join(TOP, "packaging/kube-proxy.service")) as f:
                 text = f.read()
             with open(unit, "w") as f:
-                f.write(text.replace("/usr/sbin/kube-proxy", PROGRAM))
+                f.write(text.replace("/usr/sbin/kube-proxy", PROGRAM).replace(
+                    "/usr/libexec/kube-proxy", os.path.join(TOP, "packaging")))
             self.assertEqual(sh("systemd-analyze", "verify", "--man=no", unit).strip(), "")
             out = sh("systemd-analyze", "security", "--offline=true", "--no-pager", unit)
             level = float(re.search(r"exposure level for .*: ([\d.]+)", out).group(1))
