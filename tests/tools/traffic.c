@@ -404,11 +404,16 @@ static void flow_add(
 /* Starts what is due; returns the milliseconds until more is. */
 static int flows_tick(void)
 {
+	static int64_t expected; /* when the last tick wanted this one at the latest */
 	int64_t now = now_ms(), next = now + 1000;
+	/* While this process did not run, neither did its servers. */
+	const int64_t late = expected != 0 && now > expected ? now - expected : 0;
 
 	for (size_t i = 0; i < flow_count; i++) {
 		struct flow *f = &flows[i];
 
+		if (f->waiting)
+			f->due += late;
 		if (f->due <= now && f->waiting)
 			flow_fail(f, "no answer");
 		else if (f->due <= now && !f->paused)
@@ -417,7 +422,8 @@ static int flows_tick(void)
 			next = f->due;
 	}
 	now = now_ms();
-	return next > now ? (int)(next - now) : 0;
+	expected = next > now ? next : now;
+	return (int)(expected - now);
 }
 
 /* --- commands --- */
