@@ -6,7 +6,7 @@ its flow is deleted. What goes through userspace mode's relays ends with them.""
 import re
 import unittest
 
-from migration import FLAGS, NODE, RELAY_FLAGS, Migration, MigrationNode, print_rows
+from migration import FLAGS, NODE, RELAY_FLAGS, Migration, MigrationNode, World, print_rows
 from old_proxy import KUBELET, OldProxy, save
 
 TAKES = 120
@@ -75,6 +75,13 @@ def foreign(n):
 def place(kind):
     """Where a kind of old kube-proxy has its rules, in the words of --cleanup-keep."""
     return "iptables-nft" if kind == "iptables-1.20" else kind
+
+
+def end_flows(n, *which):
+    """UDP flows, as a kube-proxy ends those to what is gone. Several times, because conntrack gives up
+    at an entry that ends meanwhile."""
+    for family in ("ipv4", "ipv6") * 5:
+        n.inside("conntrack", "-D", "-f", family, "-p", "udp", *map(str, which), check=False)
 
 
 class Matrix(unittest.TestCase):
@@ -161,12 +168,14 @@ class Matrix(unittest.TestCase):
                 self.assertEqual(OldProxy(n, kind, {}).leftovers(), [], said)
 
         if relayed:
+            end_flows(n)  # to relays
             t.wait("web to answer", lambda f: f["silent"] == 0, "web")
             t.settle("web")  # what was sent into the gap has ended
         m.measure("%s, then changes" % old.kind, "web", "fresh")
         old.sync(world.after())
-        for family in ("ipv4", "ipv6"):  # as it does itself
-            n.inside("conntrack", "-D", "-f", family, "-p", "udp", check=False)
+        for family in (4, 6):
+            end_flows(n, "--reply-src", n.pod_ip(2, family))
+        end_flows(n, "--orig-port-dst", World.NODE_PORTS["doomed"][1])
         m.endpoint_and_service_gone()
         m.fresh_answers()
         t.settle("web", "fresh")
