@@ -154,8 +154,9 @@ class Matrix(unittest.TestCase):
         t.settle("web", "doomed")
         m.row(failed=None if relayed else 0, broken=18 if relayed else 0)
 
-        # Beside the other one's rules, which stay, ours are removed.
-        m.measure("%s after --cleanup-keep" % old.kind, "web", "doomed")
+        # Beside the other one's rules, which stay, ours are removed. Not doomed's flows: a source port
+        # of the time when it was gone may come again, with what the kernel remembers of then.
+        m.measure("%s after --cleanup-keep" % old.kind, "web")
         code, said = n.run_to_end("--cleanup", "--cleanup-keep=" + place(old.kind))
         self.assertEqual(code, 0, said)
         if not relayed:
