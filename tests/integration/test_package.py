@@ -8,13 +8,16 @@ import re
 import select
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
 import unittest
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-BUILD = os.environ.get("KP_BUILD", os.path.join(TOP, "build"))
-VERSION = re.search(r"^VERSION := (\S+)$", open(os.path.join(TOP, "Makefile")).read(), re.M)[1]
+sys.path.append(os.path.join(TOP, "tests/boot"))
+import deb as our_deb  # noqa: E402
+from deb import VERSION  # noqa: E402
+
 DEB = "kube-proxy_%s_amd64.deb" % VERSION
 DBGSYM = "kube-proxy-dbgsym_%s_amd64.deb" % VERSION
 USERS = ["_kproxy-a", "_kproxy-p", "_kproxy-w", "_kproxy-l"]
@@ -59,12 +62,6 @@ def must(*cmd, **kw):
     return r.stdout
 
 
-def build_package(folder):
-    """Without the unit tests, which the suite has run."""
-    must(os.path.join(TOP, "packaging/deb"), folder, VERSION,
-         env=dict(os.environ, DEB_BUILD_OPTIONS="nocheck"))
-
-
 def digest(path):
     with open(path, "rb") as f:
         return hashlib.sha256(f.read()).hexdigest()
@@ -73,8 +70,7 @@ def digest(path):
 def setUpModule():
     global tmp, built, tree
     tmp = tempfile.mkdtemp(prefix="kp-package-")
-    built = os.path.join(BUILD, "deb")
-    build_package(built)
+    built = our_deb.ensure()
     tree = os.path.join(tmp, "tree")
     must("dpkg-deb", "-x", os.path.join(built, DEB), tree)
 
@@ -86,7 +82,7 @@ def tearDownModule():
 class Package(unittest.TestCase):
     def test_a_second_build_is_bit_identical(self):
         again = os.path.join(tmp, "another-place")
-        build_package(again)
+        our_deb.build(again)
         for name in DEB, DBGSYM:
             self.assertEqual(digest(os.path.join(built, name)), digest(os.path.join(again, name)), name)
 
