@@ -78,19 +78,10 @@ static const char *do_forget(void *arg, const struct nft_elem *e)
 	return NULL;
 }
 
-static const char *do_remove(void *arg, uint8_t family)
-{
-	struct apply *a = arg;
-
-	nft_rules_remove(a->batch, family);
-	memset(a->affinities[family], 0, sizeof(a->affinities[family]));
-	return NULL;
-}
-
 static const char *decode(struct cursor *c, void *arg)
 {
 	static const struct nft_visitor visitor = {
-	    do_install, do_put, do_delete, do_affinity, do_forget, do_remove};
+	    do_install, do_put, do_delete, do_affinity, do_forget};
 
 	return nft_decode_ops(c, &visitor, arg);
 }

@@ -45,7 +45,7 @@ static const char *check_delete(void *arg, const struct nft_elem *e)
 	return why;
 }
 
-/* The table as a whole: nothing can have been done to it before. */
+/* A new table: nothing can have been done to the one before. */
 static const char *check_table(void *arg, uint8_t family)
 {
 	struct transaction *t = arg;
@@ -54,7 +54,7 @@ static const char *check_table(void *arg, uint8_t family)
 
 	t->others++;
 	if (why == NULL && !first)
-		why = "a table made or removed after other operations on it";
+		why = "a table made after other operations on it";
 	return why;
 }
 
@@ -87,7 +87,7 @@ static const char *check_forget(void *arg, const struct nft_elem *e)
 const char *nft_check_ops(struct cursor *c, void *t)
 {
 	static const struct nft_visitor checks = {
-	    check_table, check_put, check_delete, check_affinity, check_forget, check_table};
+	    check_table, check_put, check_delete, check_affinity, check_forget};
 
 	return nft_decode_ops(c, &checks, t);
 }

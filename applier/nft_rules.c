@@ -193,7 +193,8 @@ static void put_chain(struct nft_batch *b, uint8_t family, unsigned chain)
 	nft_message_end(b);
 }
 
-void nft_rules_remove(struct nft_batch *b, uint8_t family)
+/* Whether it is there or not. */
+static void delete_table(struct nft_batch *b, uint8_t family)
 {
 	nft_message_begin(b, NFT_MSG_NEWTABLE, NLM_F_CREATE, family);
 	nft_message_end(b);
@@ -214,7 +215,7 @@ static void put_table(struct nft_batch *b, uint8_t family, const char *comment)
 void nft_rules_install(struct nft_batch *b, uint8_t family, const struct ipt_params *params,
     const char *comment, const uint32_t elements[NFT_SET_COUNT])
 {
-	nft_rules_remove(b, family);
+	delete_table(b, family);
 	put_table(b, family, comment);
 	for (unsigned set = 0; set < NFT_SET_COUNT; set++) {
 		struct nl_msg *m = nft_message_begin(b, NFT_MSG_NEWSET, NLM_F_CREATE, family);

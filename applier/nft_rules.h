@@ -31,8 +31,6 @@ void nft_rules_comment(struct nft_batch *b, uint8_t family, const struct ipt_par
 #define NFT_SIZE_FROM 4096
 void nft_rules_install(struct nft_batch *b, uint8_t family, const struct ipt_params *params,
     const char *comment, const uint32_t elements[NFT_SET_COUNT]);
-/* ... that table goes, whether it was there or not. */
-void nft_rules_remove(struct nft_batch *b, uint8_t family);
 /* ... the rules for session affinity become those for TIMEOUTS. */
 void nft_rules_affinity(struct nft_batch *b, uint8_t family, const nft_timeouts timeouts);
 

@@ -14,8 +14,8 @@ const char *const leftovers_hooks[LEFTOVERS_HOOKS] = {"INPUT", "FORWARD"};
 const char *const leftovers_families[LEFTOVERS_FAMILIES] = {"ip", "ip6", "inet"};
 const char *const leftovers_whys[LEFTOVERS_WHYS] = {
     [LEFTOVERS_WAITING] = "removed once this proxy has programmed its rules",
-    [LEFTOVERS_POLICY] = "kept, because policy is DROP: without these chains it would drop "
-			 "Services' traffic",
+    [LEFTOVERS_POLICY] = ("kept, because policy is DROP: without these chains it would drop "
+			  "Services' traffic"),
     [LEFTOVERS_IN_USE] = "kept: rules of another program jump to it",
     [LEFTOVERS_CONNECTIONS] = "kept until its connections have ended",
     [LEFTOVERS_EXCLUDED] = "kept: --ipvs-exclude-cidrs",

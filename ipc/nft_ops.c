@@ -104,12 +104,6 @@ void nft_write_forget(struct txn_writer *w, const struct nft_elem *e)
 	write_elem(w, NFT_OP_FORGET, e, NFT_FRONTEND | NFT_TO);
 }
 
-void nft_write_remove(struct txn_writer *w, uint8_t family)
-{
-	txn_op(w, NFT_OP_REMOVE, 1);
-	frame_uint(&w->frame, family);
-}
-
 /* --- reading --- */
 
 static const char *visit_elem(struct cursor *op, uint16_t mask,
@@ -150,8 +144,6 @@ static const char *visit_op(struct cursor *op, const struct nft_visitor *v, void
 		return visit_affinity(op, v, arg);
 	case NFT_OP_FORGET:
 		return visit_elem(op, NFT_FRONTEND | NFT_TO, v->forget, arg);
-	case NFT_OP_REMOVE:
-		return visit_family(op, v->remove_table, arg);
 	default:
 		return "an unknown operation";
 	}

@@ -28,7 +28,6 @@ enum nft_op {
 	NFT_OP_DELETE,	    /* [op, family, set, key field, ...]: an element */
 	NFT_OP_AFFINITY, /* [op, family, number, seconds]: the time-out of an affinity; 0: none */
 	NFT_OP_FORGET,	 /* [op, family, set, ip, proto, port, endpoint ip, port]: its clients */
-	NFT_OP_REMOVE,	 /* [op, family]: the table goes */
 };
 
 /* --- planner's side: W's type is NFT_OPS --- */
@@ -39,7 +38,6 @@ void nft_write_delete(struct txn_writer *w, const struct nft_elem *e);
 void nft_write_affinity(struct txn_writer *w, uint8_t family, unsigned number, uint32_t seconds);
 /* E's set is NFT_AFFINITY + the number; it names frontend and endpoint. */
 void nft_write_forget(struct txn_writer *w, const struct nft_elem *e);
-void nft_write_remove(struct txn_writer *w, uint8_t family);
 
 /* --- applier's side --- */
 
@@ -50,7 +48,6 @@ struct nft_visitor {
 	const char *(*remove_elem)(void *arg, const struct nft_elem *e);
 	const char *(*affinity)(void *arg, uint8_t family, unsigned number, uint32_t seconds);
 	const char *(*forget)(void *arg, const struct nft_elem *e);
-	const char *(*remove_table)(void *arg, uint8_t family);
 };
 
 /* Decodes and visits. Shapes, families and set numbers are checked here, arguments by the visitor.

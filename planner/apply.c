@@ -129,22 +129,12 @@ static const char *apply_forget(void *arg, const struct nft_elem *e)
 	return NULL;
 }
 
-static const char *apply_remove_table(void *arg, uint8_t family)
-{
-	struct apply *a = arg;
-
-	nft_write_remove(begin(a, NFT_OPS), family);
-	count(a, &a->counts.others, family);
-	return NULL;
-}
-
 const struct nft_visitor apply_elements = {
     .install = apply_install,
     .put = apply_put,
     .remove_elem = apply_remove_elem,
     .affinity = apply_affinity,
     .forget = apply_forget,
-    .remove_table = apply_remove_table,
 };
 
 bool apply_commit(struct apply *a)

@@ -78,11 +78,5 @@ static const char *print_forget(void *arg, const struct nft_elem *e)
 	return NULL; /* an empty kernel has no clients to forget */
 }
 
-static const char *print_remove_table(void *arg, uint8_t family)
-{
-	fprintf(arg, "delete table %s " NFT_TABLE "\n", families[family]);
-	return NULL;
-}
-
 const struct nft_visitor nft_print_operations = {
-    print_install, print_put, print_remove_elem, print_affinity, print_forget, print_remove_table};
+    print_install, print_put, print_remove_elem, print_affinity, print_forget};

@@ -34,7 +34,7 @@ REFUSED = {
     "number_never_drawn": "a number that is never drawn: ip endpoints-3",
     "name_text": "a name that is not namespace/name or namespace/name:port of DNS labels: ip "
                  "services address=10.96.0.1 proto=6 port=80 name=default/web\" }?flush ruleset",
-    "install_late": "a table made or removed after other operations on it",
+    "install_late": "a table made after other operations on it",
     "forget_elsewhere": "clients of a set that has none: ip services",
     "a_rule": "frame: an unknown message",
     "a_check": "frame: an unknown message",

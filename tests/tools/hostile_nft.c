@@ -108,7 +108,7 @@ static void unknown_family(void)
 
 static void unknown_operation(void)
 {
-	RAW(NFT_OP_REMOVE + 1, FAMILY_4);
+	RAW(NFT_OP_FORGET + 1, FAMILY_4);
 }
 
 static void affinity_number(void)

@@ -361,19 +361,6 @@ static void time_outs_of_affinity_come_and_go(void **state)
 	assert_string_equal(output("nft list table ip kube-proxy"), first);
 }
 
-static void tables_are_removed(void **state)
-{
-	(void)state;
-	installed();
-	for (int i = 0; i < 2; i++) { /* the second time they are not there */
-		begin();
-		nft_write_remove(&writer, FAMILY_4);
-		nft_write_remove(&writer, FAMILY_6);
-		commit(TXN_OK);
-		assert_string_equal(output("nft list ruleset"), "");
-	}
-}
-
 /* --- a kernel that lacks something --- */
 
 /* The text of what the kernel says of ATTR of message H of B. */
@@ -561,13 +548,13 @@ static void operations_out_of_place_are_refused(void **state)
 	begin();
 	put(FAMILY_4, NFT_SERVICES, 1);
 	nft_write_install(&writer, FAMILY_4);
-	refused("a table made or removed after other operations on it");
+	refused("a table made after other operations on it");
 	end_session();
 	start(state);
 	begin();
 	nft_write_install(&writer, FAMILY_6);
-	nft_write_remove(&writer, FAMILY_6);
-	refused("a table made or removed after other operations on it");
+	nft_write_install(&writer, FAMILY_6);
+	refused("a table made after other operations on it");
 	end_session();
 	start(state);
 	begin();
@@ -667,7 +654,6 @@ int main(void)
 	    TEST(nothing_is_done_in_another_generation),
 	    TEST(a_table_that_is_not_as_installed_is_seen),
 	    TEST(time_outs_of_affinity_come_and_go),
-	    TEST(tables_are_removed),
 	    TEST(whatever_a_kernel_lacks_is_named),
 	    TEST(what_this_kernel_lacks_is_named),
 	    TEST(elements_that_must_not_be_are_refused),

@@ -32,7 +32,7 @@ static const char *nothing_affinity(void *arg, uint8_t family, unsigned number, 
 }
 
 static const struct nft_visitor nowhere = {
-    nothing_family, nothing_put, nothing_put, nothing_affinity, nothing_put, nothing_family};
+    nothing_family, nothing_put, nothing_put, nothing_affinity, nothing_put};
 
 static struct world *world_in(enum proxy_mode mode)
 {

@@ -95,15 +95,8 @@ static const char *nft_kernel_forget(void *arg, const struct nft_elem *e)
 	return NULL;
 }
 
-static const char *nft_kernel_remove_table(void *arg, uint8_t family)
-{
-	(void)arg;
-	k.installed[family] = false;
-	return NULL;
-}
-
-static const struct nft_visitor kernel = {nft_kernel_install, nft_kernel_put, nft_kernel_remove,
-    nft_kernel_affinity, nft_kernel_forget, nft_kernel_remove_table};
+static const struct nft_visitor kernel = {
+    nft_kernel_install, nft_kernel_put, nft_kernel_remove, nft_kernel_affinity, nft_kernel_forget};
 
 static void nft_kernel_frame(void *arg, const struct frame *f)
 {
