@@ -222,7 +222,8 @@ class Root:
 
     def enter(self, *cmd):
         return ["nsenter", "--target", str(self.holder.pid), "--mount", "--net", "chroot",
-                self.dir + "/root", "env", "DEBIAN_FRONTEND=noninteractive", *cmd]
+                self.dir + "/root", "env", "DEBIAN_FRONTEND=noninteractive",
+                "TMPDIR=/tmp", *cmd]
 
     def run(self, *cmd):
         return run(*self.enter(*cmd), cwd="/")
