@@ -219,13 +219,20 @@ class Documents(unittest.TestCase):
         for path in re.findall(r"\]\(([^)#]+)\)", read("README.md")):
             self.assertTrue(os.path.exists(os.path.join(TOP, path)), path)
 
+    @staticmethod
+    def is_made_meanwhile(folder, names):
+        """What other tests make in the build directory, or this copy does not need."""
+        if folder == TOP:
+            return [n for n in names if n == ".git" or n.startswith("build-")]
+        return [n for n in names if n in ("deb", "image", "lint", "corpus")] if folder == TOP + "/build" else []
+
     def test_commands_of_the_readme(self):
         """All but the two that run this test, or its neighbour below. In a copy of the tree, since
         the daemon's users must be able to read the manifests, and need not be for all the rest."""
         with tempfile.TemporaryDirectory(prefix="kp-readme-") as d:
             os.chmod(d, 0o755)
             copy = os.path.join(d, "tree")
-            shutil.copytree(TOP, copy, ignore=shutil.ignore_patterns("build-*", ".git"))
+            shutil.copytree(TOP, copy, symlinks=True, ignore=self.is_made_meanwhile)
             os.chmod(copy, 0o755)
             for block in re.findall(r"```sh\n(.*?)```", read("README.md"), re.S):
                 if block.strip() in ("make demo", "make check"):
@@ -248,8 +255,7 @@ class Audit(unittest.TestCase):
 
     def test_budget_is_held(self):
         script = read("packaging/audit")
-        for limit in ("mode_max=3850", "file_max=350"):
-            self.assertIn(limit, script)
+        for limit in re.findall(r"^\w+_max=\d+", script, re.M):
             path = os.path.join(TOP, "packaging", ".audit-test-%d" % os.getpid())
             try:
                 with open(path, "w") as f:
