@@ -97,14 +97,22 @@ static void check_modules(const struct config *cfg)
 static bool is_taken(const char *path, uint16_t port)
 {
 	char line[512];
-	unsigned at, state;
 	bool taken = false;
 	FILE *f = fopen(path, "re");
 
-	while (f != NULL && !taken && fgets(line, sizeof(line), f) != NULL)
-		taken =
-		    sscanf(line, " %*d: %*[0-9A-Fa-f]:%x %*[0-9A-Fa-f]:%*x %x", &at, &state) == 2 &&
-		    at == port && state == 0x0A;
+	/* "0: 00000000:2808 00000000:0000 0A": number, local and remote end, state (LISTEN) */
+	while (f != NULL && !taken && fgets(line, sizeof(line), f) != NULL) {
+		char *p = strchr(line, ':');
+		unsigned long at;
+
+		p = p != NULL ? strchr(p + 1, ':') : NULL;
+		at = p != NULL ? strtoul(p + 1, &p, 16) : 0;
+		p = p != NULL ? strchr(p, ':') : NULL;
+		if (p == NULL)
+			continue; /* the heading */
+		strtoul(p + 1, &p, 16);
+		taken = at == port && strtoul(p, NULL, 16) == 0x0A;
+	}
 	if (f != NULL)
 		fclose(f);
 	return taken;

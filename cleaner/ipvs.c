@@ -169,7 +169,7 @@ static void count_set(struct leftovers_row *row, const char *name)
 
 static void look_at_evidence(const struct plan *p)
 {
-	for (uint8_t f = 0; f < FAMILY_COUNT; f++) {
+	for (uint8_t f = 0; f < (uint8_t)FAMILY_COUNT; f++) {
 		ipvs.addresses[f] = ipvs.excluded[f] = 0;
 		for (uint8_t k = 0; k <= (uint8_t)IPVS_ADDRESS; k++) {
 			struct ipvs_item of = {.kind = k, .family = f};
@@ -191,7 +191,7 @@ void ipvs_scan(const struct plan *p, struct tally *t)
 	ipvs.count = 0;
 	if (p->sees_ipvs)
 		ipvs_item_dump(&p->policy, &of, take_server, (void *)(uintptr_t)p);
-	for (uint8_t f = 0; f < FAMILY_COUNT; f++) {
+	for (uint8_t f = 0; f < (uint8_t)FAMILY_COUNT; f++) {
 		struct leftovers_row *row = tally_begin(t, LEFTOVERS_IPVS, f, 0);
 
 		/* the interface belongs to IPv4's row, or to that of its addresses */
@@ -350,7 +350,7 @@ static void delete_set(struct leftovers_row *row, const char *name)
 /* Which of the rows that scan() has counted anew stay, and why. */
 static void tell(struct tally *t, const struct leftovers_row stays[FAMILY_COUNT], int error)
 {
-	for (uint8_t f = 0; f < FAMILY_COUNT; f++) {
+	for (uint8_t f = 0; f < (uint8_t)FAMILY_COUNT; f++) {
 		struct leftovers_row *row = &t->rows[LEFTOVERS_IPVS][f][0];
 		size_t servers = 0;
 
@@ -358,19 +358,19 @@ static void tell(struct tally *t, const struct leftovers_row stays[FAMILY_COUNT]
 			servers += ipvs.servers[i].family == f;
 		if (row->chains + row->rules == 0)
 			continue;
+		/* without servers of its own, it waits for those of the other family at kube-ipvs0
+		 */
 		if (error != 0) {
 			row->why = LEFTOVERS_REFUSED;
 			row->error = error;
-		} else if (servers > 0) {
+		} else if (servers > 0 ||
+			   (stays[f].why == LEFTOVERS_WAITING && row->why == LEFTOVERS_WAITING)) {
 			row->why = LEFTOVERS_CONNECTIONS;
 		} else if (stays[f].why != LEFTOVERS_WAITING) {
 			row->why = stays[f].why;
 			row->error = stays[f].error;
 			row->name_count = stays[f].name_count;
 			memcpy(row->names, stays[f].names, sizeof(row->names));
-		} else if (row->why == LEFTOVERS_WAITING) {
-			row->why =
-			    LEFTOVERS_CONNECTIONS; /* of the other family: kube-ipvs0 waits */
 		}
 	}
 }
@@ -383,10 +383,10 @@ void ipvs_clean(const struct plan *p, struct tally *t)
 	if (!p->wheres[LEFTOVERS_IPVS])
 		return;
 	ipvs.count = delete_servers(p, &error);
-	for (uint8_t f = 0; f < FAMILY_COUNT; f++)
+	for (uint8_t f = 0; f < (uint8_t)FAMILY_COUNT; f++)
 		delete_addresses(p, f);
 	if (ipvs.count == 0) {
-		for (uint8_t f = 0; f < FAMILY_COUNT; f++)
+		for (uint8_t f = 0; f < (uint8_t)FAMILY_COUNT; f++)
 			each_set(p, f, &stays[f], delete_set);
 		if (ipvs_interface != 0 && ipvs.excluded[FAMILY_4] + ipvs.excluded[FAMILY_6] == 0)
 			error = delete_interface();

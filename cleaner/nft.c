@@ -334,11 +334,14 @@ static void give_up(struct scan *s, int error)
 	    error == ERESTART || error == EAGAIN ? LEFTOVERS_BUSY : LEFTOVERS_REFUSED;
 	struct leftovers_row *own = &s->tally->rows[LEFTOVERS_NFTABLES][s->family][0];
 
-	for (unsigned t = 0; t < LEFTOVERS_TABLES; t++)
-		if (s->rows[t]->chains > 0 && s->rows[t]->why == LEFTOVERS_WAITING) {
-			s->rows[t]->why = (uint8_t)why;
-			s->rows[t]->error = why == LEFTOVERS_REFUSED ? error : 0;
+	for (unsigned t = 0; t < LEFTOVERS_TABLES; t++) {
+		struct leftovers_row *row = &s->tally->rows[LEFTOVERS_NF_TABLES][s->family][t];
+
+		if (row->chains > 0 && row->why == LEFTOVERS_WAITING) {
+			row->why = (uint8_t)why;
+			row->error = why == LEFTOVERS_REFUSED ? error : 0;
 		}
+	}
 	if (own->chains > 0) {
 		own->why = (uint8_t)why;
 		own->error = why == LEFTOVERS_REFUSED ? error : 0;
@@ -347,8 +350,8 @@ static void give_up(struct scan *s, int error)
 
 static int clean_once(struct scan *s, uint8_t family, bool any_generation)
 {
-	char table[NFT_READ_NAME_MAX], chain[NFT_READ_NAME_MAX];
-	uint32_t generation;
+	char table[NFT_READ_NAME_MAX] = "", chain[NFT_READ_NAME_MAX] = "";
+	uint32_t generation = 0;
 	int error = nft_get_generation(&generation);
 
 	if (error == 0)
@@ -397,7 +400,7 @@ int nft_scan(const struct plan *p, struct tally *t)
 	static struct leftovers_row nobody;
 	int error = 0;
 
-	for (uint8_t f = 0; f < FAMILY_COUNT && error == 0; f++) {
+	for (uint8_t f = 0; f < (uint8_t)FAMILY_COUNT && error == 0; f++) {
 		s = (struct scan){.plan = p, .tally = t};
 		error = look(&s, f);
 		note_kept(&s, f);
@@ -415,8 +418,8 @@ void nft_clean(const struct plan *p, struct tally *t)
 {
 	static struct scan s;
 
-	for (uint8_t f = 0; f < FAMILY_COUNT; f++) {
-		s = (struct scan){.plan = p, .tally = t};
+	for (uint8_t f = 0; f < (uint8_t)FAMILY_COUNT; f++) {
+		s = (struct scan){.plan = p, .tally = t, .family = f};
 		clean_family(&s, f);
 	}
 }

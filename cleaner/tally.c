@@ -84,6 +84,13 @@ static bool send_frame(int fd, const struct frame *f)
 	return fd < 0 || write(fd, f->buf, f->len) == (ssize_t)f->len;
 }
 
+static bool is_same(const struct leftovers_row *a, const struct leftovers_row *b)
+{
+	return a->why == b->why && a->error == b->error && a->chains == b->chains &&
+	       a->rules == b->rules && a->name_count == b->name_count &&
+	       memcmp(a->names, b->names, sizeof(a->names)) == 0;
+}
+
 bool tally_report(struct tally *t, int fd)
 {
 	const struct leftovers_row *now = &t->rows[0][0][0];
@@ -92,8 +99,7 @@ bool tally_report(struct tally *t, int fd)
 	bool sent = true;
 
 	for (size_t i = 0; i < ROWS; i++) {
-		if (memcmp(&now[i], &before[i], sizeof(*now)) == 0 ||
-		    (is_empty(&now[i]) && is_empty(&before[i])))
+		if (is_same(&now[i], &before[i]) || (is_empty(&now[i]) && is_empty(&before[i])))
 			continue;
 		log_row(&now[i], &before[i]);
 		before[i] = now[i];

@@ -156,8 +156,8 @@ static void note_firewalls(const struct table *t, struct tally *tally)
 static void each_table(
     const struct plan *p, struct tally *tally, void (*act)(struct table *t, struct tally *tally))
 {
-	for (uint8_t f = 0; f < FAMILY_COUNT; f++)
-		for (uint8_t n = 0; n < LEFTOVERS_TABLES; n++) {
+	for (uint8_t f = 0; f < (uint8_t)FAMILY_COUNT; f++)
+		for (uint8_t n = 0; n < (uint8_t)LEFTOVERS_TABLES; n++) {
 			struct table t;
 
 			if (!is_wanted(p, f, n))
