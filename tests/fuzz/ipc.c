@@ -197,8 +197,7 @@ static const char *see_key(void *arg, const struct nft_elem *e)
 
 	return why != NULL ? why : see_family(arg, e->family);
 }
-static const struct nft_visitor nft_visitor = {
-    see_family, see_put, see_key, see_affinity, see_key, see_family};
+static const struct nft_visitor nft_visitor = {see_family, see_put, see_key, see_affinity, see_key};
 
 static void decode_ipvs(unsigned type, struct cursor *c)
 {
