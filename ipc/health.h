@@ -1,6 +1,6 @@
 /*
  * planner -> listener: health check node ports, where load balancers ask per Service. listener ->
- * planner: that the proxy is live.
+ * planner -> watcher -> planner: that the proxy is live.
  */
 #ifndef IPC_HEALTH_H
 #define IPC_HEALTH_H
@@ -14,7 +14,7 @@ enum health_message {
 	HEALTH_PUT = 16, /* [namespace, name, port, endpoints]: new, or not as it was */
 	HEALTH_DEL,	 /* [namespace, name] */
 	HEALTH_ADDRS,	 /* [[ip]]: where they answer from now on; unspecified: all of its family */
-	HEALTH_ALIVE,	 /* []: listener -> planner: /livez would say so */
+	HEALTH_ALIVE,	 /* []: /livez would say so; the watcher answers with the same */
 };
 
 struct health_service {

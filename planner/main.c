@@ -17,8 +17,10 @@
 #include "ipc/channel.h"
 #include "ipc/config.h"
 #include "ipc/fds.h"
+#include "ipc/health.h"
 #include "ipc/profile.h"
 #include "ipc/relay.h"
+#include "planner/alive.h"
 #include "planner/dry_run.h"
 #include "planner/metrics.h"
 #include "planner/profiling.h"
@@ -35,6 +37,8 @@ static const struct sandbox_rule system_calls[] = {
 
 static const char *on_watcher(void *arg, unsigned type, struct cursor *c)
 {
+	if (type == HEALTH_ALIVE)
+		return alive_watcher(arg, c);
 	return type == PROFILE_PART ? profiling_part(arg, c) : sync_on_watcher(arg, type, c);
 }
 
@@ -45,7 +49,9 @@ static const char *on_listener(void *arg, unsigned type, struct cursor *c)
 		return metrics_answer(arg, c);
 	if (type == PROFILE_ASK)
 		return profiling_ask(arg, c);
-	if (type == HEALTH_ALIVE || type == RELAY_PROXY_PORT)
+	if (type == HEALTH_ALIVE)
+		return alive_listener(arg, c);
+	if (type == RELAY_PROXY_PORT)
 		return sync_on_listener(arg, type, c);
 	return queries_message(arg, type, c);
 }

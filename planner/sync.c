@@ -354,18 +354,6 @@ const char *sync_on_watcher(void *arg, unsigned type, struct cursor *c)
 
 /* --- the listener --- */
 
-/* The listener's word goes on to the applier: the service manager hears only if all three go on. */
-static const char *on_alive(struct planner *p, struct cursor *c)
-{
-	const char *why = cursor_end(c);
-
-	if (why != NULL)
-		return why;
-	txn_encode_alive(&p->frame);
-	channel_send_wait(p->applier, &p->frame);
-	return NULL;
-}
-
 static const char *on_proxy_port(struct planner *p, struct cursor *c)
 {
 	const char *why = plan_proxy_port(p->plan, c);
@@ -377,8 +365,6 @@ static const char *on_proxy_port(struct planner *p, struct cursor *c)
 
 const char *sync_on_listener(void *arg, unsigned type, struct cursor *c)
 {
-	if (type == HEALTH_ALIVE)
-		return on_alive(arg, c);
 	if (type == RELAY_PROXY_PORT)
 		return on_proxy_port(arg, c);
 	return "an unknown message type";

@@ -51,6 +51,7 @@ struct planner {
 	bool synced;   /* everything was programmed once */
 	bool told_missing; /* the log knows what the rules wait for */
 	bool told_pending; /* the listener knows that something waits */
+	bool alive_asked;  /* the watcher was, and has not answered */
 	enum feed_node told_node;
 	struct frame frame;
 	union {

@@ -23,6 +23,7 @@
 #include "ipc/channel.h"
 #include "ipc/config.h"
 #include "ipc/fds.h"
+#include "ipc/health.h"
 #include "watcher/addresses.h"
 #include "watcher/api_sandbox.h"
 #include "watcher/config_watch.h"
@@ -232,10 +233,26 @@ static void start_api(struct event_base *base, struct feed *feed)
 	sandbox_seccomp(api_syscalls, api_syscall_count);
 }
 
+static const char *on_planner(void *arg, unsigned type, struct cursor *c)
+{
+	static struct frame frame;
+	const struct feed *feed = arg;
+	const char *why;
+
+	if (type != HEALTH_ALIVE)
+		return profiling_message(NULL, type, c);
+	why = cursor_end(c);
+	if (why == NULL) {
+		health_encode_alive(&frame);
+		channel_send_wait(feed->planner, &frame);
+	}
+	return why;
+}
+
 static int watch(void)
 {
 	struct event_base *base;
-	struct feed feed;
+	static struct feed feed;
 
 	log_init("watcher");
 	signal(SIGPIPE, SIG_IGN); /* the channel's own error tells */
@@ -244,8 +261,7 @@ static int watch(void)
 	base = event_base_new();
 	if (base == NULL)
 		fatal(EXIT_FAILED, "libevent has no event base");
-	feed.planner =
-	    channel_new(base, WATCHER_FD_PLANNER, "the planner", profiling_message, NULL);
+	feed.planner = channel_new(base, WATCHER_FD_PLANNER, "the planner", on_planner, &feed);
 	feed.node_name = cfg.node_name;
 	stats_start(base, feed.planner);
 	if (cfg.profiling)

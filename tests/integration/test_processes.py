@@ -410,7 +410,7 @@ class StartUp(unittest.TestCase):
             # Half the time is between two; what is read late has waited in the socket.
             self.assertEqual([next_message(s) for _ in range(20)], [fed] * 20)
             self.assertGreater(time.monotonic() - began, 20 * 0.1 / 2)
-            for name in ("kube-proxy-listener", "kube-proxy-planner"):
+            for name in ("kube-proxy-listener", "kube-proxy-planner", "kube-proxy-watcher"):
                 pid = n.processes()[name]
                 os.kill(pid, signal.SIGSTOP)
                 silent(s)
