@@ -133,7 +133,7 @@ class Migration:
         type(self).rows.append("%-44s %6d sent %4d failed %4d misled %4d broken %4d resent" % (
             self.name, got["sent"], got["failed"], got["misled"], got["broken"], got["resent"]))
         why = [f["label"] + ": " + f["why"] for f in self.traffic.report(*self.groups) if f["why"]]
-        good = got["sent"] > 50 and not got["misled"] and \
+        good = (failed is None or got["sent"] > 50) and not got["misled"] and \
             (failed is None or got["failed"] <= failed) and got["broken"] <= broken
         if not good:
             log = self.n.logged()[-3000:] if os.path.exists(self.n.log) else ""

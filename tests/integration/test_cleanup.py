@@ -152,6 +152,7 @@ COMMIT
 
 class Cases:
     kind = None  # of iptables
+
     def setUp(self):
         self.n = Node(pods=2).__enter__()
         self.addCleanup(self.n.__exit__)
