@@ -337,7 +337,11 @@ class Node:
     def inspect(self, path):
         """(status, body) of the metrics server, on a connection that nobody asks on just now."""
         client = self.clients.pop() if self.clients else Client(self)
-        status, body, _ = client.get(path)
+        try:
+            status, body, _ = client.get(path)
+        except ConnectionError:  # the server has closed one that was idle for long
+            client.close()
+            status, body, _ = client.get(path)
         self.clients.append(client)
         return status, body
 
