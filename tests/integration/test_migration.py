@@ -84,7 +84,8 @@ def end_flows(n, *which):
         n.inside("conntrack", "-D", "-f", family, "-p", "udp", *map(str, which), check=False)
 
 
-class Matrix(unittest.TestCase):
+class Base(unittest.TestCase):
+    """A node with others' rules; each test leaves it as it was."""
     @classmethod
     def setUpClass(cls):
         cls.n = MigrationNode().__enter__()
@@ -108,6 +109,16 @@ class Matrix(unittest.TestCase):
         self.n.start("--manifest-path", self.n.write("objects.json", objects),
                      "--proxy-mode=" + mode, *FLAGS, *(RELAY_FLAGS if mode == "userspace" else []))
 
+    def planned(self):
+        _, text = self.n.run_to_end("--dry-run", "--manifest-path", self.path, *self.flags)
+        return sorted(l for l in text.splitlines() if l.startswith("-A"))
+
+    def programmed(self):
+        return sorted(l for f in (4, 6) for l in self.n.save(f).splitlines()
+                      if l.startswith("-A") and OF_A_PROXY.search(l))
+
+
+class Matrix(Base):
     def old_is_gone(self, old, mode):
         """Nothing of the other kube-proxy is left, but what ours has in the same place."""
         n = self.n
@@ -118,14 +129,6 @@ class Matrix(unittest.TestCase):
             n.wait("the plan's rules alone", lambda: self.planned() == self.programmed())
         else:
             n.wait("the old rules to be gone: " + old.kind, lambda: not old.leftovers(), 30)
-
-    def planned(self):
-        _, text = self.n.run_to_end("--dry-run", "--manifest-path", self.path, *self.flags)
-        return sorted(l for l in text.splitlines() if l.startswith("-A"))
-
-    def programmed(self):
-        return sorted(l for f in (4, 6) for l in self.n.save(f).splitlines()
-                      if l.startswith("-A") and OF_A_PROXY.search(l))
 
     def there_and_back(self, m, old, mode):
         n, t, world = self.n, m.traffic, m.world
