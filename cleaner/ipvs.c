@@ -194,8 +194,9 @@ void ipvs_scan(const struct plan *p, struct tally *t)
 	for (uint8_t f = 0; f < (uint8_t)FAMILY_COUNT; f++) {
 		struct leftovers_row *row = tally_begin(t, LEFTOVERS_IPVS, f, 0);
 
-		/* the interface belongs to IPv4's row, or to that of its addresses */
-		if (ipvs_interface != 0 && (f == FAMILY_4 || ipvs.addresses[f] > 0))
+		/* the interface belongs to the rows of its addresses, or to IPv4's */
+		if (ipvs_interface != 0 &&
+		    (ipvs.addresses[f] > 0 || (f == FAMILY_4 && ipvs.addresses[FAMILY_6] == 0)))
 			count_set(row, IPVS_INTERFACE);
 		row->rules = ipvs.addresses[f];
 		for (size_t i = 0; i < ipvs.count; i++)
@@ -256,7 +257,10 @@ static bool is_busy(const struct plan *p, const struct ipvs_item *i)
 	return s.busy;
 }
 
-/* Deletes the virtual servers that may go. Returns how many stay, for connections or an error. */
+/*
+ * Deletes the virtual servers that may go. Returns how many stay, for their family, connections or
+ * an error.
+ */
 static size_t delete_servers(const struct plan *p, int *error)
 {
 	size_t kept = 0;
@@ -265,7 +269,7 @@ static size_t delete_servers(const struct plan *p, int *error)
 		struct ipvs_item item = ipvs.servers[i];
 
 		item.value = 0;
-		if (p->all || !is_busy(p, &item)) {
+		if (p->families[item.family] && (p->all || !is_busy(p, &item))) {
 			int e = ipvs_item_write(&p->policy, OP_ITEM_DELETE, &item);
 
 			if (e == 0)
@@ -311,7 +315,7 @@ static void delete_addresses(const struct plan *p, uint8_t family)
 	for (size_t i = 0; i < ipvs.count; i++)
 		if (!ipvs_record_put(&a.served, IPVS_ADDRESS, &ipvs.servers[i]))
 			ipvs.failed = true;
-	if (ipvs_interface == 0 || ipvs.failed)
+	if (ipvs_interface == 0 || ipvs.failed || !p->families[family])
 		return;
 	ipvs_item_dump(&p->policy, &of, take_address, &a);
 	for (size_t i = 0; i < a.count; i++)
@@ -378,19 +382,22 @@ static void tell(struct tally *t, const struct leftovers_row stays[FAMILY_COUNT]
 void ipvs_clean(const struct plan *p, struct tally *t)
 {
 	struct leftovers_row stays[FAMILY_COUNT] = {{.family = FAMILY_4}, {.family = FAMILY_6}};
+	bool busy = false, shared = false;
 	int error = 0;
 
 	if (!p->wheres[LEFTOVERS_IPVS])
 		return;
 	ipvs.count = delete_servers(p, &error);
-	for (uint8_t f = 0; f < (uint8_t)FAMILY_COUNT; f++)
+	for (size_t i = 0; i < ipvs.count; i++)
+		busy |= p->families[ipvs.servers[i].family];
+	for (uint8_t f = 0; f < (uint8_t)FAMILY_COUNT; f++) {
 		delete_addresses(p, f);
-	if (ipvs.count == 0) {
-		for (uint8_t f = 0; f < (uint8_t)FAMILY_COUNT; f++)
+		shared |= ipvs.excluded[f] > 0 || (!p->families[f] && ipvs.addresses[f] > 0);
+		if (!busy && p->families[f])
 			each_set(p, f, &stays[f], delete_set);
-		if (ipvs_interface != 0 && ipvs.excluded[FAMILY_4] + ipvs.excluded[FAMILY_6] == 0)
-			error = delete_interface();
 	}
+	if (!busy && !shared && ipvs_interface != 0)
+		error = delete_interface();
 	ipvs_scan(p, t);
 	tell(t, stays, error);
 }

@@ -40,6 +40,7 @@ static void plan_make(struct plan *p, const struct config *cfg)
 
 	*p = (struct plan){
 	    .all = cfg->cleanup,
+	    .families = {cfg->cleanup, cfg->cleanup},
 	    .x_tables_canary_only = !whole && cfg->mode != MODE_NFTABLES,
 	    .policy = {.mode = cfg->mode, .lock_fd = -1, .ipvs_scheduler = "rr"},
 	};
@@ -78,18 +79,21 @@ static void clean(const struct plan *p)
 		nft_clean(p, &tally);
 	xt_clean(p, &tally);
 	ipvs_clean(p, &tally);
+	for (unsigned f = 0; f < FAMILY_COUNT; f++)
+		if (!p->families[f])
+			tally_keep_family(&tally, f);
 }
 
 /* --- beside a proxy that runs --- */
 
 /*
- * Waits MS (-1: without end) for the planner's byte, which is WANTED or a violation. Exits when the
- * planner has gone. True: it came.
+ * Waits MS (-1: without end) for the planner's byte, which is for FAMILIES, or a violation if that
+ * is NULL. Exits when the planner has gone. True: it came.
  */
-static bool wait_for_planner(int ms, bool wanted)
+static bool wait_for_planner(int ms, bool *families)
 {
 	struct pollfd p = {.fd = CLEANER_FD_PLANNER, .events = POLLIN};
-	char bytes[2];
+	uint8_t bytes[2];
 	ssize_t n;
 
 	if (poll(&p, 1, ms) <= 0)
@@ -97,10 +101,10 @@ static bool wait_for_planner(int ms, bool wanted)
 	n = read(CLEANER_FD_PLANNER, bytes, sizeof(bytes));
 	if (n <= 0)
 		_exit(EXIT_OK); /* all end; what is left is the next start's */
-	if (!wanted || n != 1 || bytes[0] != LEFTOVERS_PROGRAMMED)
+	if (families == NULL || n != 1 || !leftovers_decode_programmed(bytes[0], families))
 		fatal(EXIT_FAILED,
 		    "protocol violation by the planner: %s; exiting, nothing more is removed",
-		    wanted ? "not the byte that says programmed" : "a second message");
+		    families != NULL ? "not the byte that says programmed" : "a second message");
 	return true;
 }
 
@@ -113,7 +117,7 @@ static int serve(struct plan *p)
 	if (!tally_report(&tally, CLEANER_FD_PLANNER))
 		return EXIT_OK;
 	if (!tally_empty(&tally)) {
-		while (!wait_for_planner(-1, true))
+		while (!wait_for_planner(-1, p->families))
 			continue;
 		for (int ms = WAIT_MIN_MS;; ms = ms < WAIT_MAX_MS / 2 ? 2 * ms : WAIT_MAX_MS) {
 			clean(p);
@@ -121,7 +125,7 @@ static int serve(struct plan *p)
 				return EXIT_OK;
 			if (tally_empty(&tally) || (tally_settled(&tally) && ++looks >= LOOKS_MIN))
 				break;
-			wait_for_planner(ms, false);
+			wait_for_planner(ms, NULL);
 		}
 	}
 	leftovers_encode_done(&done);

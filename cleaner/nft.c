@@ -420,6 +420,7 @@ void nft_clean(const struct plan *p, struct tally *t)
 
 	for (uint8_t f = 0; f < (uint8_t)FAMILY_COUNT; f++) {
 		s = (struct scan){.plan = p, .tally = t, .family = f};
-		clean_family(&s, f);
+		if (p->families[f])
+			clean_family(&s, f);
 	}
 }

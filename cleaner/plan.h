@@ -1,4 +1,4 @@
-/* What is to be removed: frozen before the lock-down. */
+/* What is to be removed: frozen before the lock-down, except families. */
 #ifndef CLEANER_PLAN_H
 #define CLEANER_PLAN_H
 
@@ -9,6 +9,7 @@
 
 struct plan {
 	bool wheres[LEFTOVERS_WHERES]; /* looked at, and removed */
+	bool families[FAMILY_COUNT];   /* removed; the other one is looked at only */
 	bool all; /* --cleanup: also what a policy of DROP would keep, and without waiting for
 		     connections */
 	bool x_tables_canary_only;		     /* the applier takes over the others itself */

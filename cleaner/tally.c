@@ -36,6 +36,15 @@ void tally_stays(struct leftovers_row *r, enum leftovers_why why, const char *na
 	tally_name(r, name);
 }
 
+void tally_keep_family(struct tally *t, unsigned family)
+{
+	for (unsigned w = 0; w < LEFTOVERS_WHERES; w++)
+		for (unsigned n = 0; n < LEFTOVERS_TABLES; n++) {
+			t->rows[w][family][n].why = LEFTOVERS_FAMILY;
+			t->rows[w][family][n].error = 0;
+		}
+}
+
 bool tally_empty(const struct tally *t)
 {
 	const struct leftovers_row *r = &t->rows[0][0][0];
@@ -52,7 +61,8 @@ bool tally_settled(const struct tally *t)
 
 	for (size_t i = 0; i < ROWS; i++)
 		if (!is_empty(&r[i]) && r[i].why != LEFTOVERS_POLICY &&
-		    r[i].why != LEFTOVERS_IN_USE && r[i].why != LEFTOVERS_EXCLUDED)
+		    r[i].why != LEFTOVERS_IN_USE && r[i].why != LEFTOVERS_EXCLUDED &&
+		    r[i].why != LEFTOVERS_FAMILY)
 			return false;
 	return true;
 }

@@ -24,6 +24,9 @@ void tally_name(struct leftovers_row *r, const char *name);
 /* ... for this reason it stays: examples of what was found before are forgotten. */
 void tally_stays(struct leftovers_row *r, enum leftovers_why why, const char *name);
 
+/* What is there of FAMILY stays: it is not programmed. */
+void tally_keep_family(struct tally *t, unsigned family);
+
 /* Is nothing left anywhere? Is what is left all kept for ever, so that nothing remains to do? */
 bool tally_empty(const struct tally *t);
 bool tally_settled(const struct tally *t);

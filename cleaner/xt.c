@@ -285,7 +285,7 @@ static void clean(struct table *t, struct tally *tally)
 	int tries = 0, error;
 
 	count(t);
-	if (t->row->chains + t->row->rules == 0)
+	if (t->row->chains + t->row->rules == 0 || !p->families[t->family])
 		return;
 	do {
 		error = empty(t) != 0 || delete_chains(t) != 0 || commit(t) != 0 ? errno : 0;

@@ -21,6 +21,8 @@ const char *const leftovers_whys[LEFTOVERS_WHYS] = {
     [LEFTOVERS_EXCLUDED] = "kept: --ipvs-exclude-cidrs",
     [LEFTOVERS_BUSY] = "not removed yet: other programs change the same tables; retrying",
     [LEFTOVERS_REFUSED] = "not removed: the kernel refused",
+    [LEFTOVERS_FAMILY] = ("kept: this proxy does not program this address family; --cleanup "
+			  "removes it"),
 };
 
 bool leftovers_name_valid(const char *name)
@@ -29,6 +31,22 @@ bool leftovers_name_valid(const char *name)
 				  "-_.:/[]";
 
 	return name[0] != '\0' && strspn(name, set) == strlen(name);
+}
+
+uint8_t leftovers_encode_programmed(const bool families[FAMILY_COUNT])
+{
+	unsigned byte = LEFTOVERS_PROGRAMMED;
+
+	for (unsigned f = 0; f < FAMILY_COUNT; f++)
+		byte |= (unsigned)families[f] << f;
+	return (uint8_t)byte;
+}
+
+bool leftovers_decode_programmed(uint8_t byte, bool families[FAMILY_COUNT])
+{
+	for (unsigned f = 0; f < FAMILY_COUNT; f++)
+		families[f] = (byte & 1u << f) != 0;
+	return byte != LEFTOVERS_PROGRAMMED && byte == leftovers_encode_programmed(families);
 }
 
 void leftovers_encode_row(struct frame *f, const struct leftovers_row *r)

@@ -11,7 +11,10 @@
 
 #include "ipc/frame.h"
 
-/* planner -> cleaner: the only byte there is, in a datagram of its own. */
+/*
+ * planner -> cleaner: the only byte there is, in a datagram of its own. Its low bits, at least one,
+ * are the families that are programmed: 'Q' IPv4, 'R' IPv6, 'S' both.
+ */
 #define LEFTOVERS_PROGRAMMED 'P'
 
 enum leftovers_message {
@@ -44,6 +47,7 @@ enum leftovers_why {
 	LEFTOVERS_EXCLUDED,    /* --ipvs-exclude-cidrs */
 	LEFTOVERS_BUSY,	       /* other programs wrote, or held the lock: tried again later */
 	LEFTOVERS_REFUSED,     /* the kernel refused: errno */
+	LEFTOVERS_FAMILY,      /* nothing of ours replaces it */
 	LEFTOVERS_WHYS
 };
 /* In words. */
@@ -85,6 +89,11 @@ struct leftovers_firewall {
 
 /* Is NAME one to show: of letters, digits and what iptables and Kubernetes put between them? */
 bool leftovers_name_valid(const char *name);
+
+/* The byte that says that FAMILIES are programmed. */
+uint8_t leftovers_encode_programmed(const bool families[FAMILY_COUNT]);
+/* False if BYTE is no such byte. */
+bool leftovers_decode_programmed(uint8_t byte, bool families[FAMILY_COUNT]);
 
 void leftovers_encode_row(struct frame *f, const struct leftovers_row *r);
 void leftovers_encode_firewall(struct frame *f, const struct leftovers_firewall *w);

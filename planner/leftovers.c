@@ -105,9 +105,9 @@ void leftovers_start(struct leftovers *l, struct event_base *base, int fd)
 		fatal(EXIT_FAILED, "channel to the cleaner: %s", strerror(errno));
 }
 
-void leftovers_programmed(struct leftovers *l)
+void leftovers_programmed(struct leftovers *l, const bool families[FAMILY_COUNT])
 {
-	static const char byte = LEFTOVERS_PROGRAMMED;
+	const uint8_t byte = leftovers_encode_programmed(families);
 
 	if (l->fd < 0 || l->readable == NULL)
 		return;

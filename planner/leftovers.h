@@ -26,8 +26,8 @@ struct leftovers {
 
 /* Reads from the cleaner's channel FD, which it takes over. fatal() without memory. */
 void leftovers_start(struct leftovers *l, struct event_base *base, int fd);
-/* Tells the cleaner, once, that the rules are programmed. */
-void leftovers_programmed(struct leftovers *l);
+/* Notifies the cleaner, once, that the rules of FAMILIES are programmed. */
+void leftovers_programmed(struct leftovers *l, const bool families[FAMILY_COUNT]);
 
 /* How many rules there are in WHERE. */
 uint64_t leftovers_rules(const struct leftovers *l, enum leftovers_where where);

@@ -165,7 +165,7 @@ void sync_finished(struct planner *p)
 		    (unsigned long long)p->counts.services, (unsigned long long)p->counts.endpoints,
 		    p->apply.generation == 0 ? "; the kernel had everything already" : "");
 	if (!p->synced)
-		leftovers_programmed(&p->leftovers);
+		leftovers_programmed(&p->leftovers, p->counts.families);
 	p->synced = true;
 	p->backoff_ms = BACKOFF_MIN_MS;
 	/* Told even if more waits by now: under a steady stream of changes something always does.

@@ -256,6 +256,38 @@ class Cases:
         self.cleanup()
         self.assertNotRegex("".join(self.saved()), "KUBE-(MARK-MASQ|FORWARD)")
 
+    def test_a_family_that_is_not_programmed(self):
+        """Another program owns table ip6 kube-proxy: the old IPv6 rules stay, byte for byte; --cleanup
+        removes them."""
+        n = self.n
+        self.restore(OTHERS)
+        others = self.saved()
+        self.restore(IPTABLES_MODE)
+        four, six = self.saved()
+        owner = subprocess.Popen(["ip", "netns", "exec", n.node, "nft", "-i"], text=True,
+                                 stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
+        self.addCleanup(owner.wait)
+        self.addCleanup(owner.stdin.close)
+        owner.stdin.write("add table ip6 kube-proxy { flags owner; }\n")
+        owner.stdin.flush()
+        n.wait("the owner's table", lambda: "ip6 kube-proxy" in
+               sh("ip", "netns", "exec", n.node, "nft", "list", "tables"))
+        n.start("--proxy-mode=nftables", "--manifest-path", n.write("objects.json", [
+            service("web", ["10.96.0.10"], [("http", 80, "TCP")]),
+            slice_of("web", [n.pod_ip(0)], [("http", Node.PORT, "TCP")])]))
+        n.wait("the rest to be named", lambda: "kept: this proxy does not program this address family"
+               in n.logged())
+        self.assertIn("this family is left alone", n.logged())
+        n.wait("the cleaner's end", lambda: "kube-proxy-cleaner" not in n.processes(cleaner=True))
+        self.assertNotEqual(four, others[0])
+        self.assertEqual(self.saved(), (others[0], six))
+        self.assertTrue(n.ask(n.client, "10.96.0.10", 80).startswith("pod"))
+        self.assertIn("does not program this address family", n.inspect("/diff")[1])
+        self.assertEqual(n.stop(), 0)
+        self.assertRegex(self.cleanup("--cleanup-keep=nftables"),
+                         r"table ip6 nat: removed a kube-proxy's")
+        self.assertEqual(self.saved(), others)
+
 
 class Legacy(Cases, unittest.TestCase):
     """Of iptables-legacy, in x_tables."""

@@ -737,7 +737,7 @@ static void cleaner_word(void)
 
 static void cleaner_byte(void)
 {
-	tell_cleaner("Q", 1);
+	tell_cleaner("P", 1); /* no family */
 }
 
 static void cleaner_frame(void)

@@ -176,6 +176,24 @@ static void test_firewall(void **state)
 	    leftovers_advice(text, &got), "nft insert rule inet ufw fwd ct status dnat accept"));
 }
 
+/* The planner's byte: of any two families but none; every other byte is refused. */
+static void test_programmed(void **state)
+{
+	bool families[FAMILY_COUNT];
+
+	(void)state;
+	for (unsigned byte = 0; byte <= UINT8_MAX; byte++) {
+		const bool good = byte == 'Q' || byte == 'R' || byte == 'S';
+
+		assert_true(leftovers_decode_programmed((uint8_t)byte, families) == good);
+		if (!good)
+			continue;
+		assert_true(families[FAMILY_4] == (byte != 'R'));
+		assert_true(families[FAMILY_6] == (byte != 'Q'));
+		assert_int_equal(leftovers_encode_programmed(families), byte);
+	}
+}
+
 /* --- the kernel's messages --- */
 
 static struct nl_msg *begin(uint16_t type)
@@ -357,6 +375,7 @@ int main(void)
 	    cmocka_unit_test(test_row),
 	    cmocka_unit_test(test_row_out_of_bounds),
 	    cmocka_unit_test(test_firewall),
+	    cmocka_unit_test(test_programmed),
 	    cmocka_unit_test(test_chain),
 	    cmocka_unit_test(test_rule),
 	    cmocka_unit_test(test_cut_and_changed),
