@@ -9,6 +9,7 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include "cleaner/hook_order.h"
 #include "cleaner/ipvs.h"
 #include "cleaner/lockdown.h"
 #include "cleaner/modules.h"
@@ -211,10 +212,22 @@ static void check_rules(const struct config *cfg, const struct tally *t)
 		    t->rows[LEFTOVERS_X_TABLES][f][LEFTOVERS_NAT].chains > 0)
 			say(CHECK_WARNINGS, "hook order",
 			    "IPv%d: both iptables-legacy and iptables-nft translate; the table "
-			    "that "
-			    "was made first after boot answers first (nft list hooks shows the "
-			    "order)",
+			    "that was made last after boot answers first (nft list hooks shows "
+			    "the order)",
 			    f == FAMILY_6 ? 6 : 4);
+}
+
+static void check_hook_order(const struct plan *p)
+{
+	static char line[HOOK_ORDER_TEXT_MAX];
+	const int error = hook_order_scan(p);
+
+	if (error != 0)
+		say(CHECK_WARNINGS, "hook order", "the base chains of nf_tables cannot be read: %s",
+		    strerror(error));
+	for (unsigned k = 0; k < HOOK_ORDER_HOOKS; k++)
+		say(hook_order_write(k, line) ? CHECK_WARNINGS : CHECK_GOOD, "hook order", "%s",
+		    line);
 }
 
 /* A policy in x_tables does not matter to rules that are there too. */
@@ -267,6 +280,7 @@ int check_node(struct plan *p, const struct config *cfg, int argc, char **argv)
 	xt_scan(p, &tally);
 	ipvs_scan(p, &tally);
 	check_rules(cfg, &tally);
+	check_hook_order(p);
 	check_firewalls(cfg, &tally);
 	return fflush(stdout) == 0 ? status : CHECK_FAILS;
 }

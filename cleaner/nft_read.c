@@ -49,7 +49,7 @@ static bool is(const struct nlmsghdr *h, uint16_t type)
 static bool get_chain(const struct nlmsghdr *h, struct nft_chain *c)
 {
 	const struct nlattr *hook = attr_of(h, NFTA_CHAIN_HOOK);
-	uint32_t policy = NF_ACCEPT;
+	uint32_t policy = NF_ACCEPT, priority;
 	char type[NFT_READ_NAME_MAX];
 
 	*c = (struct nft_chain){.family = ((const struct nfgenmsg *)nlmsg_data(h))->nfgen_family};
@@ -61,8 +61,14 @@ static bool get_chain(const struct nlmsghdr *h, struct nft_chain *c)
 		return true;
 	get_u32(attr_of(h, NFTA_CHAIN_POLICY), &policy);
 	c->drops = policy == NF_DROP;
-	c->filter = get_name(attr_of(h, NFTA_CHAIN_TYPE), type) && strcmp(type, "filter") == 0;
-	return get_u32(netlink_nested(hook, NFTA_HOOK_HOOKNUM), &c->hook);
+	get_name(attr_of(h, NFTA_CHAIN_TYPE), type);
+	c->filter = strcmp(type, "filter") == 0;
+	c->nat = strcmp(type, "nat") == 0;
+	if (!get_u32(netlink_nested(hook, NFTA_HOOK_HOOKNUM), &c->hook) ||
+	    !get_u32(netlink_nested(hook, NFTA_HOOK_PRIORITY), &priority))
+		return false;
+	c->priority = (int32_t)priority;
+	return true;
 }
 
 bool nft_read_chain(const struct nlmsghdr *h, struct nft_chain *c)

@@ -17,8 +17,10 @@ struct nft_chain {
 	char name[NFT_READ_NAME_MAX];
 	bool base;     /* called by the kernel, not by rules */
 	bool filter;   /* of type filter */
+	bool nat;      /* of type nat */
 	uint32_t hook; /* NF_INET_* */
-	bool drops;    /* its policy */
+	int32_t priority;
+	bool drops; /* its policy */
 };
 bool nft_read_chain(const struct nlmsghdr *h, struct nft_chain *c);
 

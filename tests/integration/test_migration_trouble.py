@@ -1,5 +1,6 @@
 """Migrations that meet something: no apiserver, a firewall, somebody else's jump, a kill in the middle."""
 import os
+import re
 import signal
 import time
 import unittest
@@ -12,6 +13,29 @@ from test_migration import TOOLS, add_foreign, foreign
 TAKES = 60
 MANY = 1000
 ROUNDS = 4
+
+HOOKED = """
+table inet early {
+	chain pre { type nat hook prerouting priority -101; }
+	chain passing { type filter hook forward priority 0; }
+	chain first { type filter hook prerouting priority -300; }
+}
+table ip late {
+	chain post { type nat hook postrouting priority 100; }
+	chain drops { type filter hook forward priority -150; }
+}
+table ip6 late {
+	chain pre { type nat hook prerouting priority -90; }
+}
+"""
+TAKES_ALL = """
+table ip taker {{
+	chain pre {{
+		type nat hook prerouting priority {priority};
+		ip daddr {ip} tcp dport 80 redirect to :9
+	}}
+}}
+"""
 
 
 def modules_loaded():
@@ -107,6 +131,58 @@ class Trouble(unittest.TestCase):
                 self.assertEqual(self.everything(), before)
                 _, said = n.run_to_end("--check-node", *FLAGS)
                 self.assertNotRegex(said, r"(?m)^WARNING +rules")
+
+    def hook_order(self, mode):
+        """{hook: (verdict, [chains], the rest)} of --check-node, which changes nothing."""
+        before = self.everything()
+        _, said = self.n.run_to_end("--check-node", "--proxy-mode=" + mode, *FLAGS)
+        self.assertEqual(self.everything(), before)
+        lines = re.findall(r"(?m)^(\S+) +hook order +(\w+), \w+: ([^;\n]*)(.*)$", said)
+        self.assertEqual([l[1] for l in lines], ["prerouting", "output", "input", "forward", "postrouting"])
+        return {hook: (verdict, chains.split(", "), rest) for verdict, hook, chains, rest in lines}
+
+    def test_hook_order(self):
+        """--check-node: the base chains of each hook, and a warning if another's nat comes first."""
+        n = self.n
+        self.assertEqual(self.hook_order("nftables")["prerouting"], ("ok", ["ours (-100)"], ""))
+        n.inside("nft", "-f", "-", input=HOOKED)
+        told = self.hook_order("nftables")
+        self.assertEqual(told["prerouting"][:2], ("WARNING", [
+            "inet early pre (-101)", "ours (-100)", "ip6 late pre (-90)"]))
+        self.assertIn("a chain before ours translates", told["prerouting"][2])
+        self.assertEqual(told["output"], ("ok", ["ours (-100)"], ""))
+        self.assertEqual(told["forward"], ("ok", [
+            "ip late drops (-150)", "ours (-110)", "inet early passing (0)"], ""))
+        self.assertEqual(told["postrouting"][:2], ("ok", ["ours (100)", "ip late post (100)"]))
+        self.assertIn("at the same priority", told["postrouting"][2])
+        n.inside("iptables-legacy", "-t", "nat", "-A", "PREROUTING", "-p", "udp", "--dport", "9")
+        told = self.hook_order("nftables")
+        self.assertEqual(told["prerouting"][1], [
+            "inet early pre (-101)", "ours (-100)", "iptables-legacy ip nat (-100)",
+            "ip6 late pre (-90)"])
+        # Our own legacy tables are not another program's; our nftables tables are.
+        self.start("nftables", self.world.before())
+        n.stop()
+        self.assertEqual(self.hook_order("nftables")["prerouting"][1], told["prerouting"][1])
+        told = self.hook_order("iptables")
+        self.assertEqual(told["prerouting"][:2], ("WARNING", [
+            "inet early pre (-101)", "ours (-100)", "ip kube-proxy nat-prerouting (-100)",
+            "ip6 kube-proxy nat-prerouting (-100)", "ip6 late pre (-90)"]))
+        self.assertEqual(told["input"][1], [
+            "ip kube-proxy filter-input (-110)", "ip6 kube-proxy filter-input (-110)", "ours (0)"])
+
+    def test_the_first_of_a_hook_decides(self):
+        """What the warning says, by packets: the chain before ours translates, the later one does not."""
+        n, ip = self.n, World.WEB[4][0]
+        ask = lambda: n.ask(n.client, ip, 80)
+        self.start("nftables", [service("web", [ip], [("http", 80, "TCP")]),
+                                slice_of("web", [n.pod_ip(0)], [("http", n.PORT, "TCP")])])
+        self.assertTrue(ask().startswith("pod"))
+        for priority, answer in ((-99, "pod"), (-101, "refused")):
+            n.inside("nft", "-f", "-", input=TAKES_ALL.format(ip=ip, priority=priority))
+            self.assertRegex(ask(), "^" + answer, priority)
+            n.inside("nft", "delete", "table", "ip", "taker")
+        self.assertTrue(ask().startswith("pod"))
 
     def test_a_firewall_of_iptables_nft(self):
         """Policy DROP: Services pass while the old rules accept them, and by the advice given."""

@@ -218,6 +218,7 @@ static struct nl_msg *chain_message(void)
 	nla_put_u32(m, NFTA_CHAIN_POLICY, htonl(NF_DROP));
 	hook = nla_nest_start(m, NFTA_CHAIN_HOOK);
 	nla_put_u32(m, NFTA_HOOK_HOOKNUM, htonl(NF_INET_FORWARD));
+	nla_put_u32(m, NFTA_HOOK_PRIORITY, htonl((uint32_t)-10));
 	nla_nest_end(m, hook);
 	return m;
 }
@@ -260,7 +261,9 @@ static void test_chain(void **state)
 	assert_string_equal(c.table, "filter");
 	assert_string_equal(c.name, "FORWARD");
 	assert_true(c.base && c.filter && c.drops);
+	assert_false(c.nat);
 	assert_int_equal(c.hook, NF_INET_FORWARD);
+	assert_int_equal(c.priority, -10);
 	assert_false(nft_read_rule(nlmsg_hdr(m), &r)); /* of another type */
 	nlmsg_free(m);
 }
