@@ -247,8 +247,13 @@ static bool is_busy(const struct plan *p, const struct ipvs_item *i)
 		reals[k].value = 0;
 		ipvs_item_write(&p->policy, OP_ITEM_CHANGE, &reals[k]);
 	}
+	/*
+	 * Weight 0 since an earlier look: what was in flight is answered. A flow of datagrams has
+	 * no end, and would be answered even after its Service is deleted. Its next packet is new
+	 * to the proxy's own rules: with the virtual server the kernel forgets the flow.
+	 */
 	if (real_count == 0)
-		return s.busy;
+		return s.busy && i->proto != IPPROTO_UDP;
 	/* one may have come before its weight was 0 */
 	of = *i;
 	of.kind = IPVS_REAL;
@@ -269,7 +274,7 @@ static size_t delete_servers(const struct plan *p, int *error)
 		struct ipvs_item item = ipvs.servers[i];
 
 		item.value = 0;
-		if (p->families[item.family] && (p->all || !is_busy(p, &item))) {
+		if (p->families[item.family] && (p->at_once || !is_busy(p, &item))) {
 			int e = ipvs_item_write(&p->policy, OP_ITEM_DELETE, &item);
 
 			if (e == 0)

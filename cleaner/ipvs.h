@@ -14,8 +14,9 @@ void ipvs_open(struct plan *p);
 void ipvs_scan(const struct plan *p, struct tally *t);
 /*
  * Gives real servers the weight 0, so that they get no new connections, and removes virtual servers
- * without connections, and addresses without virtual servers. With P->all, all of them. When no
- * virtual server is left, kube-ipvs0 and the ipsets go. Counts what is left and why.
+ * without connections, and addresses without virtual servers. With P->at_once, all of them. Those
+ * of UDP do not wait for their flows longer than until the next call. When no virtual server is
+ * left, kube-ipvs0 and the ipsets go. Counts what is left and why.
  */
 void ipvs_clean(const struct plan *p, struct tally *t);
 

@@ -40,6 +40,7 @@ static void plan_make(struct plan *p, const struct config *cfg)
 
 	*p = (struct plan){
 	    .all = cfg->cleanup,
+	    .at_once = cfg->cleanup && cfg->cleanup_keep == 0,
 	    .families = {cfg->cleanup, cfg->cleanup},
 	    .x_tables_canary_only = !whole && cfg->mode != MODE_NFTABLES,
 	    .policy = {.mode = cfg->mode, .lock_fd = -1, .ipvs_scheduler = "rr"},

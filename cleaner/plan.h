@@ -10,9 +10,9 @@
 struct plan {
 	bool wheres[LEFTOVERS_WHERES]; /* looked at, and removed */
 	bool families[FAMILY_COUNT];   /* removed; the other one is looked at only */
-	bool all; /* --cleanup: also what a policy of DROP would keep, and without waiting for
-		     connections */
-	bool x_tables_canary_only;		     /* the applier takes over the others itself */
+	bool all;		       /* --cleanup: also what a policy of DROP would keep */
+	bool at_once;		       /* without waiting for connections */
+	bool x_tables_canary_only;     /* the applier takes over the others itself */
 	bool sees_nf_tables, sees_ipvs, sees_ipset;  /* the kernel has them, loaded */
 	bool legacy[FAMILY_COUNT][LEFTOVERS_TABLES]; /* tables that x_tables has set up */
 	struct policy policy; /* the lock, excluded prefixes and what the ipvs_*() need */

@@ -116,6 +116,7 @@ class Migration:
                     http, dns = World.NODE_PORTS[group]
                     t.tell("flow", group, "new", source, addresses[family], 80)
                     t.tell("flow", group, "new", source, NODE[family], http)
+                    t.tell("flow", group, "port", source, addresses[family], 53)
                     t.tell("flow", group, "port", source, NODE[family], dns)
         t.tell("pause", "fresh")
 

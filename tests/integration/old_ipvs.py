@@ -2,6 +2,7 @@
 from old_iptables import SERVICES, Rules, forward_rules, masquerade_rules
 from old_ports import CLUSTER_CIDR, joined, ports_of
 
+IPVS_PARAMETERS = ("conntrack", "expire_nodest_conn", "expire_quiescent_template")
 IPVS_HOOKS = [
     ("nat", "OUTPUT", False, SERVICES, "KUBE-SERVICES"),
     ("nat", "PREROUTING", False, SERVICES, "KUBE-SERVICES"),

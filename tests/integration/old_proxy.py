@@ -14,7 +14,7 @@ import subprocess
 
 from harness import sh
 from old_iptables import HOOKS, iptables_text
-from old_ipvs import IPVS_HOOKS, IPVS_SETS, IpvsState, ipvs_iptables_text, ipvs_set
+from old_ipvs import IPVS_HOOKS, IPVS_PARAMETERS, IPVS_SETS, IpvsState, ipvs_iptables_text, ipvs_set
 from old_nftables import nftables_text
 
 KINDS = ("iptables-nft", "iptables-legacy", "iptables-1.20", "nftables", "ipvs")
@@ -77,6 +77,8 @@ class OldProxy:
         for table in ("nat", "filter"):
             part = saved.partition("*%s\n" % table)[2].partition("COMMIT")[0]
             had = set(re.findall(r"^:(KUBE-(?:SVC|SVL|SEP|EXT|FW|XLB)-\S+)", part, re.M))
+            if self.kind == "ipvs":
+                had = set()  # it does not know them
             mine = text.partition("*%s\n" % table)[2].partition("COMMIT")[0]
             stale = had - set(re.findall(r"^:(\S+)", mine, re.M))
             text = text.replace("*%s\n" % table, "*%s\n%s" % (
@@ -102,28 +104,34 @@ class OldProxy:
                       "flush " + ipvs_set(name, family)]
         lines += ["add %s %s" % (name, e) for name, es in want.entries.items() for e in sorted(es)]
         self.inside("ipset", "-exist", "restore", input="\n".join(lines) + "\n")
-        self.sync_iptables(ipvs_iptables_text(family), family, IPVS_HOOKS)
         have = {}
-        for line in self.inside("ipvsadm", "-Sn").splitlines():
+        saved = self.inside("ipvsadm", "-Sn")
+        self.inside("sysctl", "-q", "-w", *("net.ipv4.vs.%s=1" % s for s in IPVS_PARAMETERS))
+        for line in saved.splitlines():
             verb, rest = line[:2], line[3:].split()
             if ("[" in rest[1]) == (family == 6):
-                reals = have.setdefault(" ".join(rest[:2]), set())
+                reals = have.setdefault(" ".join(rest[:2]), {})
                 if verb == "-a":
-                    reals.add(rest[3])
+                    reals[rest[3]] = rest[-1]
         lines = []
         for server, reals in want.servers.items():
             if server not in have:
                 lines.append("-A %s -s rr" % server)
-            lines += ["-a %s -r %s -m -w 1" % (server, r) for r in sorted(reals - have.get(server, set()))]
-            lines += ["-d %s -r %s" % (server, r) for r in sorted(have.get(server, set()) - reals)]
-        ours = {joined_address(s) for s in want.servers} | want.addresses
+            there = have.get(server, {})
+            lines += ["-%s %s -r %s -m -w 1" % ("e" if r in there else "a", server, r)
+                      for r in sorted(reals) if there.get(r) != "1"]
+            gone = "-e %s -r %s -m -w 0" if server.startswith("-t") else "-d %s -r %s"  # gracefully
+            lines += [gone % (server, r) for r in sorted(there.keys() - reals)]
+        held = self.inside("ip", "-o", "-%d" % family, "addr", "show", "dev", "kube-ipvs0")
+        held = {a.split("/")[0] for a in re.findall(r" inet6? (\S+)", held)}
+        ours = {joined_address(s) for s in want.servers} | held
         lines += ["-D " + s for s in have if s not in want.servers and joined_address(s) in ours]
         self.inside("ipvsadm", "-R", input="\n".join(lines) + "\n")
-        held = self.inside("ip", "-o", "-%d" % family, "addr", "show", "dev", "kube-ipvs0")
-        for a in sorted(want.addresses):
-            if " %s/" % a not in held:
-                self.inside("ip", "addr", "add", a + ("/128" if family == 6 else "/32"), "dev",
-                            "kube-ipvs0", *(("nodad",) if family == 6 else ()))
+        for verb, addresses in (("add", want.addresses - held), ("del", held - want.addresses)):
+            for a in sorted(addresses):
+                self.inside("ip", "addr", verb, a + ("/128" if family == 6 else "/32"), "dev",
+                            "kube-ipvs0", *(("nodad",) if family == 6 and verb == "add" else ()))
+        self.sync_iptables(ipvs_iptables_text(family), family, IPVS_HOOKS)
 
     @staticmethod
     def removal(saved):

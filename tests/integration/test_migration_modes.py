@@ -4,7 +4,7 @@ import itertools
 import unittest
 
 from migration import FLAGS, Migration
-from test_migration import Base
+from there_and_back import Base
 
 TAKES = 60
 MODES = ("iptables", "nftables", "userspace")

@@ -8,7 +8,7 @@ import unittest
 from harness import service, slice_of
 from migration import FLAGS, NODE, PORT, Migration, MigrationNode, World
 from old_proxy import OldProxy, save
-from test_migration import TOOLS, add_foreign, foreign
+from there_and_back import TOOLS, add_foreign, foreign
 
 TAKES = 60
 MANY = 1000

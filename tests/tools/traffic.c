@@ -48,6 +48,7 @@ enum {
 	NAME_SIZE = 16, /* an answer is as long */
 	REQUEST_SIZE = 8,
 	PERIOD_MS = 30,
+	OWN_PORTS = 12000, /* below those that the kernel chooses */
 	TCP_TIMEOUT_MS = 10000,
 	UDP_TIMEOUT_MS = 4000, /* nobody sends a datagram twice */
 };
@@ -307,6 +308,22 @@ static void flow_send(struct flow *f)
 		flow_fail(f, strerror(errno));
 }
 
+/*
+ * What stays has a source port that no other flow has: IPVS knows the answers of a server by the
+ * client's port alone, so that a second flow from it takes those of the first one. After a failure
+ * the kernel chooses, for it may remember the packet that nobody answered.
+ */
+static void flow_bind(const struct flow *f)
+{
+	const int port = OWN_PORTS + (int)(f - flows);
+	const struct sockaddr_in6 from = {
+	    .sin6_family = f->to.sin6_family, .sin6_port = htons((uint16_t)port)};
+
+	if ((f->kind == TCP_KEPT || f->kind == UDP_PORT) && f->silent == 0 &&
+	    bind(f->fd, (const struct sockaddr *)&from, f->to_len) != 0)
+		fatal(1, "bind to port %d: %s", port, strerror(errno));
+}
+
 static void flow_begin(struct flow *f)
 {
 	const bool fresh = f->fd < 0;
@@ -329,6 +346,7 @@ static void flow_begin(struct flow *f)
 			else
 				setsockopt(f->fd, IPPROTO_IPV6, IPV6_RECVERR, &on, sizeof(on));
 		}
+		flow_bind(f);
 		if (connect(f->fd, (const struct sockaddr *)&f->to, f->to_len) != 0 &&
 		    errno != EINPROGRESS) {
 			flow_fail(f, strerror(errno));
