@@ -83,6 +83,7 @@ static const struct field {
     F_SWITCH(nodeport_primary),
     F_PREFIXES(nodeport_addresses, nodeport_address_count),
     F_SWITCH(localhost_nodeports),
+    F_SWITCH(no_external_ips),
     F_NUMBER(sync_period_ms, INT64_MAX),
     F_NUMBER(min_sync_period_ms, INT64_MAX),
 

@@ -85,6 +85,7 @@ struct config {
 	uint32_t nodeport_address_count; /* 0: on all, if not nodeport_primary */
 	struct ip_cidr nodeport_addresses[CONFIG_PREFIXES_MAX];
 	bool localhost_nodeports; /* node ports answer on loopback addresses as well */
+	bool no_external_ips;	  /* Services' externalIPs are not served */
 	uint64_t sync_period_ms;
 	uint64_t min_sync_period_ms;
 

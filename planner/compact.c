@@ -186,6 +186,33 @@ struct service_spec *compact_service(const struct service *in)
 	return out;
 }
 
+struct service_spec *compact_service_without(
+    const struct service_spec *spec, bool (*refused)[SERVICE_IPS_MAX])
+{
+	const size_t ports = spec->port_count * sizeof(*spec->ports);
+	const char *end = (const char *)(spec + 1) + spec->content_len;
+	struct service_spec *out =
+	    memory_new(sizeof(*out) + spec->content_len + spec->port_count * sizeof(*out->live));
+	struct ip_addr *ips = (struct ip_addr *)((char *)(out + 1) + ports);
+	size_t rest;
+
+	*out = *spec;
+	out->ports = memcpy(out + 1, spec->ports, ports);
+	for (unsigned k = 0; k < FRONTEND_COUNT; k++) {
+		out->ips[k] = ips;
+		for (uint32_t i = 0; i < spec->ip_counts[k]; i++)
+			if (refused == NULL || !refused[k][i])
+				*ips++ = spec->ips[k][i];
+		out->ip_counts[k] = (uint32_t)(ips - out->ips[k]);
+	}
+	rest = (size_t)(end - (const char *)spec->source_ranges);
+	out->source_ranges = memcpy(ips, spec->source_ranges, rest);
+	out->strings = (const char *)ips + (spec->strings - (const char *)spec->source_ranges);
+	out->content_len = (uint32_t)((char *)ips + rest - (char *)(out + 1));
+	out->live = (uint8_t *)ips + rest;
+	return out;
+}
+
 bool compact_service_equal(const struct service_spec *a, const struct service_spec *b)
 {
 	return a->affinity_seconds == b->affinity_seconds &&

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "planner/frontend_owner.h"
 #include "planner/ipt_plan.h"
 #include "planner/ipvs_plan.h"
 #include "planner/memory.h"
@@ -31,7 +32,7 @@ struct plan *plan_new(const struct config *cfg)
 
 	store_init(&p->store, cfg->node_name);
 	ipt_plan_init(&p->ipt, &p->store, &p->udp, cfg);
-	p->udp.own = &p->ipt.desired.own;
+	p->udp.own = p->store.own = &p->ipt.desired.own;
 	health_init(&p->health);
 	health_addrs_moved(&p->health);
 	p->ipt.desired.own.local = &p->udp.local;
@@ -150,6 +151,8 @@ void plan_node(struct plan *p, const struct node *n)
 	set_zone(p, n != NULL ? n->zone : "");
 	if (changed & OWN_NODE_NODEPORTS)
 		udp_node_ports_moved(&p->udp);
+	if (changed & OWN_NODE_PODS)
+		frontend_owner_moved(&p->store);
 	p->nft.node_changed |= nft && (changed & OWN_NODE_PODS) != 0;
 	p->ipt.nodeports_changed |= !lists && (changed & OWN_NODE_NODEPORTS) != 0;
 	/* ipvs mode's KUBE-SERVICES says where pods are */
@@ -271,6 +274,7 @@ bool plan_prepare(struct plan *p)
 	    in_nftables_mode(p) ? p->nft.desired.families : p->ipt.desired.families;
 	struct stored_service *v;
 
+	frontend_owner_settle(&p->store);
 	if (p->relays == NULL)
 		return true;
 	if (p->full)
@@ -318,6 +322,7 @@ static void sync_begin(struct plan *p, const bool families[FAMILY_COUNT], struct
 {
 	struct stored_service *v;
 
+	frontend_owner_settle(&p->store);
 	/* of two halves the first has counted them */
 	*n = (struct plan_counts){.services = p->items_first ? n->services : 0,
 	    .endpoints = p->items_first ? n->endpoints : 0,
@@ -389,6 +394,7 @@ void plan_describe(const struct plan *p, struct metrics_planner *m)
 			count_no_local(v->spec, i, m->no_local);
 	}
 	m->endpoints = p->store.endpoints;
+	m->refused = p->store.refused;
 	m->changes_pending[0] = p->store.changed[KIND_SERVICE];
 	m->changes_pending[1] = p->store.changed[KIND_SLICE];
 	for (unsigned f = 0; f < FAMILY_COUNT; f++)

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "planner/frontend_owner.h"
 #include "planner/frontends.h"
 
 struct visit {
@@ -191,6 +192,29 @@ static void write_elements(const struct visit *w)
 		write_element(w, "node port", &addrs[i], w->port->node_port);
 }
 
+/* --- addresses that it asks for and may not have --- */
+
+static void write_refused(const struct visit *w)
+{
+	const struct service_spec *spec = w->v->asked;
+	char text[ENDPOINT_STRLEN], why[FRONTEND_OWNER_WHY_MAX];
+
+	for (unsigned k = FRONTEND_EXTERNAL; spec != NULL && k < FRONTEND_COUNT; k++)
+		for (uint32_t i = 0; i < spec->ip_counts[k]; i++) {
+			const struct ip_addr *a = &spec->ips[k][i];
+			const char *because =
+			    frontend_owner_refusal(w->view->store, (enum frontend)k, a, why);
+
+			if (a->family != w->family || because == NULL)
+				continue;
+			report_line(w->out, NULL);
+			report_str(w->out, "kind", frontends_kind_name((enum frontend)k));
+			report_str(w->out, "address", names_endpoint(text, a, w->port->port));
+			report_printf(w->out, "is", "refused: %s", because);
+			report_close(w->out);
+		}
+}
+
 /* --- a service port --- */
 
 static void write_endpoint(
@@ -257,6 +281,7 @@ static void write_port(const struct visit *w)
 		service_report_ipvs(w->view, w->out, w->v, w->index, w->family);
 	else
 		write_rules(w);
+	write_refused(w);
 	report_close(w->out);
 	write_endpoints(w);
 	report_close(w->out);

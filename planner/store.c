@@ -5,6 +5,7 @@
 
 #include "common/log.h"
 #include "planner/compact.h"
+#include "planner/frontend_owner.h"
 #include "planner/memory.h"
 
 static int stored_service_cmp(const struct stored_service *a, const struct stored_service *b)
@@ -31,6 +32,8 @@ void store_init(struct store *s, const char *node_name)
 	RB_INIT(&s->services);
 	RB_INIT(&s->slices);
 	SLIST_INIT(&s->touched);
+	SLIST_INIT(&s->doubtful);
+	RB_INIT(&s->asked);
 }
 
 void store_touch(struct store *s, struct stored_service *v)
@@ -90,14 +93,41 @@ static struct stored_service *need_service(struct store *s, const char *ns, cons
 	return v;
 }
 
-/* Takes V's specification away; it is the one planned last unless there is one already. */
-static void retire_spec(struct stored_service *v)
+/* What V asks for; NULL: there is no such service. */
+static const struct service_spec *asked_by(const struct stored_service *v)
+{
+	return v->asked != NULL ? v->asked : v->spec;
+}
+
+/* The present one is the one planned last unless there is one already. */
+static void replace_spec(struct stored_service *v, struct service_spec *spec)
 {
 	if (v->was == NULL)
 		v->was = v->spec;
 	else
 		free(v->spec);
-	v->spec = NULL;
+	v->spec = spec;
+}
+
+/* V asks for what SPEC has, or NULL: for nothing. */
+static void ask(struct store *s, struct stored_service *v, struct service_spec *spec)
+{
+	if (asked_by(v) != NULL)
+		frontend_owner_note(s, v, asked_by(v), false);
+	free(v->asked);
+	v->asked = NULL;
+	s->refused -= v->refused;
+	v->refused = 0;
+	replace_spec(v, spec);
+	if (spec != NULL)
+		frontend_owner_note(s, v, spec, true);
+	touch_by(s, v, KIND_SERVICE);
+}
+
+void store_respecify(struct store *s, struct stored_service *v, struct service_spec *spec)
+{
+	replace_spec(v, spec);
+	touch_by(s, v, KIND_SERVICE);
 }
 
 void store_planned(struct stored_service *v)
@@ -109,7 +139,7 @@ void store_planned(struct stored_service *v)
 void store_release(struct store *s, struct stored_service *v)
 {
 	if (v->spec != NULL || !LIST_EMPTY(&v->slices) || v->chain_count > 0 || v->elem_count > 0 ||
-	    !SLIST_EMPTY(&v->relays) || v->item_count > 0 || v->touched)
+	    !SLIST_EMPTY(&v->relays) || v->item_count > 0 || v->touched || v->doubtful)
 		return;
 	RB_REMOVE(service_tree, &s->services, v);
 	free(v->was);
@@ -125,22 +155,19 @@ void store_service_put(struct store *s, const struct service *in)
 	struct service_spec *spec = compact_service(in);
 
 	v->seen = s->list[KIND_SERVICE];
-	if (v->spec != NULL && compact_service_equal(v->spec, spec)) {
+	if (v->spec != NULL && compact_service_equal(asked_by(v), spec)) {
 		free(spec);
 		return;
 	}
 	compact_service_explain(in, spec);
 	s->specs += v->spec == NULL;
-	retire_spec(v);
-	v->spec = spec;
-	touch_by(s, v, KIND_SERVICE);
+	ask(s, v, spec);
 }
 
 static void remove_spec(struct store *s, struct stored_service *v)
 {
 	s->specs--; /* callers know that there is one */
-	retire_spec(v);
-	touch_by(s, v, KIND_SERVICE);
+	ask(s, v, NULL);
 }
 
 void store_service_del(struct store *s, const char *ns, const char *name)
@@ -245,13 +272,25 @@ const char *store_list_end(struct store *s, enum object_kind kind)
 	return NULL;
 }
 
+/* A ServiceCIDR wider than that is no range for ClusterIPs: what has no Service in it is dropped.
+ */
+static const uint8_t service_cidr_bits_min[FAMILY_COUNT] = {[FAMILY_4] = 8, [FAMILY_6] = 48};
+
 void store_service_cidrs(struct store *s, const struct ip_cidr *cidrs, uint32_t n)
 {
+	char text[CIDR_STRLEN];
+
 	free(s->service_cidrs);
 	s->service_cidrs = memory_new((n + 1) * sizeof(*cidrs));
-	s->service_cidr_count = n;
-	if (n > 0)
-		memcpy(s->service_cidrs, cidrs, n * sizeof(*cidrs));
+	s->service_cidr_count = 0;
+	for (uint32_t i = 0; i < n; i++)
+		if (cidrs[i].bits >= service_cidr_bits_min[cidrs[i].addr.family])
+			s->service_cidrs[s->service_cidr_count++] = cidrs[i];
+		else
+			log_error("ServiceCIDR %s is ignored: it is wider than a /%u",
+			    ip_cidr_format(&cidrs[i], text),
+			    service_cidr_bits_min[cidrs[i].addr.family]);
+	frontend_owner_moved(s);
 }
 
 void store_clear(struct store *s)
@@ -264,11 +303,13 @@ void store_clear(struct store *s)
 		RB_REMOVE(service_tree, &s->services, v);
 		free(v->spec);
 		free(v->was);
+		free(v->asked);
 		free(v->chains);
 		free(v->elems);
 		free(v->items);
 		free(v);
 	}
 	free(s->service_cidrs);
+	frontend_owner_clear(s);
 	store_init(s, s->node_name);
 }

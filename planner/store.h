@@ -101,16 +101,18 @@ enum shared_chain {
 };
 
 struct element;
+struct own_node;
 struct relay_entry;
 struct ipvs_node;
 
 /* Exists while there is a specification, a slice, a chain in the kernel, or a change to plan. */
 struct stored_service {
 	RB_ENTRY(stored_service) by_name;
-	SLIST_ENTRY(stored_service) touched_next;
+	SLIST_ENTRY(stored_service) touched_next, doubtful_next;
 	LIST_HEAD(, stored_slice) slices;
 	struct service_spec *spec;  /* NULL: no such service, only slices or leavings */
 	struct service_spec *was;   /* the one planned last, if it is another; NULL: none */
+	struct service_spec *asked; /* with addresses it may not have; NULL: there are none */
 	struct owned_chain *chains; /* sorted; the planner's */
 	uint32_t chain_count;
 	struct udp_service *udp;	  /* the planner's (planner/udp.h); NULL: no UDP port */
@@ -127,7 +129,9 @@ struct stored_service {
 	bool seen_by_plan; /* in the transaction being planned */
 	uint32_t seen;	   /* the list that named it last */
 	bool touched;
-	uint8_t changed; /* since it was planned last: a bit per enum object_kind */
+	bool doubtful;	  /* to be judged (planner/frontend_owner.h) */
+	uint32_t refused; /* addresses that are */
+	uint8_t changed;  /* since it was planned last: a bit per enum object_kind */
 	/* Digests of its rules in the shared chains; 0: none. */
 	uint64_t shared[FAMILY_COUNT][SHARED_COUNT];
 	const char *namespace;
@@ -139,10 +143,15 @@ RB_HEAD(slice_tree, stored_slice);
 RB_PROTOTYPE(service_tree, stored_service, by_name, stored_service_cmp)
 RB_PROTOTYPE(slice_tree, stored_slice, by_name, stored_slice_cmp)
 
+RB_HEAD(asked_addr_tree, asked_addr);
+
 struct store {
 	struct service_tree services;
 	struct slice_tree slices;
-	SLIST_HEAD(, stored_service) touched;
+	SLIST_HEAD(, stored_service) touched, doubtful;
+	struct asked_addr_tree asked;	/* the addresses of all services */
+	const struct own_node *own;	/* where pods are; NULL: not known */
+	size_t refused;			/* addresses asked for and not to be had */
 	uint32_t list[KIND_SLICE + 1];	/* per kind the number of the list now or last read */
 	bool listing[KIND_SLICE + 1];	/* between LIST_BEGIN and LIST_END */
 	bool listed[KIND_SLICE + 1];	/* LIST_END came once */
@@ -178,6 +187,8 @@ void store_slice_del(struct store *s, const char *ns, const char *name);
 /* These are now all the ranges that ClusterIPs are taken from. */
 void store_service_cidrs(struct store *s, const struct ip_cidr *cidrs, uint32_t n);
 
+/* SPEC, which the store frees, is V's from now on: it asks for the same as before. */
+void store_respecify(struct store *s, struct stored_service *v, struct service_spec *spec);
 /* Marks V as one to plan anew. */
 void store_touch(struct store *s, struct stored_service *v);
 /* Takes one touched service off the list; NULL if there is none. */

@@ -16,10 +16,12 @@ static const struct gate {
 		ALWAYS, /* this program does so, whatever the gate says */
 		NEVER,
 		EITHER, /* it makes no difference to a proxy, or to this one */
+		OBEYED, /* feature_gates_is_off() */
 	} here;
 } gates_known[] = {
     {"AllAlpha", EITHER},
     {"AllBeta", EITHER},
+    {"AllowServiceExternalIPs", OBEYED},
     {"CleanupIPTables", EITHER},
     {"ClientsAllowCBOR", NEVER},
     {"ClientsPreferCBOR", NEVER},
@@ -71,6 +73,20 @@ static const struct gate *find(const char *name, size_t len)
 		    memcmp(gates_known[i].name, name, len) == 0)
 			return &gates_known[i];
 	return NULL;
+}
+
+bool feature_gates_is_off(const char *gates, const char *name)
+{
+	bool off = false; /* the last word counts */
+
+	while (*gates != '\0') {
+		size_t all = strcspn(gates, ","), len = strcspn(gates, "=");
+
+		if (strlen(name) == len && memcmp(gates, name, len) == 0)
+			off = strchr("1tT", gates[len + 1]) == NULL;
+		gates += all + (gates[all] == ',');
+	}
+	return off;
 }
 
 void feature_gates_warn(const char *gates, const char *name)

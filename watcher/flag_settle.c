@@ -304,6 +304,7 @@ enum flags_result flags_settle(struct settings *s)
 		return FLAGS_CONFIG;
 	mode = mode_of(s);
 	feature_gates_warn(s->feature_gates, name_of(s, "feature-gates", gates));
+	cfg->no_external_ips = feature_gates_is_off(s->feature_gates, "AllowServiceExternalIPs");
 	cfg->sync_period_ms = periods_of(s)->sync_period_ms;
 	cfg->min_sync_period_ms = periods_of(s)->min_sync_period_ms;
 	cfg->masquerade_bit = mode->masquerade_bit;
