@@ -138,17 +138,21 @@ bool ip_cidr_is_canonical(const struct ip_cidr *c)
 	return c->bits <= ip_bits(c->addr.family) && !clear_host_bits(&copy);
 }
 
+static bool is_endpoint_4(const uint8_t *b)
+{
+	return b[0] != 0 && b[0] != 127 && b[0] < 224 && !(b[0] == 169 && b[1] == 254);
+}
+
 bool ip_is_endpoint(const struct ip_addr *a)
 {
-	static const uint8_t zero[16], loopback6[16] = {[15] = 1},
-				       broadcast[4] = {255, 255, 255, 255};
+	static const uint8_t zero[12], mapped[12] = {[10] = 0xff, 0xff},
+				       nat64[12] = {0x00, 0x64, 0xff, 0x9b};
 	const uint8_t *b = a->b;
 
-	if (memcmp(b, zero, sizeof(zero)) == 0)
-		return false;
 	if (a->family == FAMILY_4)
-		return b[0] != 0 && b[0] != 127 && (b[0] & 0xf0) != 224 &&
-		       !(b[0] == 169 && b[1] == 254) && memcmp(b, broadcast, 4) != 0;
-	return memcmp(b, loopback6, sizeof(loopback6)) != 0 && b[0] != 0xff &&
-	       !(b[0] == 0xfe && (b[1] & 0xc0) == 0x80);
+		return is_endpoint_4(b);
+	if (memcmp(b, nat64, sizeof(nat64)) == 0)
+		return is_endpoint_4(b + sizeof(nat64));
+	return memcmp(b, zero, sizeof(zero)) != 0 && memcmp(b, mapped, sizeof(mapped)) != 0 &&
+	       b[0] != 0xff && !(b[0] == 0xfe && (b[1] & 0xc0) == 0x80);
 }

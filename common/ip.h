@@ -46,10 +46,11 @@ bool ip_cidr_contains(const struct ip_cidr *c, const struct ip_addr *a);
 bool ip_cidr_is_canonical(const struct ip_cidr *c);
 
 /*
- * May a packet be sent on to this address as an endpoint? Unicast, and neither unspecified,
- * loopback (127/8, ::1), link-local (169.254/16, fe80::/10), multicast, nor limited broadcast.
- * The API server's own rule for endpoint addresses (core validation, ValidateNonSpecialIP) lets
- * pass a little more (0/8, wide multicast). 240/4 is good: clouds give it to pods, Linux routes it.
+ * May a packet be sent on to this address as an endpoint? Unicast, and neither unspecified (0/8,
+ * ::), loopback (127/8, ::1), link-local (169.254/16, fe80::/10), multicast, nor reserved (240/4);
+ * nor an IPv6 address that stands for one of IPv4: mapped and compatible ones never (RFC
+ * 4291, 2.5.5), those of NAT64's well-known prefix (RFC 6052) if the IPv4 address is good. The API
+ * server's own rule for endpoint addresses (core validation, ValidateNonSpecialIP) lets pass more.
  */
 bool ip_is_endpoint(const struct ip_addr *a);
 

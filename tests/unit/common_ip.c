@@ -65,11 +65,12 @@ static void prefixes(void **state)
 
 static void endpoints(void **state)
 {
-	static const char *const good[] = {"10.0.0.1", "192.0.2.255", "223.255.255.254",
-	    "240.0.0.1", "255.255.255.254", "fd00::1", "2001:db8::"};
+	static const char *const good[] = {"10.0.0.1", "192.0.2.255", "223.255.255.254", "fd00::1",
+	    "2001:db8::", "64:ff9b::10.0.0.1", "64:ff9b:1::7f00:1"};
 	static const char *const bad[] = {"0.0.0.0", "0.1.2.3", "127.0.0.1", "127.9.9.9",
 	    "169.254.1.1", "224.0.0.1", "239.255.255.255", "255.255.255.255", "::", "::1",
-	    "fe80::1", "febf::1", "ff02::1", "::ffff:127.0.0.1"};
+	    "fe80::1", "febf::1", "ff02::1", "::ffff:127.0.0.1", "240.0.0.1", "255.255.255.254",
+	    "::10.0.0.1", "::2", "64:ff9b::127.0.0.1", "64:ff9b::169.254.169.254", "64:ff9b::"};
 	struct ip_addr a;
 
 	(void)state;
@@ -81,6 +82,9 @@ static void endpoints(void **state)
 		assert_int_equal(ip_parse(&a, bad[i]), 0);
 		assert_false(ip_is_endpoint(&a));
 	}
+	/* A mapped one is IPv4 to ip_parse(); a message may have it in bytes. */
+	a = (struct ip_addr){FAMILY_6, {[10] = 0xff, 0xff, 10, 0, 0, 1}};
+	assert_false(ip_is_endpoint(&a));
 }
 
 /* The vectors of the SipHash paper's appendix and reference code: key 00..0f, input 00..0e, 00..07,
