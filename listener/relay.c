@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <seccomp.h>
 #include <stdlib.h>
 #include <string.h>
@@ -326,6 +327,13 @@ const struct sandbox_rule relay_rules[RELAY_RULES] = {
     ALLOW_IF2(socket, 0, AF_INET, 1, DATAGRAM),
     ALLOW_IF2(socket, 0, AF_INET6, 1, DATAGRAM),
     ALLOW(connect), /* to the planner's endpoints */
+    ALLOW_IF2(getsockopt, 1, SOL_SOCKET, 2, SO_ERROR),
+    ALLOW_IF2(setsockopt, 1, SOL_SOCKET, 2, SO_KEEPALIVE),
+    ALLOW_IF2(setsockopt, 1, SOL_SOCKET, 2, SO_LINGER),
+    ALLOW_IF2(setsockopt, 1, IPPROTO_TCP, 2, TCP_NODELAY),
+    ALLOW_IF2(setsockopt, 1, IPPROTO_TCP, 2, TCP_KEEPIDLE),
+    ALLOW_IF2(setsockopt, 1, IPPROTO_IP, 2, IP_PKTINFO),
+    ALLOW_IF2(setsockopt, 1, IPPROTO_IPV6, 2, IPV6_RECVPKTINFO),
     ALLOW(recvfrom),
     ALLOW(sendto),
     ALLOW(recvmmsg),

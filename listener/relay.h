@@ -25,7 +25,7 @@ struct relays *relays_new(
 const char *relays_message(struct relays *r, unsigned type, struct cursor *c);
 
 /* The system calls that they take, beside those of a listener that serves HTTP. */
-#define RELAY_RULES 10
+#define RELAY_RULES 17
 extern const struct sandbox_rule relay_rules[RELAY_RULES];
 
 #endif
