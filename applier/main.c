@@ -231,6 +231,11 @@ static void require_preparation(const char *capabilities, const struct user user
 		    "systemd-sysusers (packaging/kube-proxy.sysusers), or: for u in%s; do useradd "
 		    "-r -M -s /usr/sbin/nologin $u; done",
 		    who, who);
+	for (size_t i = 0; i < USER_COUNT; i++)
+		for (size_t k = 0; k < i; k++)
+			if (users[i].uid == users[k].uid || users[i].gid == users[k].gid)
+				fatal(EXIT_CONFIG, "users %s and %s share a uid or gid",
+				    users[k].name, users[i].name);
 }
 
 /* --cleanup, --check-node: the cleaner alone, whose exit status is ours. */

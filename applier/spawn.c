@@ -121,6 +121,17 @@ static void limit(void)
 	}
 }
 
+/* When memory runs out the kernel spares the parent alone. */
+static void lose_memory_privilege(void)
+{
+	int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+
+	if (fd < 0 || write(fd, "0", 1) != 1)
+		log_warn("/proc/self/oom_score_adj cannot be set to 0: %s", strerror(errno));
+	if (fd >= 0)
+		close(fd);
+}
+
 static _Noreturn void execute(
     const char *program, char *const argv[], const struct user *user, int keep, pid_t parent)
 {
@@ -138,6 +149,7 @@ static _Noreturn void execute(
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	if (user->known) {
 		limit();
+		lose_memory_privilege();
 		drop_bounding_set(keep);
 		drop_user(user->uid, user->gid);
 	}

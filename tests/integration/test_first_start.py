@@ -9,7 +9,6 @@ import unittest
 
 from harness import BUILD, TOP, plain_env
 from limits import patient
-from limits import patient
 
 PROGRAM = os.path.join(os.path.abspath(BUILD), "kube-proxy")
 CONFIG = "apiVersion: kubeproxy.config.k8s.io/v1alpha1\nkind: KubeProxyConfiguration\n"
@@ -65,6 +64,20 @@ class FirstStart(unittest.TestCase):
     def test_without_root(self):
         self.check(["--manifest-path=/usr"], 78, "missing capabilities: cap_net_admin",
                    "Start kube-proxy as root", before=NOBODY)
+
+    def test_equal_users(self):
+        """No process has another's uid or gid."""
+        with open("/etc/passwd", encoding="ascii") as f:
+            text = f.read()
+        uid, gid = re.search(r"(?m)^_kproxy-w:x:(\d+):(\d+)", text).groups()
+        for field, to in ((r"\g<1>%s:\g<3>" % uid, "uid"), (r"\g<1>\g<2>:%s" % gid, "gid")):
+            with self.subTest(field=to):
+                same = re.sub(r"(?m)^(_kproxy-l:x:)(\d+):(\d+)", field, text)
+                self.assertNotEqual(same, text)
+                mount = ["unshare", "-m", "sh", "-c", 'mount --bind "$0" /etc/passwd && exec "$@"',
+                         self.file("passwd", same)]
+                self.check(["--manifest-path=/usr"], 78,
+                           "users _kproxy-w and _kproxy-l share a uid or gid", before=mount)
 
     def test_missing_users(self):
         with open("/etc/passwd", encoding="ascii") as f:

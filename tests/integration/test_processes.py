@@ -90,6 +90,8 @@ class Processes(unittest.TestCase):
                 limits = {line[:26].strip(): line[26:].split()[:2] for line in f}
             self.assertEqual(limits["Max core file size"], ["0", "0"])
             self.assertEqual(limits["Max processes"], ["64", "64"])
+            with open("/proc/%d/oom_score_adj" % pid) as f:
+                self.assertEqual(f.read(), "0\n")
 
     def test_descriptors(self):
         """Each child has its channels and nothing of another's; nobody but the parent the audit."""
