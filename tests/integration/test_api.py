@@ -190,7 +190,13 @@ class Watcher:
             self.log_lines.append(line.rstrip("\n"))
 
     def said(self, text):
-        return [line for line in list(self.log_lines) if text in line]
+        """The log's lines with TEXT. One that comes now, behind the messages, is waited for."""
+        end = time.monotonic() + patient(0.1)
+        while True:
+            lines = [line for line in list(self.log_lines) if text in line]
+            if lines or time.monotonic() > end:
+                return lines
+            time.sleep(0.01)
 
 
 class Base(unittest.TestCase):
