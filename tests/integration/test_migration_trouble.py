@@ -222,6 +222,31 @@ class Trouble(unittest.TestCase):
             m.traffic.settle("web", requests=15)
             m.row()
 
+    def test_health_checks_where_input_drops(self):
+        """Policy DROP in iptables-nft: they pass while the old rules accept them, which stay for that, and
+        by the advice given."""
+        n, port = self.n, 30200
+        objects = [service("lb", ["10.96.0.20"], [("http", 80, "TCP")], type="LoadBalancer",
+                           externalTrafficPolicy="Local", healthCheckNodePort=port),
+                   slice_of("lb", [n.pod_ip(0)], [("http", PORT, "TCP")])]
+        old = self.old("iptables-nft")
+        old.sync(objects)
+        n.inside("iptables-nft", "-P", "INPUT", "DROP")
+        n.inside("iptables-nft", "-A", "INPUT", "-i", "lo", "-j", "ACCEPT")
+        answer = lambda: n.ask(n.client, NODE[4], port, timeout=1)
+        self.start("iptables", objects)
+        n.wait("the warning", lambda: "policy DROP" in n.logged(), 30)
+        self.assertIn("localEndpoints", answer())
+        n.stop()
+        advice = "iptables-nft -I INPUT -p tcp --dport PORT -j ACCEPT"
+        self.assertIn(advice, n.logged())
+        code, said = n.run_to_end("--cleanup")
+        self.assertEqual((code, old.leftovers()), (0, []), said)
+        self.start("iptables", objects)
+        self.assertEqual(answer(), "timeout")
+        n.inside(*advice.replace("PORT", str(port)).split())
+        self.assertIn("localEndpoints", answer())
+
     def many(self):
         objects = self.world.before()
         for i in range(MANY):
