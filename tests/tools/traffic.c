@@ -310,12 +310,13 @@ static void flow_send(struct flow *f)
 
 /*
  * What stays has a source port that no other flow has: IPVS knows the answers of a server by the
- * client's port alone, so that a second flow from it takes those of the first one. After a failure
- * the kernel chooses, for it may remember the packet that nobody answered.
+ * client's port alone, so that a second flow from it takes those of the first one. Connections of
+ * the program's last run may still wait for their end. After a failure the kernel chooses, for it
+ * may remember the packet that nobody answered.
  */
 static void flow_bind(const struct flow *f)
 {
-	const int port = OWN_PORTS + (int)(f - flows);
+	const int port = OWN_PORTS + getpid() % 60 * MAX_FLOWS + (int)(f - flows);
 	const struct sockaddr_in6 from = {
 	    .sin6_family = f->to.sin6_family, .sin6_port = htons((uint16_t)port)};
 
