@@ -63,13 +63,16 @@ static const char *settle(CURLU *u)
 }
 
 /*
- * What is wrong with the host of URL; NULL: nothing. libcurl would decode a %, to what need not be
- * a host's name, and look for a missing host in the path.
+ * What is wrong with the host of URL, which has "://" in it; NULL: nothing. libcurl takes "http:/"
+ * for a scheme too, would decode a %, to what need not be a host's name, and look for a missing
+ * host in the path.
  */
 static const char *check_host(const char *url)
 {
 	const char *host = strstr(url, "://") + 3, *end = host + strcspn(host, "/?#");
 
+	if (url + strcspn(url, "/?#") < host - 2)
+		return "it is not of the form http://[USER:PASSWORD@]HOST:PORT";
 	for (const char *p = host; p < end; p++)
 		if (*p == '@')
 			host = p + 1;

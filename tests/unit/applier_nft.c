@@ -604,7 +604,8 @@ static void count_elem(void *arg, const struct nft_elem *e)
 	++*(unsigned *)arg;
 }
 
-static void a_hundred_thousand_elements_take_a_second(void **state)
+/* How long it takes is told; "make bench" has limits. */
+static void a_hundred_thousand_elements(void **state)
 {
 	const unsigned count = 100000;
 	struct timespec then;
@@ -637,7 +638,6 @@ static void a_hundred_thousand_elements_take_a_second(void **state)
 	print_message(
 	    "%u elements installed in %.0f ms, one replaced in %.0f us, %u read in %.0f ms\n",
 	    count, put_s * 1e3, one_s * 1e6, read, read_s * 1e3);
-	assert_true(put_s < 10);
 }
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, start, end)
@@ -658,7 +658,7 @@ int main(void)
 	    TEST(what_this_kernel_lacks_is_named),
 	    TEST(elements_that_must_not_be_are_refused),
 	    TEST(operations_out_of_place_are_refused),
-	    TEST(a_hundred_thousand_elements_take_a_second),
+	    TEST(a_hundred_thousand_elements),
 	};
 
 	open_policy("cni0", false);

@@ -29,6 +29,7 @@ static void urls(void **state)
 	check_url("http://p:3128", "http://p:3128/");
 	check_url("http://u:a%40b@p:3128", "http://u:a%40b@p:3128/");
 	check_url("http://lo%ca28", NULL); /* libcurl would decode it */
+	check_url("http:/ht%tp://u:p8", NULL);
 	check_url("%318", NULL);
 	check_url("/p", NULL);
 	check_url("p:3128", "http://p:3128/");
