@@ -103,6 +103,15 @@ def asleep(pid):
     return True
 
 
+def lives(pid):
+    """... and is no zombie."""
+    try:
+        with open("/proc/%d/stat" % pid) as f:
+            return f.read().rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        return False
+
+
 class Client(http.client.HTTPConnection):
     """Asks the metrics port, from within the node; connections are kept."""
     PORT = 10249
@@ -350,7 +359,9 @@ class Node:
             self.clients.pop().close()
         if self.proc is None:
             return None
+        pids = []
         if self.proc.poll() is None:
+            pids = self.processes(cleaner=True).values()
             self.proc.send_signal(sig)
         try:
             code = self.proc.wait(patient(20))
@@ -358,6 +369,8 @@ class Node:
             self.proc.kill()
             code = self.proc.wait()
         self.proc = None
+        # the children end behind their parent, and have its ports so long
+        self.wait("the end of the children", lambda: not any(map(lives, pids)))
         return code
 
     def processes(self, cleaner=False):
