@@ -100,10 +100,15 @@ class OldProxy:
         for name, kind in IPVS_SETS.items():
             inet = "" if kind == "bitmap:port" else " family inet" + ("6" if family == 6 else "")
             size = " range 0-65535" if kind == "bitmap:port" else " hashsize 1024 maxelem 65536"
-            lines += ["create %s %s%s%s" % (ipvs_set(name, family), kind, inet, size),
-                      "flush " + ipvs_set(name, family)]
-        lines += ["add %s %s" % (name, e) for name, es in want.entries.items() for e in sorted(es)]
+            lines.append("create %s %s%s%s" % (ipvs_set(name, family), kind, inet, size))
+        wanted = {"add %s %s" % (name, e) for name, es in want.entries.items() for e in es}
+        ours = tuple("add %s " % ipvs_set(name, family) for name in IPVS_SETS)
+        gone = [l for l in self.inside("ipset", "save").splitlines()
+                if l.startswith(ours) and l not in wanted]
+        lines += sorted(wanted) + ["del" + l[3:] for l in gone]
         self.inside("ipset", "-exist", "restore", input="\n".join(lines) + "\n")
+        have = set(self.inside("ipset", "save").splitlines())
+        assert wanted <= have, (sorted(wanted - have), sorted(have))
         have = {}
         saved = self.inside("ipvsadm", "-Sn")
         self.inside("sysctl", "-q", "-w", *("net.ipv4.vs.%s=1" % s for s in IPVS_PARAMETERS))
