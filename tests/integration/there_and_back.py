@@ -147,10 +147,9 @@ class ThereAndBack(Base):
         lines = self.n.inside("ipvsadm", "-Sn").splitlines()
         return [l for l in lines if l.startswith("-A %s " % option)]
 
-    def there_and_back(self, m, old, mode):
+    def there(self, m, old, mode):
         n, t, world = self.n, m.traffic, m.world
         from_ipvs = old.kind == "ipvs" and mode != "ipvs"
-        to_other = mode == "ipvs" and old.kind != "ipvs"
         self.path, self.flags = n.write("objects.json", world.before()), ["--proxy-mode=" + mode, *FLAGS]
         m.measure("%s -> %s" % (old.kind, mode), "web", "doomed")
         self.start(mode, world.before())
@@ -166,6 +165,9 @@ class ThereAndBack(Base):
         t.settle("web", "fresh")
         m.row(failed=12 + (FORGOTTEN if mode == "ipvs" else 0))
 
+    def back(self, m, old, mode):
+        n, t, world = self.n, m.traffic, m.world
+        to_other = mode == "ipvs" and old.kind != "ipvs"
         relayed = mode == "userspace"  # by processes, which end
         m.measure("%s -> %s" % (mode, old.kind), "web")
         n.stop()
@@ -212,13 +214,15 @@ class ThereAndBack(Base):
         self.assertEqual(code, 0, said)
         self.assertEqual((old.leftovers(), foreign(n)), ([], self.foreign))
 
-    def migrate(self, kind, mode):
+    def migrate(self, kind, mode, back=True):
         with Migration(self, self.n) as m:
             old = OldProxy(self.n, kind, {f: [a] for f, a in NODE.items()})
             old.sync(m.world.before())
             m.flows(external_from_node=kind != "iptables-1.20")
             m.traffic.settle("web", "doomed")
-            self.there_and_back(m, old, mode)
+            self.there(m, old, mode)
+            if back:
+                self.back(m, old, mode)
 
 
 def add_pairs(case, kinds, modes):

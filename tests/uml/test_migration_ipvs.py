@@ -15,6 +15,10 @@ class Ipvs(ThereAndBack):
         super().setUpClass()
         cls.n.inside("ipvsadm", "--set", "0", "0", "5")
 
+    def test_ipvs_to_userspace(self):
+        """There alone: ipvs' own rules for the way back are where userspace mode's were."""
+        self.migrate("ipvs", "userspace", back=False)
+
 
 add_pairs(Ipvs, ("ipvs",), ("iptables", "ipvs"))
 add_pairs(Ipvs, ("iptables-legacy",), ("ipvs",))
