@@ -89,6 +89,12 @@ def end_flows(n, *which):
         n.inside("conntrack", "-D", "-f", family, "-p", "udp", *map(str, which), check=False)
 
 
+def lost(old, mode):
+    """IPVS tells answers apart by client and endpoint alone: of two requests from one port, by two addresses
+    of a Service, one may stay without. That is about one in 5,000 (the README has it)."""
+    return 4 if "ipvs" in (old.kind, mode) else 0
+
+
 class Base(unittest.TestCase):
     """A node with others' rules; each test leaves it as it was."""
     @classmethod
@@ -155,7 +161,7 @@ class ThereAndBack(Base):
         self.start(mode, world.before())
         self.old_is_gone(old, mode)
         t.settle("web", "doomed")
-        m.row(failed=FORGOTTEN if from_ipvs else 0)
+        m.row(failed=(FORGOTTEN if from_ipvs else 0) + lost(old, mode))
         self.assertEqual(foreign(n), self.foreign)
 
         m.measure("%s -> %s, then changes" % (old.kind, mode), "web", "fresh")
@@ -163,7 +169,7 @@ class ThereAndBack(Base):
         m.endpoint_and_service_gone()
         m.fresh_answers()
         t.settle("web", "fresh")
-        m.row(failed=12 + (FORGOTTEN if mode == "ipvs" else 0))
+        m.row(failed=12 + (FORGOTTEN if mode == "ipvs" else 0) + lost(old, mode))
 
     def back(self, m, old, mode):
         n, t, world = self.n, m.traffic, m.world
@@ -176,7 +182,7 @@ class ThereAndBack(Base):
         m.all_is_there_again()
         old.sync(world.before())
         t.settle("web", "doomed")
-        m.row(failed=None if relayed else 0, broken=18 if relayed else 0)
+        m.row(failed=None if relayed else lost(old, mode), broken=18 if relayed else 0)
 
         # Beside the other one's rules, which stay, ours are removed. Not doomed's flows: a source port
         # of the time when it was gone may come again, with what the kernel remembers of then.
@@ -188,7 +194,7 @@ class ThereAndBack(Base):
             self.assertEqual(self.virtual_servers("-u"), [])
         if not relayed:
             t.settle("web", "doomed")
-        m.row(failed=None if relayed else FORGOTTEN if to_other else 0)
+        m.row(failed=None if relayed else (FORGOTTEN if to_other else 0) + lost(old, mode))
         self.assertNotEqual(old.leftovers(), [])
         self.assertEqual(foreign(n), self.foreign)
         for kind in NFT_KINDS + ("iptables-legacy",):

@@ -48,7 +48,8 @@ enum {
 	NAME_SIZE = 16, /* an answer is as long */
 	REQUEST_SIZE = 8,
 	PERIOD_MS = 30,
-	OWN_PORTS = 12000, /* below those that the kernel chooses */
+	OWN_PORTS = 12000, /* below those that the kernel chooses: ... */
+	OWN_RANGES = 60,   /* ... of MAX_FLOWS each */
 	TCP_TIMEOUT_MS = 10000,
 	UDP_TIMEOUT_MS = 4000, /* nobody sends a datagram twice */
 };
@@ -316,13 +317,18 @@ static void flow_send(struct flow *f)
  */
 static void flow_bind(const struct flow *f)
 {
-	const int port = OWN_PORTS + getpid() % 60 * MAX_FLOWS + (int)(f - flows);
-	const struct sockaddr_in6 from = {
-	    .sin6_family = f->to.sin6_family, .sin6_port = htons((uint16_t)port)};
+	struct sockaddr_in6 from = {.sin6_family = f->to.sin6_family};
 
-	if ((f->kind == TCP_KEPT || f->kind == UDP_PORT) && f->silent == 0 &&
-	    bind(f->fd, (const struct sockaddr *)&from, f->to_len) != 0)
-		fatal(1, "bind to port %d: %s", port, strerror(errno));
+	if ((f->kind != TCP_KEPT && f->kind != UDP_PORT) || f->silent > 0)
+		return;
+	for (int k = 0; k < OWN_RANGES; k++) {
+		const int range = (getpid() + k) % OWN_RANGES;
+
+		from.sin6_port = htons((uint16_t)(OWN_PORTS + range * MAX_FLOWS + (f - flows)));
+		if (bind(f->fd, (const struct sockaddr *)&from, f->to_len) == 0)
+			return;
+	}
+	fatal(1, "no port is free for %s: %s", f->label, strerror(errno));
 }
 
 static void flow_begin(struct flow *f)
