@@ -124,9 +124,10 @@ static void limit(void)
 /* When memory runs out the kernel spares the parent alone. */
 static void lose_memory_privilege(void)
 {
-	int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+	int fd = open("/proc/self/oom_score_adj", O_RDWR | O_CLOEXEC);
+	char sign;
 
-	if (fd < 0 || write(fd, "0", 1) != 1)
+	if (fd < 0 || read(fd, &sign, 1) != 1 || (sign == '-' && write(fd, "0", 1) != 1))
 		log_warn("/proc/self/oom_score_adj cannot be set to 0: %s", strerror(errno));
 	if (fd >= 0)
 		close(fd);

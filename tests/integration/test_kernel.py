@@ -149,7 +149,7 @@ class Kernel(unittest.TestCase):
         self.assertIn(CONNTRACK + "udp_timeout cannot be set to 79: Read-only file system", said)
 
     def test_place_when_memory_runs_out(self):
-        """Of all four processes, as one's end is the end of all."""
+        """Of all four processes; a low one is the parent's alone (tests/uml/test_old_kernel.py)."""
         n = self.n
         path = n.write("objects.json", [])
         n.start("--manifest-path", path, "--oom-score-adj=123")

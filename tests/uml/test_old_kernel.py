@@ -26,6 +26,8 @@ class OldKernel(cases.Case):
             with self.subTest(name):
                 self.assertEqual([status(pid)[k] for k in ("Seccomp", "NoNewPrivs", "CapBnd")],
                                  ["2", "1", "0" * 16])
+                with open("/proc/%d/oom_score_adj" % pid) as f:
+                    self.assertEqual(int(f.read()), -999 if name == "kube-proxy" else 0)
         for frontend in cases.FRONTENDS:
             for family in (4, 6):
                 for proto in ("tcp", "udp"):
