@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "ipc/fds.h"
+#include "ipc/health.h"
 #include "ipc/query.h"
 #include "ipc/status.h"
 
@@ -477,6 +478,30 @@ static void program(struct process *p)
 	expect_applied(p, 1);
 }
 
+static void tell_alive(struct process *p, int peer)
+{
+	health_encode_alive(&p->f);
+	tell(p, peer);
+}
+
+/* The watcher is asked once at a time; an answer that nobody asked for is a violation. */
+static void test_alive(void **state)
+{
+	struct process *p = *state;
+
+	if (p == NULL)
+		skip();
+	program(p);
+	tell_alive(p, LISTENER);
+	expect(p, WATCHER, HEALTH_ALIVE, NULL, NULL);
+	tell_alive(p, LISTENER);
+	assert_false(comes(p, WATCHER, 50));
+	tell_alive(p, WATCHER);
+	expect(p, APPLIER, TXN_ALIVE, NULL, NULL);
+	tell_alive(p, WATCHER);
+	assert_int_equal(exit_status(p), 1);
+}
+
 static void test_queries(void **state)
 {
 	static const char explain[] = "/explain?src=10.1.0.9&dst=10.0.0.1&port=80";
@@ -699,6 +724,7 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(test_drift_and_failure, start_nftables, stop),
 	    cmocka_unit_test_setup_teardown(test_walls, start, stop),
 	    cmocka_unit_test_setup_teardown(test_violation, start, stop),
+	    cmocka_unit_test_setup_teardown(test_alive, start, stop),
 	    cmocka_unit_test_setup_teardown(test_unasked_result, start, stop),
 	    cmocka_unit_test_setup_teardown(test_queries, start, stop),
 	    cmocka_unit_test_setup_teardown(test_differences, start, stop),
