@@ -42,7 +42,6 @@ BINARIES := $(BUILD)/kube-proxy $(BUILD)/kube-proxy-watcher $(BUILD)/kube-proxy-
 # What a directory's library needs from the others. The planner names, prints and digests rules
 # with the applier's own tables.
 LIBS_common   := -lseccomp -lbsd -lnl-3
-LIBS_ipc      := -lmsgpackc
 LIBS_applier  := -lip4tc -lip6tc -lcap -lnl-genl-3 -lnl-3
 LIBS_cleaner  := $(LIBS_applier)
 LIBS_planner  := -levent_core -lmd
@@ -78,7 +77,7 @@ define program
 $(BUILD)/$(if $(filter applier,$(1)),kube-proxy,kube-proxy-$(1)): $(BUILD)/$(1)/main.o \
     $(HEAP_$(1)) $(BUILD)/$(1).a $(BUILD)/ipc.a $(BUILD)/common.a
 	$$(call say,LD,$$@)
-	$$(Q)$(CC) $(ALL_LDFLAGS) -o $$@ $$^ $(LIBS_$(1)) $(LIBS_ipc) $(LIBS_common)
+	$$(Q)$(CC) $(ALL_LDFLAGS) -o $$@ $$^ $(LIBS_$(1)) $(LIBS_common)
 endef
 $(foreach p,$(PROCS),$(eval $(call program,$(p))))
 
@@ -114,7 +113,7 @@ $(BUILD)/tests/unit/$(1): $(BUILD)/tests/unit/$(1).o \
     $(patsubst %,$(BUILD)/%.a,$(filter-out common ipc,$(call proc_of,$(1)))) $(BUILD)/ipc.a $(BUILD)/common.a
 	$$(call say,LD,$$@)
 	$$(Q)$(CC) $(ALL_LDFLAGS) -o $$@ $$< $(patsubst %,$(BUILD)/%.a,$(filter-out common ipc,$(call proc_of,$(1)))) \
-	    $(BUILD)/ipc.a $(BUILD)/tables.a $(BUILD)/common.a $(LIBS_$(call proc_of,$(1))) $(LIBS_ipc) -levent_core -lmd $(LIBS_common) -lcmocka
+	    $(BUILD)/ipc.a $(BUILD)/tables.a $(BUILD)/common.a $(LIBS_$(call proc_of,$(1))) -levent_core -lmd $(LIBS_common) -lcmocka
 $(BUILD)/tests/unit/$(1): $(BUILD)/tables.a
 endef
 $(foreach t,$(basename $(notdir $(UNIT_SRC))),$(eval $(call unit,$(t))))
@@ -130,7 +129,7 @@ TOOL_BIN := $(patsubst %.c,$(BUILD)/%,$(TOOL_SRC))
 
 $(BUILD)/tests/tools/%: $(BUILD)/tests/tools/%.o $(TABLES) $(BUILD)/ipc.a $(BUILD)/common.a
 	$(call say,LD,$@)
-	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS_ipc) $(LIBS_common)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS_common)
 
 # For the machine that tests/uml/run boots, and in there; never sanitized, as its program is not ours.
 UML_LIBS := tests/uml/xstate.so tests/uml/release.so
@@ -214,7 +213,7 @@ fuzz-run: $(FUZZ:%=$(BUILD)/tests/fuzz/%)
 $(BUILD)/tests/fuzz/%: $(BUILD)/tests/fuzz/%.o $(FUZZ_LIBS)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(ALL_LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(LIBS_watcher) $(LIBS_listener) \
-	    $(LIBS_ipc) $(LIBS_common)
+	    $(LIBS_common)
 
 # --- the rest ---
 
@@ -262,7 +261,7 @@ COMPLETIONS := $(BUILD)/packaging/kube-proxy.bash $(BUILD)/packaging/kube-proxy.
 
 $(BUILD)/packaging/completion: $(BUILD)/packaging/completion.o $(BUILD)/watcher.a $(BUILD)/ipc.a $(BUILD)/common.a
 	$(call say,LD,$@)
-	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS_watcher) $(LIBS_ipc) $(LIBS_common)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS_watcher) $(LIBS_common)
 
 $(COMPLETIONS): $(BUILD)/packaging/kube-proxy.%: $(BUILD)/packaging/completion
 	$(call say,GEN,$@)

@@ -316,18 +316,15 @@ static const char *dispatch(struct session *s, unsigned type, struct cursor *c)
 
 const char *session_frame(struct session *s, const uint8_t *data, size_t len)
 {
-	struct frame_reader reader;
 	struct cursor c;
 	unsigned type = 0;
-	const char *why = frame_open(&reader, data, len, &type, &c);
+	const char *why = frame_open(data, len, &type, &c);
 
 	s->data = data;
 	s->len = len;
 	s->txn.refused[0] = '\0';
-	if (why == NULL) {
+	if (why == NULL)
 		why = dispatch(s, type, &c);
-		frame_close(&reader);
-	}
 	if (why == NULL)
 		return NULL;
 	audit_write(s->policy, "refused: generation %llu, after %llu operations: %s: %s%s%s",

@@ -55,21 +55,14 @@ const char *transaction_add(struct transaction *t, struct cursor *c, const void 
 /* The frames are the ones that were checked: nobody else can write them. */
 int transaction_read(const struct transaction *t, transaction_decoder decode, void *arg)
 {
-	struct frame_reader reader;
 	struct cursor c;
 	uint32_t len;
 	unsigned type;
 
 	for (size_t at = 0; at < t->bytes; at += len) {
-		const char *why;
-
 		memcpy(&len, t->frames + at, sizeof(len));
 		at += sizeof(len);
-		if (frame_open(&reader, t->frames + at, len, &type, &c) != NULL)
-			return -ENOMEM; /* it was good before: memory is what it lacks */
-		why = decode(&c, arg);
-		frame_close(&reader);
-		if (why != NULL)
+		if (frame_open(t->frames + at, len, &type, &c) != NULL || decode(&c, arg) != NULL)
 			return -1;
 	}
 	return 0;

@@ -39,7 +39,7 @@ typedef const char *(*transaction_decoder)(struct cursor *c, void *arg);
  */
 const char *transaction_add(struct transaction *t, struct cursor *c, const void *frame, size_t len,
     transaction_decoder check);
-/* Decodes all that was kept again. 0; -1 if DECODE refused something, or -ENOMEM. */
+/* Decodes all that was kept again. 0, or -1 if DECODE refused something. */
 int transaction_read(const struct transaction *t, transaction_decoder decode, void *arg);
 /* Gives the memory back. */
 void transaction_clear(struct transaction *t);

@@ -36,15 +36,12 @@ static _Noreturn void hung_up(const struct channel *ch)
 
 static void receive(struct channel *ch, size_t len)
 {
-	struct frame_reader r;
 	struct cursor c;
 	unsigned type = 0;
-	const char *why = frame_open(&r, ch->buf, len, &type, &c);
+	const char *why = frame_open(ch->buf, len, &type, &c);
 
-	if (why == NULL) {
+	if (why == NULL)
 		why = ch->handler(ch->arg, type, &c);
-		frame_close(&r);
-	}
 	if (why != NULL)
 		fatal(EXIT_FAILED, "protocol violation by %s: message type %u of %zu bytes: %s",
 		    ch->peer, type, len, why);

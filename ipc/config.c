@@ -232,11 +232,10 @@ static void field_decode(struct cursor *in, struct config *c, const struct field
 
 const char *config_decode(struct config *c, const void *data, size_t len)
 {
-	struct frame_reader r;
 	struct cursor in;
 	char version[32];
 	unsigned type;
-	const char *why = frame_open(&r, data, len, &type, &in);
+	const char *why = frame_open(data, len, &type, &in);
 
 	memset(c, 0, sizeof(*c));
 	if (why != NULL)
@@ -250,9 +249,7 @@ const char *config_decode(struct config *c, const void *data, size_t len)
 		cursor_fail(&in, "from a program of another version");
 	if (in.error == NULL && c->mode == MODE_BLANK)
 		cursor_fail(&in, "an unknown mode");
-	why = cursor_end(&in);
-	frame_close(&r);
-	return why;
+	return cursor_end(&in);
 }
 
 void config_load(struct config *c, int fd)

@@ -2,72 +2,18 @@
 
 #include <string.h>
 
-/* --- writing --- */
+#include "ipc/frame_bytes.h"
 
-static int frame_put(void *data, const char *p, size_t len)
-{
-	struct frame *f = data;
+/* --- one value's head --- */
 
-	if (f->overflow || len > sizeof(f->buf) - f->len) {
-		f->overflow = true;
-		return -1;
-	}
-	if (len > 0) /* P may be NULL then */
-		memcpy(f->buf + f->len, p, len);
-	f->len += len;
-	return 0;
-}
+enum kind { KIND_UINT, KIND_BOOL, KIND_STR, KIND_BIN, KIND_ARRAY };
 
-void frame_begin(struct frame *f, unsigned type, uint32_t fields)
-{
-	f->len = 0;
-	f->overflow = false;
-	msgpack_packer_init(&f->pk, f, frame_put);
-	frame_array(f, fields + 1);
-	frame_uint(f, type);
-}
-
-void frame_uint(struct frame *f, uint64_t v)
-{
-	msgpack_pack_uint64(&f->pk, v);
-}
-
-void frame_bool(struct frame *f, bool v)
-{
-	if (v)
-		msgpack_pack_true(&f->pk);
-	else
-		msgpack_pack_false(&f->pk);
-}
-
-void frame_str(struct frame *f, const char *s)
-{
-	msgpack_pack_str_with_body(&f->pk, s, strlen(s));
-}
-
-void frame_bin(struct frame *f, const void *p, size_t len)
-{
-	msgpack_pack_bin_with_body(&f->pk, p, len);
-}
-
-void frame_array(struct frame *f, uint32_t n)
-{
-	msgpack_pack_array(&f->pk, n);
-}
-
-void frame_ip(struct frame *f, const struct ip_addr *a)
-{
-	frame_bin(f, a->b, ip_len(a->family));
-}
-
-void frame_cidr(struct frame *f, const struct ip_cidr *c)
-{
-	frame_array(f, 2);
-	frame_ip(f, &c->addr);
-	frame_uint(f, c->bits);
-}
-
-/* --- the bound --- */
+struct head {
+	enum kind kind;
+	uint64_t number; /* UINT, BOOL */
+	uint32_t body;	 /* STR, BIN: bytes that follow, and are there */
+	uint32_t items;	 /* ARRAY: values that follow, each of at least one byte that is there */
+};
 
 struct span {
 	const uint8_t *p;
@@ -75,9 +21,9 @@ struct span {
 };
 
 /* Takes N bytes as a big-endian number; *OK becomes false if they are not there. */
-static uint32_t take(struct span *s, unsigned n, bool *ok)
+static uint64_t take(struct span *s, unsigned n, bool *ok)
 {
-	uint32_t v = 0;
+	uint64_t v = 0;
 
 	if (s->left < n) {
 		*ok = false;
@@ -90,105 +36,99 @@ static uint32_t take(struct span *s, unsigned n, bool *ok)
 }
 
 /*
- * One value's head. *BODY gets the bytes that follow as payload, *ITEMS the number of values that
- * follow as elements. Only what the protocol uses: no map, float, ext or negative number.
+ * Takes the head of a value; what it announces is there. Only what the protocol uses: no map,
+ * float, ext or negative number. NULL, or what is wrong.
  */
-static const char *head(struct span *s, uint32_t *body, uint32_t *items)
+static const char *take_head(struct span *s, struct head *h)
 {
 	bool ok = true;
 	uint8_t b = (uint8_t)take(s, 1, &ok);
 
-	*body = *items = 0;
+	*h = (struct head){.kind = KIND_UINT};
 	if (!ok)
 		return "truncated";
-	if (b <= 0x7f || b == 0xc2 || b == 0xc3) /* fixint, false, true */
-		return NULL;
-	if (b >= 0xa0 && b <= 0xbf) /* fixstr */
-		*body = b & 0x1f;
-	else if (b >= 0x90 && b <= 0x9f) /* fixarray */
-		*items = b & 0x0f;
-	else if (b == 0xc4 || b == 0xd9) /* bin 8, str 8 */
-		*body = take(s, 1, &ok);
-	else if (b == 0xc5 || b == 0xda)
-		*body = take(s, 2, &ok);
-	else if (b == 0xc6 || b == 0xdb)
-		*body = take(s, 4, &ok);
-	else if (b >= 0xcc && b <= 0xcf) /* uint 8, 16, 32, 64 */
-		*body = 1u << (b - 0xcc);
-	else if (b == 0xdc)
-		*items = take(s, 2, &ok);
-	else if (b == 0xdd)
-		*items = take(s, 4, &ok);
+	if (b <= FIXINT_LAST)
+		h->number = b;
+	else if (b >= UINT_8 && b <= UINT_64)
+		h->number = take(s, 1u << (b - UINT_8), &ok);
+	else if (b == FALSE_ || b == TRUE_)
+		*h = (struct head){.kind = KIND_BOOL, .number = b == TRUE_};
+	else if (b >= FIXSTR && b <= FIXSTR_LAST)
+		*h = (struct head){.kind = KIND_STR, .body = b - FIXSTR};
+	else if (b >= STR_8 && b <= STR_32)
+		*h = (struct head){
+		    .kind = KIND_STR, .body = (uint32_t)take(s, 1u << (b - STR_8), &ok)};
+	else if (b >= BIN_8 && b <= BIN_32)
+		*h = (struct head){
+		    .kind = KIND_BIN, .body = (uint32_t)take(s, 1u << (b - BIN_8), &ok)};
+	else if (b >= FIXARRAY && b < FIXSTR)
+		*h = (struct head){.kind = KIND_ARRAY, .items = b - FIXARRAY};
+	else if (b == ARRAY_16 || b == ARRAY_32)
+		*h = (struct head){
+		    .kind = KIND_ARRAY, .items = (uint32_t)take(s, b == ARRAY_16 ? 2 : 4, &ok)};
 	else
 		return "a type the protocol does not use";
-	return ok ? NULL : "truncated";
+	if (!ok)
+		return "truncated";
+	if (h->body > s->left)
+		return "a length beyond the end of the frame";
+	return h->items > s->left ? "a count beyond the end of the frame" : NULL;
+}
+
+/* Takes a whole value with all that is in it. NULL, or what is wrong. */
+static const char *take_value(struct span *s)
+{
+	uint32_t open[FRAME_DEPTH_MAX]; /* elements still to come, per array entered */
+	unsigned depth = 0;
+	struct head h;
+	const char *why;
+
+	do {
+		why = take_head(s, &h);
+		if (why != NULL)
+			return why;
+		s->p += h.body;
+		s->left -= h.body;
+		if (depth > 0)
+			open[depth - 1]--;
+		if (h.items > 0) {
+			if (depth == FRAME_DEPTH_MAX)
+				return "nested too deeply";
+			open[depth++] = h.items;
+		}
+		while (depth > 0 && open[depth - 1] == 0)
+			depth--;
+	} while (depth > 0);
+	return NULL;
 }
 
 const char *frame_precheck(const uint8_t *data, size_t len)
 {
 	struct span s = {data, len};
-	uint32_t open[FRAME_DEPTH_MAX]; /* elements still to come, per array entered */
-	unsigned depth = 0;
-	uint32_t body, items;
-	const char *why;
+	const char *why = take_value(&s);
 
-	do {
-		why = head(&s, &body, &items);
-		if (why != NULL)
-			return why;
-		if (body > s.left)
-			return "a length beyond the end of the frame";
-		s.p += body;
-		s.left -= body;
-		if (items > s.left) /* an element has at least one byte */
-			return "a count beyond the end of the frame";
-		if (depth > 0)
-			open[depth - 1]--;
-		if (items > 0) {
-			if (depth == FRAME_DEPTH_MAX)
-				return "nested too deeply";
-			open[depth++] = items;
-		}
-		while (depth > 0 && open[depth - 1] == 0)
-			depth--;
-	} while (depth > 0);
-	return s.left == 0 ? NULL : "trailing bytes";
+	return why != NULL || s.left == 0 ? why : "trailing bytes";
 }
 
 /* --- reading --- */
 
-const char *frame_open(
-    struct frame_reader *r, const void *data, size_t len, unsigned *type, struct cursor *c)
+const char *frame_open(const void *data, size_t len, unsigned *type, struct cursor *c)
 {
+	struct span s = {data, len};
+	struct head h;
 	const char *why;
-	size_t off = 0;
 
 	if (len > FRAME_MAX)
 		return "longer than a frame may be";
 	why = frame_precheck(data, len);
 	if (why != NULL)
 		return why;
-	msgpack_unpacked_init(&r->unpacked);
-	if (msgpack_unpack_next(&r->unpacked, data, len, &off) != MSGPACK_UNPACK_SUCCESS) {
-		msgpack_unpacked_destroy(&r->unpacked);
-		return "msgpack cannot unpack it";
-	}
-	if (r->unpacked.data.type != MSGPACK_OBJECT_ARRAY) {
-		msgpack_unpacked_destroy(&r->unpacked);
+	why = take_head(&s, &h);
+	if (why != NULL || h.kind != KIND_ARRAY)
 		return "not an array";
-	}
-	*c = (struct cursor){r->unpacked.data.via.array.ptr, r->unpacked.data.via.array.size, NULL};
+	*c = (struct cursor){s.p, s.left, h.items, NULL};
 	*type = (unsigned)cursor_uint(c, UINT16_MAX);
-	if (c->error != NULL) {
-		msgpack_unpacked_destroy(&r->unpacked);
-		return "no message type";
-	}
-	return NULL;
-}
-
-void frame_close(struct frame_reader *r)
-{
-	msgpack_unpacked_destroy(&r->unpacked);
+	return c->error == NULL ? NULL : "no message type";
 }
 
 void cursor_fail(struct cursor *c, const char *why)
@@ -197,105 +137,109 @@ void cursor_fail(struct cursor *c, const char *why)
 		c->error = why;
 }
 
-static const msgpack_object *cursor_next(struct cursor *c, msgpack_object_type type)
+/*
+ * Takes the next element, with what is in it, if it is of KIND; H is its head, and the return value
+ * where its body or its first element begins. NULL after an error.
+ */
+static const uint8_t *cursor_next(struct cursor *c, enum kind kind, struct head *h)
 {
-	if (c->error != NULL)
-		return NULL;
-	if (c->left == 0) {
+	struct span s = {c->next, c->bytes};
+	const uint8_t *body;
+
+	*h = (struct head){0};
+	if (c->error == NULL && c->left == 0)
 		cursor_fail(c, "too few fields");
-		return NULL;
-	}
-	if (c->next->type != type) {
+	if (c->error == NULL)
+		c->error = take_head(&s, h);
+	if (c->error == NULL && h->kind != kind)
 		cursor_fail(c, "a field of the wrong type");
+	body = s.p;
+	s.p += h->body;
+	s.left -= h->body;
+	for (uint32_t i = 0; c->error == NULL && i < h->items; i++)
+		c->error = take_value(&s);
+	if (c->error != NULL) {
+		*h = (struct head){0};
 		return NULL;
 	}
 	c->left--;
-	return c->next++;
+	c->next = s.p;
+	c->bytes = s.left;
+	return body;
 }
 
 uint64_t cursor_uint(struct cursor *c, uint64_t max)
 {
-	const msgpack_object *o = cursor_next(c, MSGPACK_OBJECT_POSITIVE_INTEGER);
+	struct head h;
 
-	if (o == NULL)
-		return 0;
-	if (o->via.u64 > max) {
+	cursor_next(c, KIND_UINT, &h);
+	if (h.number > max) {
 		cursor_fail(c, "a number out of range");
 		return 0;
 	}
-	return o->via.u64;
+	return h.number;
 }
 
 bool cursor_bool(struct cursor *c)
 {
-	const msgpack_object *o = cursor_next(c, MSGPACK_OBJECT_BOOLEAN);
+	struct head h;
 
-	return o != NULL && o->via.boolean;
-}
-
-/* The bytes of a string without copying; *LEN <= MAX. Not NUL-terminated. */
-static const char *cursor_str_view(struct cursor *c, uint32_t max, uint32_t *len)
-{
-	const msgpack_object *o = cursor_next(c, MSGPACK_OBJECT_STR);
-
-	*len = 0;
-	if (o == NULL)
-		return "";
-	if (o->via.str.size > max) {
-		cursor_fail(c, "a string too long");
-		return "";
-	}
-	*len = o->via.str.size;
-	return *len > 0 ? o->via.str.ptr : ""; /* msgpack-c has NULL for the empty string */
+	cursor_next(c, KIND_BOOL, &h);
+	return h.number != 0;
 }
 
 void cursor_str(struct cursor *c, char *buf, size_t size)
 {
-	uint32_t len;
-	const char *s = cursor_str_view(c, (uint32_t)size - 1, &len);
+	struct head h;
+	const uint8_t *s = cursor_next(c, KIND_STR, &h);
 
-	if (memchr(s, '\0', len) != NULL) {
+	buf[0] = '\0';
+	if (s == NULL)
+		return;
+	if (h.body >= size)
+		cursor_fail(c, "a string too long");
+	else if (memchr(s, '\0', h.body) != NULL)
 		cursor_fail(c, "a string with a NUL byte");
-		len = 0;
+	else {
+		memcpy(buf, s, h.body);
+		buf[h.body] = '\0';
 	}
-	memcpy(buf, s, len);
-	buf[len] = '\0';
 }
 
 void cursor_bin(struct cursor *c, void *buf, uint32_t len)
 {
-	const msgpack_object *o = cursor_next(c, MSGPACK_OBJECT_BIN);
+	struct head h;
+	const uint8_t *p = cursor_next(c, KIND_BIN, &h);
 
 	memset(buf, 0, len);
-	if (o == NULL)
-		return;
-	if (o->via.bin.size != len)
+	if (p != NULL && h.body != len)
 		cursor_fail(c, "bytes of the wrong length");
-	else if (len > 0)
-		memcpy(buf, o->via.bin.ptr, len);
+	else if (p != NULL)
+		memcpy(buf, p, len);
 }
 
 uint32_t cursor_bytes(struct cursor *c, void *buf, uint32_t size)
 {
-	const msgpack_object *o = cursor_next(c, MSGPACK_OBJECT_BIN);
+	struct head h;
+	const uint8_t *p = cursor_next(c, KIND_BIN, &h);
 
-	if (o == NULL)
+	if (p == NULL)
 		return 0;
-	if (o->via.bin.size > size) {
+	if (h.body > size) {
 		cursor_fail(c, "too many bytes");
 		return 0;
 	}
-	if (o->via.bin.size > 0)
-		memcpy(buf, o->via.bin.ptr, o->via.bin.size);
-	return o->via.bin.size;
+	memcpy(buf, p, h.body);
+	return h.body;
 }
 
 void cursor_ip(struct cursor *c, struct ip_addr *a)
 {
-	const msgpack_object *o = cursor_next(c, MSGPACK_OBJECT_BIN);
+	struct head h;
+	const uint8_t *p = cursor_next(c, KIND_BIN, &h);
 
 	memset(a, 0, sizeof(*a));
-	if (o != NULL && ip_from_bytes(a, o->via.bin.ptr, o->via.bin.size) != 0)
+	if (p != NULL && ip_from_bytes(a, p, h.body) != 0)
 		cursor_fail(c, "an address that is not 4 or 16 bytes");
 }
 
@@ -312,13 +256,14 @@ void cursor_cidr(struct cursor *c, struct ip_cidr *cidr)
 
 struct cursor cursor_array(struct cursor *c, uint32_t max)
 {
-	const msgpack_object *o = cursor_next(c, MSGPACK_OBJECT_ARRAY);
+	struct head h;
+	const uint8_t *p = cursor_next(c, KIND_ARRAY, &h);
 
-	if (o != NULL && o->via.array.size > max)
+	if (h.items > max)
 		cursor_fail(c, "too many elements");
 	if (c->error != NULL)
-		return (struct cursor){NULL, 0, c->error};
-	return (struct cursor){o->via.array.ptr, o->via.array.size, NULL};
+		return (struct cursor){NULL, 0, 0, c->error};
+	return (struct cursor){p, (size_t)(c->next - p), h.items, NULL};
 }
 
 void cursor_leave(struct cursor *c, const struct cursor *inner)

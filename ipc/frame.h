@@ -1,13 +1,12 @@
 /*
  * Frames: one msgpack array per datagram, [type, field, ...]. The writer packs into a buffer of
- * fixed size; the reader checks every declared count against the bytes that are left before
- * msgpack-c may allocate for it, then hands out a typed cursor that must end with nothing left.
+ * fixed size; the reader checks the whole frame against its own counts and lengths, then hands out
+ * a typed cursor over the received bytes that must end with nothing left. Nothing is allocated.
  * ipc/PROTOCOL.md tabulates the messages.
  */
 #ifndef IPC_FRAME_H
 #define IPC_FRAME_H
 
-#include <msgpack.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -20,7 +19,6 @@
 /* --- writing --- */
 
 struct frame {
-	msgpack_packer pk;
 	size_t len;
 	bool overflow; /* something did not fit; the frame must not be sent */
 	uint8_t buf[FRAME_MAX];
@@ -34,30 +32,27 @@ void frame_str(struct frame *f, const char *s);
 void frame_bin(struct frame *f, const void *p, size_t len);
 /* An array of N elements, which the caller writes next. */
 void frame_array(struct frame *f, uint32_t n);
+/* An array whose count is known at its end only. Returns where the count is, for _close(). */
+size_t frame_array_open(struct frame *f);
+void frame_array_close(struct frame *f, size_t mark, uint32_t n);
 void frame_ip(struct frame *f, const struct ip_addr *a);   /* bin of 4 or 16 bytes */
 void frame_cidr(struct frame *f, const struct ip_cidr *c); /* [address, bits] */
 
 /* --- reading --- */
 
-struct frame_reader {
-	msgpack_unpacked unpacked;
-};
-
 /* A position in an array. Reads never fail half-way: an error sticks, and cursor_end() tells. */
 struct cursor {
-	const msgpack_object *next;
-	uint32_t left;
+	const uint8_t *next;
+	size_t bytes;	   /* from NEXT to the end */
+	uint32_t left;	   /* elements */
 	const char *error; /* NULL, or what was wrong, in words */
 };
 
 /*
- * Checks and unpacks DATA. On success *TYPE is the message's type and *C stands on its first
- * field; it lives until frame_close().
- * Returns NULL, or what is wrong with the frame in words (nothing to close then).
+ * Checks DATA. On success *TYPE is the message's type and *C stands on its first field; it lives as
+ * long as DATA. Returns NULL, or what is wrong with the frame in words.
  */
-const char *frame_open(
-    struct frame_reader *r, const void *data, size_t len, unsigned *type, struct cursor *c);
-void frame_close(struct frame_reader *r);
+const char *frame_open(const void *data, size_t len, unsigned *type, struct cursor *c);
 
 /* Each returns the next element; 0, false or "" after an error. */
 uint64_t cursor_uint(struct cursor *c, uint64_t max);

@@ -6,39 +6,24 @@
 
 /* --- writing a transaction --- */
 
-/* An array whose count is known only at its end: array 32, patched. Returns where the count is. */
-static size_t array_open(struct frame *f)
-{
-	static const char head[5] = {(char)0xdd, 0, 0, 0, 0};
-
-	f->pk.callback(f->pk.data, head, sizeof(head));
-	return f->len - 4;
-}
-
-static void array_close(struct frame *f, size_t mark, uint32_t n)
-{
-	for (int i = 3; i >= 0; i--, n >>= 8)
-		f->buf[mark + (size_t)i] = (uint8_t)n;
-}
-
 static void open_frame(struct txn_writer *w)
 {
 	frame_begin(&w->frame, w->type != 0 ? w->type : TXN_OPS, 1);
-	w->ops_mark = array_open(&w->frame);
+	w->ops_mark = frame_array_open(&w->frame);
 	w->in_frame = 0;
 }
 
 static void close_chain(struct txn_writer *w)
 {
 	if (w->chain_open)
-		array_close(&w->frame, w->rules_mark, w->rules);
+		frame_array_close(&w->frame, w->rules_mark, w->rules);
 	w->chain_open = false;
 }
 
 static void send_frame(struct txn_writer *w)
 {
 	close_chain(w);
-	array_close(&w->frame, w->ops_mark, w->in_frame);
+	frame_array_close(&w->frame, w->ops_mark, w->in_frame);
 	if (w->in_frame > 0)
 		w->sink(w->arg, &w->frame);
 	open_frame(w);
@@ -60,7 +45,7 @@ static void make_room(struct txn_writer *w)
 	w->in_frame++;
 	frame_array(&w->frame, 2);
 	frame_uint(&w->frame, OP_CHAIN_MORE);
-	w->rules_mark = array_open(&w->frame);
+	w->rules_mark = frame_array_open(&w->frame);
 	w->rules = 0;
 	w->chain_open = true;
 }
@@ -102,7 +87,7 @@ void txn_chain_put(struct txn_writer *w, const struct ipt_chain *c)
 {
 	txn_op(w, OP_CHAIN_PUT, 5);
 	put_chain(&w->frame, c);
-	w->rules_mark = array_open(&w->frame);
+	w->rules_mark = frame_array_open(&w->frame);
 	w->rules = 0;
 	w->chain_open = true;
 }

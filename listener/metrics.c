@@ -1,6 +1,7 @@
 #include "listener/metrics.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "common/version.h"

@@ -49,15 +49,13 @@ static const char *take(struct leftovers *l, unsigned type, struct cursor *c)
 
 static const char *take_frame(struct leftovers *l, const uint8_t *data, size_t len)
 {
-	struct frame_reader r;
 	struct cursor c;
 	unsigned type = 0;
-	const char *why = frame_open(&r, data, len, &type, &c);
+	const char *why = frame_open(data, len, &type, &c);
 
 	if (why != NULL)
 		return why;
 	why = l->done ? "a message after the last one" : take(l, type, &c);
-	frame_close(&r);
 	return why == NULL && ++l->frames > FRAMES_MAX ? "too many messages" : why;
 }
 

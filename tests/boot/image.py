@@ -28,7 +28,7 @@ PACKAGES = """
 systemd-sysv dbus udev linux-image-cloud-amd64 tiny-initramfs kmod procps python3 openssl
 iproute2 iptables nftables ipvsadm ipset conntrack apparmor logrotate bash-completion adduser
 libbsd0 libcap2 libcurl4 libevent-core-2.1-7 libevent-extra-2.1-7 libip4tc2 libip6tc2 libjansson4 libmd0
-libmsgpackc2 libnl-3-200 libnl-genl-3-200 libnl-nf-3-200 libnl-route-3-200 libprotobuf-c1 libseccomp2
+libnl-3-200 libnl-genl-3-200 libnl-nf-3-200 libnl-route-3-200 libprotobuf-c1 libseccomp2
 libssl3 libyaml-0-2
 """.split()
 # What no test looks at. Of the hardware database udev would make an index, which takes a while.

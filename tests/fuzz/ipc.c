@@ -203,32 +203,28 @@ static void decode_ipvs(unsigned type, struct cursor *c)
 {
 	static struct ipvs_snapshot a, b;
 	static struct frame f;
-	struct frame_reader r;
 
 	if (type != IPVS_SNAPSHOT || ipvs_decode_snapshot(c, &a) != NULL)
 		return;
 	ipvs_encode_snapshot(&f, &a);
-	if (frame_open(&r, f.buf, f.len, &type, c) != NULL || ipvs_decode_snapshot(c, &b) != NULL ||
+	if (frame_open(f.buf, f.len, &type, c) != NULL || ipvs_decode_snapshot(c, &b) != NULL ||
 	    a.count != b.count || memcmp(a.items, b.items, a.count * sizeof(a.items[0])) != 0)
 		abort();
-	frame_close(&r);
 }
 
 static void decode_nft(unsigned type, struct cursor *c)
 {
 	static struct nft_snapshot a, b;
 	static struct frame f;
-	struct frame_reader r;
 
 	if (type == NFT_OPS)
 		nft_decode_ops(c, &nft_visitor, NULL);
 	if (type != NFT_SNAPSHOT || nft_decode_snapshot(c, &a) != NULL)
 		return;
 	nft_encode_snapshot(&f, &a);
-	if (frame_open(&r, f.buf, f.len, &type, c) != NULL || nft_decode_snapshot(c, &b) != NULL ||
+	if (frame_open(f.buf, f.len, &type, c) != NULL || nft_decode_snapshot(c, &b) != NULL ||
 	    a.count != b.count)
 		abort();
-	frame_close(&r);
 }
 
 static void decode_health(unsigned type, struct cursor *c)
@@ -299,7 +295,6 @@ static void decode_query(unsigned type, struct cursor *c)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct frame_reader r;
 	struct status status;
 	struct cursor c;
 	unsigned type;
@@ -310,7 +305,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		decode_config(data + 1, size - 1);
 		return 0;
 	}
-	if (frame_open(&r, data + 1, size - 1, &type, &c) != NULL)
+	if (frame_open(data + 1, size - 1, &type, &c) != NULL)
 		return 0;
 	if (data[0] % 6 == 1)
 		decode_object(type, &c);
@@ -332,6 +327,5 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		decode_health(type, &c);
 	else
 		status_decode(type, &c, &status);
-	frame_close(&r);
 	return 0;
 }

@@ -23,19 +23,17 @@ static inline void must(const char *error, const char *name)
 
 static inline void send_service(const struct service *s)
 {
-	struct frame_reader r;
 	struct service back;
 	struct cursor c;
 	unsigned type;
 
 	objects_encode_service(&sent, s);
 	must(sent.overflow ? "too long" : NULL, s->name);
-	must(frame_open(&r, sent.buf, sent.len, &type, &c), s->name);
+	must(frame_open(sent.buf, sent.len, &type, &c), s->name);
 	must(objects_decode_service(&c, &back), s->name);
 	if (strcmp(back.name, s->name) != 0 || back.port_count != s->port_count)
 		abort();
 	service_clear(&back);
-	frame_close(&r);
 }
 
 static inline void send_slice(const struct slice *s)
@@ -43,20 +41,18 @@ static inline void send_slice(const struct slice *s)
 	uint32_t first = 0, part = 0, endpoints = 0;
 
 	do {
-		struct frame_reader r;
 		struct slice back;
 		struct cursor c;
 		unsigned type;
 
 		first = objects_encode_slice(&sent, s, first, part++);
 		must(sent.overflow ? "too long" : NULL, s->name);
-		must(frame_open(&r, sent.buf, sent.len, &type, &c), s->name);
+		must(frame_open(sent.buf, sent.len, &type, &c), s->name);
 		must(objects_decode_slice(&c, &back), s->name);
 		endpoints += back.endpoint_count;
 		if (back.last_part != (first == s->endpoint_count))
 			abort();
 		slice_clear(&back);
-		frame_close(&r);
 	} while (first < s->endpoint_count);
 	if (endpoints != s->endpoint_count)
 		abort();
@@ -64,16 +60,14 @@ static inline void send_slice(const struct slice *s)
 
 static inline void send_node(const struct node *n)
 {
-	struct frame_reader r;
 	struct node back;
 	struct cursor c;
 	unsigned type;
 
 	objects_encode_node(&sent, n);
 	must(sent.overflow ? "too long" : NULL, n->name);
-	must(frame_open(&r, sent.buf, sent.len, &type, &c), n->name);
+	must(frame_open(sent.buf, sent.len, &type, &c), n->name);
 	must(objects_decode_node(&c, &back), n->name);
-	frame_close(&r);
 }
 
 #endif

@@ -48,7 +48,6 @@ static void begin(void)
 static void await_result(bool print)
 {
 	static uint8_t buf[FRAME_MAX];
-	struct frame_reader reader;
 	struct txn_result r;
 	struct cursor c;
 	unsigned type = 0;
@@ -56,11 +55,10 @@ static void await_result(bool print)
 	while (type != TXN_RESULT) {
 		ssize_t n = read(PLANNER_FD_APPLIER, buf, sizeof(buf));
 
-		if (n <= 0 || frame_open(&reader, buf, (size_t)n, &type, &c) != NULL)
+		if (n <= 0 || frame_open(buf, (size_t)n, &type, &c) != NULL)
 			exit(0);
 		if (type == TXN_RESULT && txn_decode_result(&c, &r) == NULL && print)
 			fprintf(stderr, "hostile: result %u: %s\n", r.code, r.detail);
-		frame_close(&reader);
 	}
 }
 
@@ -778,19 +776,17 @@ static struct flows_part part;
 static bool await_flows(void)
 {
 	static uint8_t buf[FRAME_MAX];
-	struct frame_reader reader;
 	struct flows_end end = {0};
 	struct cursor c;
 	unsigned type = 0;
 	ssize_t n = read(PLANNER_FD_APPLIER, buf, sizeof(buf));
 
-	if (n <= 0 || frame_open(&reader, buf, (size_t)n, &type, &c) != NULL)
+	if (n <= 0 || frame_open(buf, (size_t)n, &type, &c) != NULL)
 		exit(0);
 	if (type == TXN_FLOWS)
 		flows_decode_part(&c, &part);
 	else
 		flows_decode_end(&c, &end);
-	frame_close(&reader);
 	if (type != TXN_FLOWS)
 		fprintf(stderr, "hostile: flows: seen %llu deleted %llu error %d\n",
 		    (unsigned long long)end.seen, (unsigned long long)end.deleted, end.error);

@@ -30,7 +30,6 @@ static void begin(void)
 static void commit(void)
 {
 	static uint8_t buf[FRAME_MAX];
-	struct frame_reader reader;
 	struct txn_result r;
 	struct cursor c;
 	unsigned type = 0;
@@ -39,11 +38,10 @@ static void commit(void)
 	while (type != TXN_RESULT) {
 		ssize_t n = read(PLANNER_FD_APPLIER, buf, sizeof(buf));
 
-		if (n <= 0 || frame_open(&reader, buf, (size_t)n, &type, &c) != NULL)
+		if (n <= 0 || frame_open(buf, (size_t)n, &type, &c) != NULL)
 			exit(0);
 		if (type == TXN_RESULT && txn_decode_result(&c, &r) == NULL)
 			fprintf(stderr, "hostile: result %u: %s\n", r.code, r.detail);
-		frame_close(&reader);
 	}
 }
 

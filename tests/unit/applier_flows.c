@@ -65,20 +65,18 @@ static bool part_came(void)
 {
 	static uint8_t buf[FRAME_MAX];
 	ssize_t n = recv(planner_fd, buf, sizeof(buf), MSG_DONTWAIT);
-	struct frame_reader reader;
 	struct cursor c;
 	unsigned type;
 
 	if (refusal != NULL)
 		fail_msg("%s", refusal);
 	assert_true(n > 0);
-	assert_null(frame_open(&reader, buf, (size_t)n, &type, &c));
+	assert_null(frame_open(buf, (size_t)n, &type, &c));
 	if (type == TXN_FLOWS)
 		assert_null(flows_decode_part(&c, &part));
 	else
 		assert_null(flows_decode_end(&c, &end));
 	assert_true(type == TXN_FLOWS || type == TXN_FLOWS_END);
-	frame_close(&reader);
 	return type == TXN_FLOWS;
 }
 

@@ -52,19 +52,16 @@ static const char *take(void *arg, enum txn_op op, const struct ipvs_item *i)
 static void sink(void *arg, const struct frame *f)
 {
 	static const struct txn_visitor taker = {.item = take};
-	struct frame_reader r;
 	struct cursor c;
 	unsigned type;
 
 	(void)arg;
-	assert_null(frame_open(&r, f->buf, f->len, &type, &c));
+	assert_null(frame_open(f->buf, f->len, &type, &c));
 	if (type == TXN_OPS) {
 		refusal = transaction_add(&txn, &c, f->buf, f->len, ipt_check_ops);
-		frame_close(&r);
-		assert_null(frame_open(&r, f->buf, f->len, &type, &c));
+		assert_null(frame_open(f->buf, f->len, &type, &c));
 		assert_null(txn_decode_ops(&c, &taker, NULL));
 	}
-	frame_close(&r);
 }
 
 /* Why OP on I is refused; NULL: it is not. */

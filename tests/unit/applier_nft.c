@@ -26,7 +26,6 @@ static size_t seen_count;
 
 static void snapshot(void)
 {
-	struct frame_reader reader;
 	struct cursor c;
 
 	seen_count = 0;
@@ -35,9 +34,8 @@ static void snapshot(void)
 	if (refusal != NULL)
 		fail_msg("%s", refusal);
 	do {
-		c = answer(&reader, NFT_SNAPSHOT);
+		c = answer(NFT_SNAPSHOT);
 		assert_null(nft_decode_snapshot(&c, &part));
-		frame_close(&reader);
 		for (uint32_t i = 0; i < part.count; i++) {
 			assert_true(seen_count < sizeof(seen) / sizeof(seen[0]));
 			seen[seen_count++] = part.elems[i];
@@ -189,7 +187,6 @@ static void what_is_not_as_believed_is_stale(void **state)
 
 static bool hears_of_drift(void)
 {
-	struct frame_reader reader;
 	struct cursor c;
 	static uint8_t buf[FRAME_MAX];
 	unsigned type;
@@ -199,10 +196,9 @@ static bool hears_of_drift(void)
 	n = recv(planner_fd, buf, sizeof(buf), MSG_DONTWAIT);
 	if (n < 0)
 		return false;
-	assert_null(frame_open(&reader, buf, (size_t)n, &type, &c));
+	assert_null(frame_open(buf, (size_t)n, &type, &c));
 	assert_int_equal(type, NFT_DRIFT);
 	assert_null(nft_decode_drift(&c));
-	frame_close(&reader);
 	return true;
 }
 

@@ -77,7 +77,7 @@ static void begin(void)
 }
 
 /* Reads one answer, which must be of TYPE. */
-static struct cursor answer(struct frame_reader *reader, unsigned type)
+static struct cursor answer(unsigned type)
 {
 	static uint8_t buf[FRAME_MAX];
 	ssize_t n = recv(planner_fd, buf, sizeof(buf), MSG_DONTWAIT);
@@ -85,23 +85,21 @@ static struct cursor answer(struct frame_reader *reader, unsigned type)
 	unsigned got;
 
 	assert_true(n > 0);
-	assert_null(frame_open(reader, buf, (size_t)n, &got, &c));
+	assert_null(frame_open(buf, (size_t)n, &got, &c));
 	assert_int_equal(got, type);
 	return c;
 }
 
 static struct txn_result commit(enum txn_code code)
 {
-	struct frame_reader reader;
 	struct txn_result r;
 	struct cursor c;
 
 	txn_commit(&writer);
 	if (refusal != NULL)
 		fail_msg("%s", refusal);
-	c = answer(&reader, TXN_RESULT);
+	c = answer(TXN_RESULT);
 	assert_null(txn_decode_result(&c, &r));
-	frame_close(&reader);
 	assert_int_equal(r.generation, generation);
 	if (r.code != code)
 		fail_msg("result %d: %s", r.code, r.detail);
@@ -281,7 +279,6 @@ static void snapshot_tells_what_is_there(void **state)
 	static struct txn_snapshot snapshot;
 	const struct ipt_chain sep = chain(FAMILY_6, IPT_NAT, CHAIN_SEP, 2);
 	const uint8_t templates[] = {T_HAIRPIN_MARK, T_ENDPOINT_DNAT};
-	struct frame_reader reader;
 	struct siphash s;
 	struct cursor c;
 	struct frame f;
@@ -294,9 +291,8 @@ static void snapshot_tells_what_is_there(void **state)
 	txn_encode_snapshot_request(&f);
 	sink(NULL, &f);
 	assert_null(refusal);
-	c = answer(&reader, TXN_SNAPSHOT);
+	c = answer(TXN_SNAPSHOT);
 	assert_null(txn_decode_snapshot(&c, &snapshot));
-	frame_close(&reader);
 	assert_true(snapshot.last && snapshot.families[0] && snapshot.families[1]);
 	assert_int_equal(snapshot.hooks[0], 1 << 5 | 1 << 9 | 1 << 10);
 	assert_int_equal(snapshot.hooks[1], snapshot.hooks[0]);
@@ -324,7 +320,6 @@ static void snapshot_tells_what_is_there(void **state)
 
 static bool drifted(bool deep)
 {
-	struct frame_reader reader;
 	struct cursor c;
 	struct frame f;
 	bool drift;
@@ -332,22 +327,19 @@ static bool drifted(bool deep)
 	txn_encode_check(&f, deep);
 	sink(NULL, &f);
 	assert_null(refusal);
-	c = answer(&reader, TXN_CHECKED);
+	c = answer(TXN_CHECKED);
 	assert_null(txn_decode_checked(&c, &drift));
-	frame_close(&reader);
 	return drift;
 }
 
 static void take_snapshot(void)
 {
-	struct frame_reader reader;
 	struct frame f;
 
 	txn_encode_snapshot_request(&f);
 	sink(NULL, &f);
 	assert_null(refusal);
-	answer(&reader, TXN_SNAPSHOT);
-	frame_close(&reader);
+	answer(TXN_SNAPSHOT);
 }
 
 static void checks_see_what_others_change(void **state)
@@ -713,15 +705,13 @@ static void too_many_bytes(void)
 static void too_many_requests(void)
 {
 	for (uint32_t i = 0; refusal == NULL && i < 100 * policy->max_requests; i++) {
-		struct frame_reader reader;
 
 		begin();
 		txn_commit(&writer);
 		base = generation;
 		if (refusal != NULL)
 			break;
-		answer(&reader, TXN_RESULT);
-		frame_close(&reader);
+		answer(TXN_RESULT);
 	}
 }
 

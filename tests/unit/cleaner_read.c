@@ -99,15 +99,13 @@ static const struct leftovers_row some_row = {.where = LEFTOVERS_IPVS,
 /* Decodes F whole or cut; NULL, or why not. */
 static const char *decode(const uint8_t *data, size_t len, struct leftovers_row *row)
 {
-	struct frame_reader r;
 	struct cursor c;
 	unsigned type;
-	const char *why = frame_open(&r, data, len, &type, &c);
+	const char *why = frame_open(data, len, &type, &c);
 
 	if (why != NULL)
 		return why;
 	why = type == LEFTOVERS_ROW ? leftovers_decode_row(&c, row) : "another type";
-	frame_close(&r);
 	return why;
 }
 
@@ -161,16 +159,14 @@ static void test_firewall(void **state)
 	    .family = LEFTOVERS_INET, .hook = LEFTOVERS_FORWARD, .table = "ufw", .chain = "fwd"};
 	struct leftovers_firewall got;
 	char text[LEFTOVERS_TEXT_MAX];
-	struct frame_reader r;
 	struct cursor c;
 	unsigned type;
 
 	(void)state;
 	leftovers_encode_firewall(&f, &w);
-	assert_null(frame_open(&r, f.buf, f.len, &type, &c));
+	assert_null(frame_open(f.buf, f.len, &type, &c));
 	assert_int_equal(type, LEFTOVERS_FIREWALL);
 	assert_null(leftovers_decode_firewall(&c, &got));
-	frame_close(&r);
 	assert_memory_equal(&got, &w, sizeof(w));
 	assert_non_null(strstr(
 	    leftovers_advice(text, &got), "nft insert rule inet ufw fwd ct status dnat accept"));

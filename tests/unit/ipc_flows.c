@@ -13,7 +13,6 @@
 #include "ipc/txn.h"
 
 static struct frame f;
-static struct frame_reader reader;
 
 /* Stands on the first field of F, whose type must be TYPE. */
 static struct cursor opened(unsigned type)
@@ -22,14 +21,13 @@ static struct cursor opened(unsigned type)
 	unsigned got;
 
 	assert_false(f.overflow);
-	assert_null(frame_open(&reader, f.buf, f.len, &got, &c));
+	assert_null(frame_open(f.buf, f.len, &got, &c));
 	assert_int_equal(got, type);
 	return c;
 }
 
 static void assert_refused(const char *why, const char *words)
 {
-	frame_close(&reader);
 	if (why == NULL || strstr(why, words) == NULL)
 		fail_msg("%s, not %s", why == NULL ? "allowed" : why, words);
 }
@@ -45,7 +43,6 @@ static void requests(void **state)
 		c = opened(TXN_FLOWS_REQUEST);
 		assert_null(flows_decode_request(&c, &family));
 		assert_int_equal(family, want);
-		frame_close(&reader);
 	}
 	flows_encode_request(&f, FAMILY_COUNT);
 	c = opened(TXN_FLOWS_REQUEST);
@@ -73,7 +70,6 @@ static void parts(void **state)
 	c = opened(TXN_FLOWS);
 	memset(&out, 0xff, sizeof(out));
 	assert_null(flows_decode_part(&c, &out));
-	frame_close(&reader);
 	assert_int_equal(out.count, in.count);
 	for (uint32_t i = 0; i < in.count; i++) {
 		assert_int_equal(ip_cmp(&out.flows[i].dst, &in.flows[i].dst), 0);
@@ -87,7 +83,6 @@ static void parts(void **state)
 		frame_array(&f, 0);
 	c = opened(TXN_FLOWS);
 	assert_non_null(flows_decode_part(&c, &out));
-	frame_close(&reader);
 }
 
 static void write_places(const uint64_t *places, uint32_t count)
@@ -111,7 +106,6 @@ static void choices(void **state)
 		flows_encode_choice(&f, &in);
 		c = opened(TXN_FLOWS_DELETE);
 		assert_null(flows_decode_choice(&c, &out));
-		frame_close(&reader);
 		assert_int_equal(out.count, n);
 		assert_memory_equal(out.places, in.places, n * sizeof(in.places[0]));
 	}
@@ -136,7 +130,6 @@ static void ends(void **state)
 	flows_encode_end(&f, &in);
 	c = opened(TXN_FLOWS_END);
 	assert_null(flows_decode_end(&c, &out));
-	frame_close(&reader);
 	assert_true(out.seen == in.seen && out.deleted == in.deleted && out.error == in.error);
 }
 
@@ -152,7 +145,6 @@ static void own_addresses(void **state)
 	objects_encode_node_addrs(&f, &in);
 	c = opened(OBJ_NODE_ADDRS);
 	assert_null(objects_decode_node_addrs(&c, &out));
-	frame_close(&reader);
 	assert_true(out.first && !out.last && out.count == in.count);
 	for (uint32_t i = 0; i < in.count; i++)
 		assert_int_equal(ip_cmp(&out.addrs[i], &in.addrs[i]), 0);
@@ -171,7 +163,6 @@ static void service_ranges(void **state)
 		objects_encode_service_cidrs(&f, in, count);
 		c = opened(OBJ_SERVICE_CIDRS);
 		assert_null(objects_decode_service_cidrs(&c, &out, &n));
-		frame_close(&reader);
 		assert_int_equal(n, count);
 		for (uint32_t i = 0; i < n; i++)
 			assert_true(ip_cmp(&out[i].addr, &in[i].addr) == 0 && out[i].bits == 108);
@@ -180,7 +171,6 @@ static void service_ranges(void **state)
 	objects_encode_service_cidrs(&f, in, SERVICE_CIDRS_MAX + 1);
 	c = opened(OBJ_SERVICE_CIDRS);
 	assert_string_equal(objects_decode_service_cidrs(&c, &out, &n), "too many elements");
-	frame_close(&reader);
 	free(out);
 }
 

@@ -103,13 +103,13 @@ static void config_out_of_range(void **state)
 	}
 }
 
-static struct cursor open_it(struct frame_reader *r, unsigned want)
+static struct cursor open_it(unsigned want)
 {
 	struct cursor c;
 	unsigned type;
 
 	assert_false(f.overflow);
-	assert_null(frame_open(r, f.buf, f.len, &type, &c));
+	assert_null(frame_open(f.buf, f.len, &type, &c));
 	assert_int_equal(type, want);
 	return c;
 }
@@ -134,7 +134,6 @@ static void service_round_trip(void **state)
 	    .internal_local = true,
 	    .health_check_node_port = 31234};
 	struct service b;
-	struct frame_reader r;
 	struct cursor c;
 
 	(void)state;
@@ -145,9 +144,8 @@ static void service_round_trip(void **state)
 	ip_parse(&lb[1], "2001:db8::1");
 	ip_cidr_parse(&ranges[0], "203.0.113.0/24");
 	objects_encode_service(&f, &a);
-	c = open_it(&r, OBJ_SERVICE_PUT);
+	c = open_it(OBJ_SERVICE_PUT);
 	assert_null(objects_decode_service(&c, &b));
-	frame_close(&r);
 	assert_string_equal(b.namespace, "shop");
 	assert_string_equal(b.name, "web");
 	assert_int_equal(b.cluster_ip_count, 2);
@@ -169,16 +167,14 @@ static void service_round_trip(void **state)
 	service_clear(&b);
 	ports[0].port = 0;
 	objects_encode_service(&f, &a);
-	c = open_it(&r, OBJ_SERVICE_PUT);
+	c = open_it(OBJ_SERVICE_PUT);
 	assert_string_equal(objects_decode_service(&c, &b), "port 0");
 	service_clear(&b);
-	frame_close(&r);
 	ports[0] = (struct service_port){"x", 99, 80, 0};
 	objects_encode_service(&f, &a);
-	c = open_it(&r, OBJ_SERVICE_PUT);
+	c = open_it(OBJ_SERVICE_PUT);
 	assert_string_equal(objects_decode_service(&c, &b), "an unknown protocol");
 	service_clear(&b);
-	frame_close(&r);
 }
 
 /* The longest service and slice the bounds allow must fit their frames. */
@@ -193,7 +189,6 @@ static void the_longest_fit(void **state)
 	    .port_count = SLICE_PORTS_MAX,
 	    .endpoint_count = SLICE_ENDPOINTS_MAX};
 	struct slice part;
-	struct frame_reader r;
 	uint32_t next = 0, parts = 0, seen = 0;
 
 	(void)state;
@@ -234,10 +229,9 @@ static void the_longest_fit(void **state)
 		struct cursor c;
 
 		next = objects_encode_slice(&f, &sl, next, parts);
-		c = open_it(&r, OBJ_SLICE_PUT);
+		c = open_it(OBJ_SLICE_PUT);
 		assert_null(objects_decode_slice(&c, &part));
 		assert_int_equal(part.caused_ms, sl.caused_ms);
-		frame_close(&r);
 		assert_int_equal(part.part, parts);
 		assert_int_equal(part.last_part, next == sl.endpoint_count);
 		assert_int_equal(part.port_count, SLICE_PORTS_MAX);
@@ -257,22 +251,19 @@ static void refuses_an_endpoint_of_the_other_family(void **state)
 {
 	struct endpoint e = {.addr = {.family = FAMILY_6}};
 	struct slice s = {.family = FAMILY_4, .endpoint_count = 1, .endpoints = &e}, out;
-	struct frame_reader r;
 	struct cursor c;
 
 	(void)state;
 	objects_encode_slice(&f, &s, 0, 0);
-	c = open_it(&r, OBJ_SLICE_PUT);
+	c = open_it(OBJ_SLICE_PUT);
 	assert_string_equal(objects_decode_slice(&c, &out), "an endpoint of the other family");
 	slice_clear(&out);
-	frame_close(&r);
 }
 
 static void node_round_trip(void **state)
 {
 	struct node a = {.name = "node-a", .zone = "z1", .addr_count = 2, .pod_cidr_count = 1};
 	struct node b;
-	struct frame_reader r;
 	struct cursor c;
 
 	(void)state;
@@ -281,9 +272,8 @@ static void node_round_trip(void **state)
 	ip_cidr_parse(&a.pod_cidrs[0], "10.244.1.0/24");
 	a.deleting = true;
 	objects_encode_node(&f, &a);
-	c = open_it(&r, OBJ_NODE_PUT);
+	c = open_it(OBJ_NODE_PUT);
 	assert_null(objects_decode_node(&c, &b));
-	frame_close(&r);
 	assert_memory_equal(&a, &b, sizeof(a));
 }
 
@@ -336,20 +326,18 @@ static const struct txn_visitor seer = {see_put, see_rule, see_delete, see_hook,
 static void take_frame(void *arg, const struct frame *sent)
 {
 	struct seen *s = arg;
-	struct frame_reader r;
 	struct cursor c;
 	unsigned type;
 
 	assert_false(sent->overflow);
 	assert_true(sent->len <= FRAME_MAX);
-	assert_null(frame_open(&r, sent->buf, sent->len, &type, &c));
+	assert_null(frame_open(sent->buf, sent->len, &type, &c));
 	if (type == TXN_BEGIN)
 		assert_null(txn_decode_begin(&c, &s->generation, &s->base));
 	else if (type == TXN_COMMIT)
 		assert_null(txn_decode_commit(&c, &s->generation, &s->commit_ops));
 	else
 		assert_null(txn_decode_ops(&c, &seer, s));
-	frame_close(&r);
 	s->frames++;
 }
 
@@ -410,14 +398,12 @@ static const struct txn_visitor taker = {take_chain, take_rule, take_chain, see_
 
 static void take_one(void *arg, const struct frame *sent)
 {
-	struct frame_reader r;
 	struct cursor c;
 	unsigned type;
 
-	assert_null(frame_open(&r, sent->buf, sent->len, &type, &c));
+	assert_null(frame_open(sent->buf, sent->len, &type, &c));
 	if (type == TXN_OPS)
 		assert_null(txn_decode_ops(&c, &taker, arg));
-	frame_close(&r);
 }
 
 /* A rule of each template brings its arguments, and no others. */
@@ -454,7 +440,6 @@ static void every_template(void **state)
 /* Writes one operation by hand and returns what the decoder says. */
 static const char *decode_by_hand(void (*write)(void))
 {
-	struct frame_reader r;
 	struct seen s = {0};
 	struct cursor c;
 	const char *why;
@@ -462,9 +447,8 @@ static const char *decode_by_hand(void (*write)(void))
 	frame_begin(&f, TXN_OPS, 1);
 	frame_array(&f, 1);
 	write();
-	c = open_it(&r, TXN_OPS);
+	c = open_it(TXN_OPS);
 	why = txn_decode_ops(&c, &seer, &s);
-	frame_close(&r);
 	return why;
 }
 
@@ -550,7 +534,6 @@ static void answers_round_trip(void **state)
 {
 	static struct txn_snapshot a, b;
 	struct txn_result r = {9, TXN_KERNEL, 12, 3, true, 20, "IPv4 nat: out of memory"}, s;
-	struct frame_reader reader;
 	struct cursor c;
 
 	(void)state;
@@ -564,15 +547,13 @@ static void answers_round_trip(void **state)
 	}
 	a.last = true;
 	txn_encode_snapshot(&f, &a);
-	c = open_it(&reader, TXN_SNAPSHOT);
+	c = open_it(TXN_SNAPSHOT);
 	assert_null(txn_decode_snapshot(&c, &b));
-	frame_close(&reader);
 	assert_memory_equal(&a, &b, sizeof(a));
 	txn_encode_result(&f, &r);
-	c = open_it(&reader, TXN_RESULT);
+	c = open_it(TXN_RESULT);
 	memset(&s, 0, sizeof(s));
 	assert_null(txn_decode_result(&c, &s));
-	frame_close(&reader);
 	assert_true(r.generation == s.generation && r.code == s.code && r.error == s.error &&
 		    r.writes == s.writes && s.drift && s.lock_wait_ms == 20);
 	assert_string_equal(r.detail, s.detail);
@@ -648,15 +629,13 @@ static struct nft_seen nft_seen;
 
 static void nft_sink(void *arg, const struct frame *frame)
 {
-	struct frame_reader r;
 	struct cursor c;
 	unsigned type;
 
 	(void)arg;
-	assert_null(frame_open(&r, frame->buf, frame->len, &type, &c));
+	assert_null(frame_open(frame->buf, frame->len, &type, &c));
 	if (type == NFT_OPS)
 		assert_null(nft_decode_ops(&c, &nft_visitor, &nft_seen));
-	frame_close(&r);
 }
 
 /* The kernel's own sets have no PUT; FORGET names theirs. */
@@ -692,7 +671,6 @@ static void nft_operations_round_trip(void **state)
 static void nft_answers_round_trip(void **state)
 {
 	static struct nft_snapshot a, b;
-	struct frame_reader r;
 	struct cursor c;
 
 	(void)state;
@@ -704,17 +682,15 @@ static void nft_answers_round_trip(void **state)
 		if (!nft_set_dynamic(set))
 			a.elems[a.count++] = full_elem(FAMILY_6, (uint8_t)set);
 	nft_encode_snapshot(&f, &a);
-	c = open_it(&r, NFT_SNAPSHOT);
+	c = open_it(NFT_SNAPSHOT);
 	assert_null(nft_decode_snapshot(&c, &b));
-	frame_close(&r);
 	assert_memory_equal(&a, &b, offsetof(struct nft_snapshot, count));
 	assert_true(a.count == b.count && b.last);
 	for (uint32_t i = 0; i < a.count; i++)
 		same_elem(&a.elems[i], &b.elems[i]);
 	nft_encode_drift(&f);
-	c = open_it(&r, NFT_DRIFT);
+	c = open_it(NFT_DRIFT);
 	assert_null(nft_decode_drift(&c));
-	frame_close(&r);
 }
 
 static void health_round_trip(void **state)
@@ -723,85 +699,73 @@ static void health_round_trip(void **state)
 				    portless = {"a", "b", 0, 1};
 	static struct health_addrs ips, ips_back, none;
 	struct health_service b;
-	struct frame_reader r;
 	struct cursor c;
 	unsigned type;
 
 	(void)state;
 	health_encode_put(&f, &a);
-	assert_null(frame_open(&r, f.buf, f.len, &type, &c));
+	assert_null(frame_open(f.buf, f.len, &type, &c));
 	assert_int_equal(type, HEALTH_PUT);
 	assert_null(health_decode_put(&c, &b));
 	assert_string_equal(b.namespace, a.namespace);
 	assert_string_equal(b.name, a.name);
 	assert_int_equal(b.port, a.port);
 	assert_int_equal(b.endpoints, a.endpoints);
-	frame_close(&r);
 	health_encode_put(&f, &nameless);
-	assert_null(frame_open(&r, f.buf, f.len, &type, &c));
+	assert_null(frame_open(f.buf, f.len, &type, &c));
 	assert_non_null(health_decode_put(&c, &b));
-	frame_close(&r);
 	health_encode_put(&f, &portless);
-	assert_null(frame_open(&r, f.buf, f.len, &type, &c));
+	assert_null(frame_open(f.buf, f.len, &type, &c));
 	assert_non_null(health_decode_put(&c, &b));
-	frame_close(&r);
 	health_encode_del(&f, "default", "web");
-	assert_null(frame_open(&r, f.buf, f.len, &type, &c));
+	assert_null(frame_open(f.buf, f.len, &type, &c));
 	assert_int_equal(type, HEALTH_DEL);
 	assert_null(health_decode_del(&c, &b));
 	assert_string_equal(b.namespace, "default");
 	assert_string_equal(b.name, "web");
 	assert_int_equal(b.port, 0);
-	frame_close(&r);
 	for (; ips.count < HEALTH_ADDRS_MAX; ips.count++)
 		ips.addrs[ips.count] = (struct ip_addr){ips.count % 2, {10, (uint8_t)ips.count}};
 	for (const struct health_addrs *i = &ips; i != NULL; i = i == &ips ? &none : NULL) {
 		health_encode_addrs(&f, i);
-		assert_null(frame_open(&r, f.buf, f.len, &type, &c));
+		assert_null(frame_open(f.buf, f.len, &type, &c));
 		assert_int_equal(type, HEALTH_ADDRS);
 		assert_null(health_decode_addrs(&c, &ips_back));
 		assert_int_equal(ips_back.count, i->count);
 		assert_memory_equal(ips_back.addrs, i->addrs, i->count * sizeof(i->addrs[0]));
-		frame_close(&r);
 	}
 	/* One more than there may be. */
 	frame_begin(&f, HEALTH_ADDRS, 1);
 	frame_array(&f, HEALTH_ADDRS_MAX + 1);
 	for (unsigned i = 0; i <= HEALTH_ADDRS_MAX; i++)
 		frame_ip(&f, &ips.addrs[0]);
-	assert_null(frame_open(&r, f.buf, f.len, &type, &c));
+	assert_null(frame_open(f.buf, f.len, &type, &c));
 	assert_non_null(health_decode_addrs(&c, &ips_back));
-	frame_close(&r);
 }
 
 static void status_round_trip(void **state)
 {
-	struct frame_reader r;
 	struct status s;
 	struct cursor c;
 
 	(void)state;
 	status_encode_pending(&f);
-	c = open_it(&r, STATUS_PENDING);
+	c = open_it(STATUS_PENDING);
 	assert_null(status_decode(STATUS_PENDING, &c, &s));
-	frame_close(&r);
 	status_encode_applied(&f, 12);
-	c = open_it(&r, STATUS_APPLIED);
+	c = open_it(STATUS_APPLIED);
 	assert_null(status_decode(STATUS_APPLIED, &c, &s));
 	assert_int_equal(s.generation, 12);
 	assert_non_null(status_decode(99, &c, &s));
-	frame_close(&r);
 	status_encode_node(&f, true);
-	c = open_it(&r, STATUS_NODE);
+	c = open_it(STATUS_NODE);
 	assert_null(status_decode(STATUS_NODE, &c, &s));
 	assert_true(s.eligible);
-	frame_close(&r);
 }
 
 static void metrics_round_trip(void **state)
 {
 	static struct metrics a, b;
-	struct frame_reader r;
 	struct cursor c;
 	uint64_t v = 0;
 
@@ -810,24 +774,21 @@ static void metrics_round_trip(void **state)
 	for (size_t i = 0; i < sizeof(a.watcher); i += sizeof(v), v++)
 		memcpy((char *)&a.watcher + i, &v, sizeof(v));
 	metrics_encode_stats(&f, a.apiserver, &a.watcher);
-	c = open_it(&r, METRICS_STATS);
+	c = open_it(METRICS_STATS);
 	assert_null(metrics_decode_stats(&c, &b));
-	frame_close(&r);
 	assert_memory_equal(&a, &b, sizeof(a));
 
 	v = UINT64_MAX;
 	for (size_t i = 0; i < sizeof(a.planner); i += sizeof(v), v--)
 		memcpy((char *)&a.planner + i, &v, sizeof(v));
 	metrics_encode_all(&f, &a);
-	c = open_it(&r, METRICS_ALL);
+	c = open_it(METRICS_ALL);
 	assert_null(metrics_decode_all(&c, &b));
-	frame_close(&r);
 	assert_memory_equal(&a, &b, sizeof(a));
 
 	metrics_encode_request(&f);
-	c = open_it(&r, METRICS_REQUEST);
+	c = open_it(METRICS_REQUEST);
 	assert_string_equal(metrics_decode_stats(&c, &b), "too few fields");
-	frame_close(&r);
 
 	/* One number too many, one too few. */
 	for (unsigned n = 0; n < 2; n++) {
@@ -838,10 +799,9 @@ static void metrics_round_trip(void **state)
 		frame_array(&f, count);
 		while (count-- > 0)
 			frame_uint(&f, 1);
-		c = open_it(&r, METRICS_STATS);
+		c = open_it(METRICS_STATS);
 		assert_string_equal(
 		    metrics_decode_stats(&c, &b), n == 0 ? "too few fields" : "too many elements");
-		frame_close(&r);
 	}
 }
 
@@ -850,41 +810,35 @@ static void profile_round_trip(void **state)
 	static struct profile_part part;
 	static uint8_t bytes[PROFILE_PART_MAX + 1];
 	enum profile_process process;
-	struct frame_reader r;
 	unsigned seconds;
 	struct cursor c;
 
 	(void)state;
 	profile_encode_ask(&f, PROFILE_WATCHER, 25);
-	c = open_it(&r, PROFILE_ASK);
+	c = open_it(PROFILE_ASK);
 	assert_null(profile_decode_ask(&c, &process, &seconds));
 	assert_int_equal(process, PROFILE_WATCHER);
 	assert_int_equal(seconds, 25);
-	frame_close(&r);
 	for (unsigned bad = 0; bad < 2; bad++) {
 		profile_encode_ask(
 		    &f, bad == 0 ? PROFILE_PROCESSES : PROFILE_PLANNER, bad == 1 ? 26 : 1);
-		c = open_it(&r, PROFILE_ASK);
+		c = open_it(PROFILE_ASK);
 		assert_non_null(profile_decode_ask(&c, &process, &seconds));
-		frame_close(&r);
 	}
 	memset(bytes, 7, sizeof(bytes));
 	profile_encode_part(&f, true, bytes, PROFILE_PART_MAX);
-	c = open_it(&r, PROFILE_PART);
+	c = open_it(PROFILE_PART);
 	assert_null(profile_decode_part(&c, &part));
 	assert_true(part.last);
 	assert_int_equal(part.len, PROFILE_PART_MAX);
 	assert_memory_equal(part.bytes, bytes, PROFILE_PART_MAX);
-	frame_close(&r);
 	profile_encode_part(&f, false, NULL, 0);
-	c = open_it(&r, PROFILE_PART);
+	c = open_it(PROFILE_PART);
 	assert_null(profile_decode_part(&c, &part));
 	assert_int_equal(part.len, 0);
-	frame_close(&r);
 	profile_encode_part(&f, false, bytes, sizeof(bytes));
-	c = open_it(&r, PROFILE_PART);
+	c = open_it(PROFILE_PART);
 	assert_non_null(profile_decode_part(&c, &part));
-	frame_close(&r);
 }
 
 static void histograms(void **state)

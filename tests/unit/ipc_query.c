@@ -82,16 +82,14 @@ static void test_parse(void **state)
 
 static const char *read_ask(const struct frame *f, struct query *q)
 {
-	struct frame_reader r;
 	struct cursor c;
 	unsigned type;
 	const char *why;
 
 	assert_false(f->overflow);
-	assert_null(frame_open(&r, f->buf, f->len, &type, &c));
+	assert_null(frame_open(f->buf, f->len, &type, &c));
 	assert_int_equal(type, QUERY_ASK);
 	why = query_decode_ask(&c, q);
-	frame_close(&r);
 	return why;
 }
 
@@ -102,7 +100,6 @@ static void test_over_the_channel(void **state)
 	static struct query_answer a;
 	struct frame *f = calloc(1, sizeof(*f));
 	struct query q, back;
-	struct frame_reader r;
 	struct cursor c;
 	unsigned type;
 
@@ -121,10 +118,9 @@ static void test_over_the_channel(void **state)
 	query_encode_ask(f, &q);
 	assert_string_equal(read_ask(f, &back), "an unknown kind of query");
 	query_encode_answer(f, 200, true, "a\0b", 3);
-	assert_null(frame_open(&r, f->buf, f->len, &type, &c));
+	assert_null(frame_open(f->buf, f->len, &type, &c));
 	assert_int_equal(type, QUERY_ANSWER);
 	assert_null(query_decode_answer(&c, &a));
-	frame_close(&r);
 	assert_int_equal(a.status, 200);
 	assert_true(a.last);
 	assert_int_equal(a.len, 3);
@@ -143,16 +139,14 @@ static void test_bounds(void **state)
 	assert_non_null(f);
 	for (unsigned i = 0; i < 3; i++) {
 		static const char *const whys[] = {NULL, "too many bytes", "a status that is none"};
-		struct frame_reader r;
 		struct cursor c;
 		unsigned type;
 		const char *why;
 
 		query_encode_answer(f, i == 2 ? 99 : 200, false, text, QUERY_PART_MAX + (i == 1));
 		assert_false(f->overflow);
-		assert_null(frame_open(&r, f->buf, f->len, &type, &c));
+		assert_null(frame_open(f->buf, f->len, &type, &c));
 		why = query_decode_answer(&c, &a);
-		frame_close(&r);
 		if (whys[i] == NULL)
 			assert_null(why);
 		else

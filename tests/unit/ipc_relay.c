@@ -11,7 +11,6 @@
 #include "ipc/relay.h"
 
 static struct frame f;
-static struct frame_reader reader;
 static struct relay_backends in, out;
 
 static struct cursor opened(unsigned type)
@@ -20,14 +19,13 @@ static struct cursor opened(unsigned type)
 	unsigned got;
 
 	assert_false(f.overflow);
-	assert_null(frame_open(&reader, f.buf, f.len, &got, &c));
+	assert_null(frame_open(f.buf, f.len, &got, &c));
 	assert_int_equal(got, type);
 	return c;
 }
 
 static void assert_refused(const char *why, const char *words)
 {
-	frame_close(&reader);
 	if (why == NULL || strstr(why, words) == NULL)
 		fail_msg("%s, not %s", why == NULL ? "allowed" : why, words);
 }
@@ -47,7 +45,6 @@ static void opens(void **state)
 	relay_encode_open(&f, &o);
 	c = opened(RELAY_PROXY_PORT_OPEN);
 	assert_null(relay_decode_open(&c, &got));
-	frame_close(&reader);
 	assert_int_equal(got.id, o.id);
 	assert_string_equal(got.name, o.name);
 	assert_int_equal(got.proto, o.proto);
@@ -83,7 +80,6 @@ static void backends(void **state)
 	c = opened(RELAY_BACKENDS);
 	memset(&out, 0xff, sizeof(out));
 	assert_null(relay_decode_backends(&c, &out));
-	frame_close(&reader);
 	assert_int_equal(out.id, 7);
 	assert_int_equal(out.affinity_seconds, RELAY_SECONDS_MAX);
 	assert_false(out.first);
@@ -143,13 +139,11 @@ static void ports(void **state)
 	relay_encode_port(&f, 12, 40000);
 	c = opened(RELAY_PROXY_PORT);
 	assert_null(relay_decode_port(&c, &id, &port));
-	frame_close(&reader);
 	assert_int_equal(id, 12);
 	assert_int_equal(port, 40000);
 	relay_encode_close(&f, 13);
 	c = opened(RELAY_PROXY_PORT_CLOSE);
 	assert_null(relay_decode_close(&c, &id));
-	frame_close(&reader);
 	assert_int_equal(id, 13);
 	relay_encode_close(&f, RELAYS_MAX);
 	c = opened(RELAY_PROXY_PORT_CLOSE);

@@ -52,14 +52,12 @@ static void end(void)
 /* As the planner would say what is in F. */
 static const char *say(void)
 {
-	struct frame_reader r;
 	struct cursor c;
 	unsigned type;
 	const char *why;
 
-	assert_null(frame_open(&r, f.buf, f.len, &type, &c));
+	assert_null(frame_open(f.buf, f.len, &type, &c));
 	why = service_health_message(services, type, &c);
-	frame_close(&r);
 	return why;
 }
 

@@ -105,7 +105,7 @@ static inline void begin(void)
 }
 
 /* Reads one answer, which must be of TYPE. */
-static inline struct cursor answer(struct frame_reader *reader, unsigned type)
+static inline struct cursor answer(unsigned type)
 {
 	static uint8_t buf[FRAME_MAX];
 	ssize_t n = recv(planner_fd, buf, sizeof(buf), MSG_DONTWAIT);
@@ -113,23 +113,21 @@ static inline struct cursor answer(struct frame_reader *reader, unsigned type)
 	unsigned got;
 
 	assert_true(n > 0);
-	assert_null(frame_open(reader, buf, (size_t)n, &got, &c));
+	assert_null(frame_open(buf, (size_t)n, &got, &c));
 	assert_int_equal(got, type);
 	return c;
 }
 
 static inline struct txn_result commit(enum txn_code code)
 {
-	struct frame_reader reader;
 	struct txn_result r;
 	struct cursor c;
 
 	txn_commit(&writer);
 	if (refusal != NULL)
 		fail_msg("%s", refusal);
-	c = answer(&reader, TXN_RESULT);
+	c = answer(TXN_RESULT);
 	assert_null(txn_decode_result(&c, &r));
-	frame_close(&reader);
 	assert_int_equal(r.generation, generation);
 	if (r.code != code)
 		fail_msg("result %d: %s", r.code, r.detail);

@@ -6,15 +6,13 @@
 
 static const char *feed_frame(struct feed *f, const struct frame *fr)
 {
-	struct frame_reader r;
 	struct cursor c;
 	unsigned type;
 	const char *why;
 
 	assert_false(fr->overflow);
-	assert_null(frame_open(&r, fr->buf, fr->len, &type, &c));
+	assert_null(frame_open(fr->buf, fr->len, &type, &c));
 	why = feed_message(f, type, &c);
-	frame_close(&r);
 	return why;
 }
 

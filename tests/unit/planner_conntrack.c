@@ -489,29 +489,25 @@ static struct {
 
 static void hear(void *arg, const struct frame *f)
 {
-	struct frame_reader r;
 	struct cursor c;
 
 	(void)arg;
 	said.count++;
-	assert_null(frame_open(&r, f->buf, f->len, &said.type, &c));
+	assert_null(frame_open(f->buf, f->len, &said.type, &c));
 	if (said.type == TXN_FLOWS_REQUEST)
 		assert_null(flows_decode_request(&c, &said.family));
 	else
 		assert_null(flows_decode_choice(&c, &said.choice));
-	frame_close(&r);
 }
 
 static const char *tell(struct conntrack *ct, const struct frame *f)
 {
-	struct frame_reader r;
 	struct cursor c;
 	unsigned type;
 	const char *why;
 
-	assert_null(frame_open(&r, f->buf, f->len, &type, &c));
+	assert_null(frame_open(f->buf, f->len, &type, &c));
 	why = type == TXN_FLOWS ? conntrack_part(ct, &c) : conntrack_end(ct, &c);
-	frame_close(&r);
 	return why;
 }
 

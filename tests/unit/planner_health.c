@@ -12,13 +12,12 @@ static void hear(void *arg, const struct frame *f)
 	size_t len = strlen(told);
 	struct health_addrs addrs;
 	struct health_service s;
-	struct frame_reader r;
 	char ip[IP_STRLEN];
 	struct cursor c;
 	unsigned type;
 
 	(void)arg;
-	assert_null(frame_open(&r, f->buf, f->len, &type, &c));
+	assert_null(frame_open(f->buf, f->len, &type, &c));
 	if (type == HEALTH_PUT) {
 		assert_null(health_decode_put(&c, &s));
 		snprintf(told + len, sizeof(told) - len, "%s/%s:%u %u\n", s.namespace, s.name,
@@ -36,7 +35,6 @@ static void hear(void *arg, const struct frame *f)
 		}
 		strlcat(told, "\n", sizeof(told));
 	}
-	frame_close(&r);
 }
 
 /* Tells without a sync before. */

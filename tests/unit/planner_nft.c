@@ -100,12 +100,11 @@ static const struct nft_visitor kernel = {
 
 static void nft_kernel_frame(void *arg, const struct frame *f)
 {
-	struct frame_reader reader;
 	struct cursor c;
 	unsigned type;
 
 	assert_false(f->overflow);
-	assert_null(frame_open(&reader, f->buf, f->len, &type, &c));
+	assert_null(frame_open(f->buf, f->len, &type, &c));
 	if (type == NFT_OPS) {
 		const char *why = nft_decode_ops(&c, &kernel, arg);
 
@@ -114,7 +113,6 @@ static void nft_kernel_frame(void *arg, const struct frame *f)
 	} else {
 		assert_true(type == TXN_BEGIN || type == TXN_COMMIT);
 	}
-	frame_close(&reader);
 }
 
 /* --- a world --- */

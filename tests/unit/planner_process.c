@@ -165,7 +165,6 @@ static bool comes_early(struct process *p, int peer, uint64_t ms)
 static void expect(struct process *p, int peer, unsigned type, uint64_t *a, uint64_t *b)
 {
 	static uint8_t buf[FRAME_MAX];
-	struct frame_reader r;
 	struct cursor c;
 	unsigned got;
 	ssize_t n;
@@ -174,13 +173,12 @@ static void expect(struct process *p, int peer, unsigned type, uint64_t *a, uint
 		fail_msg("peer %d: no message of type %u came", peer, type);
 	n = read(p->fd[peer], buf, sizeof(buf));
 	assert_true(n > 0);
-	assert_null(frame_open(&r, buf, (size_t)n, &got, &c));
+	assert_null(frame_open(buf, (size_t)n, &got, &c));
 	assert_int_equal(got, type);
 	if (a != NULL)
 		*a = cursor_uint(&c, UINT64_MAX);
 	if (b != NULL)
 		*b = cursor_uint(&c, UINT64_MAX);
-	frame_close(&r);
 }
 
 static void tell(struct process *p, int peer)
@@ -450,7 +448,6 @@ static void expect_answer(struct process *p, uint64_t status, bool last, const c
 {
 	static uint8_t buf[FRAME_MAX];
 	static struct query_answer a;
-	struct frame_reader r;
 	struct cursor c;
 	unsigned type;
 	ssize_t n;
@@ -458,10 +455,9 @@ static void expect_answer(struct process *p, uint64_t status, bool last, const c
 	assert_true(comes(p, LISTENER, 10000));
 	n = read(p->fd[LISTENER], buf, sizeof(buf));
 	assert_true(n > 0);
-	assert_null(frame_open(&r, buf, (size_t)n, &type, &c));
+	assert_null(frame_open(buf, (size_t)n, &type, &c));
 	assert_int_equal(type, QUERY_ANSWER);
 	assert_null(query_decode_answer(&c, &a));
-	frame_close(&r);
 	assert_int_equal(a.status, status);
 	assert_int_equal(a.last, last);
 	if (memmem(a.text, a.len, words, strlen(words)) == NULL)

@@ -38,7 +38,6 @@ static void say_endpoints(struct cursor *c)
 
 static void listener(void *arg, const struct frame *f)
 {
-	struct frame_reader r;
 	struct relay_open o;
 	struct cursor c;
 	unsigned type;
@@ -46,7 +45,7 @@ static void listener(void *arg, const struct frame *f)
 
 	(void)arg;
 	assert_false(f->overflow);
-	assert_null(frame_open(&r, f->buf, f->len, &type, &c));
+	assert_null(frame_open(f->buf, f->len, &type, &c));
 	if (type == RELAY_PROXY_PORT_OPEN) {
 		assert_null(relay_decode_open(&c, &o));
 		say("open %u %s %s%d %s", o.id, o.name, names_proto(o.proto),
@@ -62,22 +61,19 @@ static void listener(void *arg, const struct frame *f)
 		assert_null(relay_decode_close(&c, &id));
 		say("close %u\n", id);
 	}
-	frame_close(&r);
 }
 
 /* The listener's answer. */
 static const char *got_port(struct world *w, uint32_t id, uint16_t port)
 {
 	static struct frame f;
-	struct frame_reader r;
 	struct cursor c;
 	unsigned type;
 	const char *why;
 
 	relay_encode_port(&f, id, port);
-	assert_null(frame_open(&r, f.buf, f.len, &type, &c));
+	assert_null(frame_open(f.buf, f.len, &type, &c));
 	why = plan_proxy_port(w->plan, &c);
-	frame_close(&r);
 	return why;
 }
 

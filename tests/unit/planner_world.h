@@ -210,19 +210,17 @@ static inline void world_frame(void *arg, const struct frame *f)
 {
 	static const struct txn_visitor kernel = {
 	    kernel_put, kernel_rule, kernel_delete, kernel_hook, kernel_item};
-	struct frame_reader r;
 	struct cursor c;
 	unsigned type;
 
 	assert_false(f->overflow);
-	assert_null(frame_open(&r, f->buf, f->len, &type, &c));
+	assert_null(frame_open(f->buf, f->len, &type, &c));
 	if (type == TXN_OPS) {
 		const char *why = txn_decode_ops(&c, &kernel, arg);
 
 		if (why != NULL)
 			fail_msg("refused: %s", why);
 	}
-	frame_close(&r);
 }
 
 /* --- the world --- */

@@ -34,14 +34,12 @@ static unsigned told(char *text, size_t size, unsigned *addrs)
 	text[0] = '\0';
 	assert_true(event_base_loop(base, EVLOOP_NONBLOCK) >= 0);
 	while ((n = recv(planner, buf, sizeof(buf), MSG_DONTWAIT)) > 0) {
-		struct frame_reader r;
 		struct cursor c;
 		unsigned type;
 
-		assert_null(frame_open(&r, buf, (size_t)n, &type, &c));
+		assert_null(frame_open(buf, (size_t)n, &type, &c));
 		assert_int_equal(type, OBJ_NODE_ADDRS);
 		assert_null(objects_decode_node_addrs(&c, &part));
-		frame_close(&r);
 		assert_int_equal(part.first, parts == 0);
 		parts++;
 		*addrs += part.count;
