@@ -125,7 +125,7 @@ void lockdown(uid_t uid, gid_t gid, uint8_t mode)
 	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0)
 		fatal(EXIT_FAILED, "dumpable: %s", strerror(errno));
 	drop_bounding_set(NO_CAPABILITY);
-	drop_user(uid, gid);
+	drop_user(uid, gid, NO_GROUP);
 	drop_capabilities(keep);
 	try_to_regain();
 	sandbox_no_new_privs();

@@ -21,6 +21,7 @@
 #include "applier/lockdown.h"
 #include "applier/nft_backend.h"
 #include "applier/policy.h"
+#include "applier/privilege.h"
 #include "applier/session.h"
 #include "applier/setup.h"
 #include "applier/spawn.h"
@@ -31,7 +32,8 @@
 #include "ipc/frame.h"
 
 /* The cleaner has the applier's user, and its place. */
-static const char *const roles[USER_COUNT] = {"cleaner", "planner", "watcher", "listener"};
+static const char *const roles[USER_COUNT] = {
+    "cleaner", "planner", "watcher", "listener", "one-shot"};
 
 /* Descriptors 0 to 2 must be open, or a later open() becomes somebody's stderr. */
 static void open_standard_fds(void)
@@ -199,7 +201,7 @@ static void fall_back(struct user users[USER_COUNT], bool privileged)
 		if (!privileged)
 			users[i].known = false;
 		else if (!users[i].known)
-			users[i] = (struct user){"nobody", 65534, 65534, true};
+			users[i] = (struct user){"nobody", 65534, 65534, NO_GROUP, true};
 }
 
 #define USERS_TEXT_MAX 64
@@ -279,7 +281,7 @@ int main(int argc, char **argv)
 	memcpy(unready, users, sizeof(users));
 	fall_back(
 	    unready, capabilities_missing(missing_capabilities, sizeof(missing_capabilities)) == 0);
-	config_fd = setup_config(&cfg, argc, argv, &unready[USER_WATCHER]);
+	config_fd = setup_config(&cfg, argc, argv, &unready[USER_ONESHOT]);
 	if (cfg.dry_run)
 		return dry_run(&cfg, config_fd, unready);
 	if (cfg.check_node)

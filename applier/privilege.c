@@ -39,17 +39,18 @@ void drop_bounding_set(int through_exec)
 		fatal(EXIT_FAILED, "securebits: %s", strerror(errno));
 }
 
-void drop_user(uid_t uid, gid_t gid)
+void drop_user(uid_t uid, gid_t gid, gid_t group)
 {
+	const int groups = group != NO_GROUP;
 	uid_t r, e, s;
-	gid_t rg, eg, sg;
+	gid_t rg, eg, sg, also = group;
 
-	if (setgroups(0, NULL) != 0 || setresgid(gid, gid, gid) != 0 ||
+	if (setgroups((size_t)groups, &group) != 0 || setresgid(gid, gid, gid) != 0 ||
 	    setresuid(uid, uid, uid) != 0)
 		fatal(EXIT_FAILED, "becoming uid %u, gid %u: %s", uid, gid, strerror(errno));
 	if (getresuid(&r, &e, &s) != 0 || r != uid || e != uid || s != uid ||
 	    getresgid(&rg, &eg, &sg) != 0 || rg != gid || eg != gid || sg != gid ||
-	    getgroups(0, NULL) != 0)
+	    getgroups(1, &also) != groups || also != group)
 		fatal(EXIT_FAILED, "uid %u, gid %u did not take", uid, gid);
 }
 

@@ -9,14 +9,15 @@
 #include <sys/types.h>
 
 #define NO_CAPABILITY (-1)
+#define NO_GROUP      ((gid_t)-1)
 
 /*
  * Empties the bounding set and locks the securebits: exec gains nothing. The ambient set is empty
  * afterwards, except for THROUGH_EXEC, which an executed program has too (NO_CAPABILITY: none).
  */
 void drop_bounding_set(int through_exec);
-/* Becomes UID and GID for good, without supplementary groups. */
-void drop_user(uid_t uid, gid_t gid);
+/* Becomes UID and GID for good, with GROUP as the only supplementary group (NO_GROUP: none). */
+void drop_user(uid_t uid, gid_t gid, gid_t group);
 /* Keeps only capability KEEP, permitted and effective (NO_CAPABILITY: none), for this program. */
 void drop_capabilities(int keep);
 /* The same, and the ambient set stays what drop_bounding_set() made it. */

@@ -40,7 +40,7 @@ static int seal(const void *data, size_t len)
 	return fd;
 }
 
-int setup_config(struct config *cfg, int argc, char **argv, const struct user *watcher)
+int setup_config(struct config *cfg, int argc, char **argv, const struct user *user)
 {
 	static uint8_t buf[FRAME_MAX + 1];
 	char **args = calloc((size_t)argc + 2, sizeof(*args));
@@ -57,7 +57,7 @@ int setup_config(struct config *cfg, int argc, char **argv, const struct user *w
 		args[i + 1] = argv[i];
 	channel_pair(sv);
 	fds[0] = sv[1];
-	pid = child_spawn("kube-proxy-watcher", args, watcher, CHILD_STDOUT, fds);
+	pid = child_spawn("kube-proxy-watcher", args, user, CHILD_STDOUT, fds);
 	close(sv[1]);
 	n = read(sv[0], buf, sizeof(buf));
 	close(sv[0]);

@@ -9,11 +9,11 @@
 #include "ipc/config.h"
 
 /*
- * Has the unprivileged one-shot read flags and files (as user WATCHER). Fills CFG and returns the
+ * Has the unprivileged one-shot read flags and files (as USER). Fills CFG and returns the
  * sealed memfd that holds it. When the one-shot has said all there is to say (--help, a wrong
  * flag), this exits with its status.
  */
-int setup_config(struct config *cfg, int argc, char **argv, const struct user *watcher);
+int setup_config(struct config *cfg, int argc, char **argv, const struct user *user);
 
 /*
  * Starts the cleaner as USER; ARGS are its arguments, ended by NULL. CHANNEL is its end of the

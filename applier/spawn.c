@@ -25,12 +25,12 @@
 void users_load(struct user users[USER_COUNT])
 {
 	static const char *const names[USER_COUNT] = {
-	    "_kproxy-a", "_kproxy-p", "_kproxy-w", "_kproxy-l"};
+	    "_kproxy-a", "_kproxy-p", "_kproxy-w", "_kproxy-l", "_kproxy-c"};
 	FILE *passwd = fopen("/etc/passwd", "re");
 	const struct passwd *pw;
 
 	for (int i = 0; i < USER_COUNT; i++)
-		users[i] = (struct user){.name = names[i]};
+		users[i] = (struct user){.name = names[i], .group = NO_GROUP};
 	while (passwd != NULL && (pw = fgetpwent(passwd)) != NULL)
 		for (int i = 0; i < USER_COUNT; i++)
 			if (strcmp(pw->pw_name, users[i].name) == 0 && pw->pw_uid != 0 &&
@@ -41,6 +41,8 @@ void users_load(struct user users[USER_COUNT])
 			}
 	if (passwd != NULL)
 		fclose(passwd);
+	if (users[USER_WATCHER].known)
+		users[USER_ONESHOT].group = users[USER_WATCHER].gid;
 }
 
 /*
@@ -152,7 +154,7 @@ static _Noreturn void execute(
 		limit();
 		lose_memory_privilege();
 		drop_bounding_set(keep);
-		drop_user(user->uid, user->gid);
+		drop_user(user->uid, user->gid, user->group);
 	}
 	drop_capabilities_before_exec(user->known ? keep : NO_CAPABILITY);
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)

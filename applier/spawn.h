@@ -1,7 +1,7 @@
 /*
- * Starting the children. Each gets its own uid, no group, no way to another or to a capability (the
- * cleaner keeps NET_ADMIN, and has the applier's uid), a fixed
- * set of descriptors and an empty environment BEFORE it is executed.
+ * Starting the children. Each gets its own uid and gid, no supplementary group (the one-shot has
+ * the watcher's), no way to another or to a capability (the cleaner keeps NET_ADMIN, and has the
+ * applier's uid), a fixed set of descriptors and an empty environment BEFORE it is executed.
  */
 #ifndef APPLIER_SPAWN_H
 #define APPLIER_SPAWN_H
@@ -9,17 +9,19 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-/* Who the processes are: sysusers.d's _kproxy-a, -p, -w, -l. */
+/* Who the processes are: sysusers.d's _kproxy-a, -p, -w, -l, -c. */
 struct user {
 	const char *name;
 	uid_t uid;
 	gid_t gid;
-	bool known; /* found in /etc/passwd */
+	gid_t group; /* a supplementary group, or NO_GROUP */
+	bool known;  /* found in /etc/passwd */
 };
-enum { USER_APPLIER, USER_PLANNER, USER_WATCHER, USER_LISTENER, USER_COUNT };
+enum { USER_APPLIER, USER_PLANNER, USER_WATCHER, USER_LISTENER, USER_ONESHOT, USER_COUNT };
 
 /*
  * Fills USERS from /etc/passwd (files only: no name service code runs in the privileged process).
+ * The one-shot also has the watcher's group, which may read the configuration file.
  */
 void users_load(struct user users[USER_COUNT]);
 

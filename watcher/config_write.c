@@ -178,7 +178,7 @@ int config_write(const char *path, const struct settings *s)
 
 	if (out == NULL) {
 		log_error("--write-config-to=%s: %s%s", path, strerror(errno),
-		    errno == EACCES ? ": the user _kproxy-w may not create it; with - for the "
+		    errno == EACCES ? ": the user _kproxy-c may not create it; with - for the "
 				      "file's name it goes to standard output"
 				    : "");
 		return -1;

@@ -11,7 +11,7 @@
 static const char *reason(int err)
 {
 	if (err == EACCES || err == EPERM)
-		return "permission denied: it must be readable by the user _kproxy-w (and the "
+		return "permission denied: it must be readable by the group _kproxy-w (and the "
 		       "directories above it must be searchable)";
 	return strerror(err);
 }
@@ -78,4 +78,9 @@ char *file_read(const char *path, size_t max, size_t *len, const char **why)
 		text = read_all(fd, (size_t)st.st_size + 1, max + 1, len, why);
 	close(fd);
 	return text;
+}
+
+bool file_is_denied(const char *path)
+{
+	return access(path, R_OK) != 0 && errno == EACCES;
 }

@@ -2,6 +2,7 @@
 #ifndef WATCHER_FILE_H
 #define WATCHER_FILE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /*
@@ -9,5 +10,7 @@
  * *LEN without that NUL; or NULL and *WHY in words (lives until the next call).
  */
 char *file_read(const char *path, size_t max, size_t *len, const char **why);
+/* Is PATH, or a directory above it, closed to our user (EACCES)? */
+bool file_is_denied(const char *path);
 
 #endif

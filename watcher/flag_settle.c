@@ -220,8 +220,6 @@ static int in_cluster_master(struct config *cfg)
 
 static enum flags_result settle_source(struct config *cfg)
 {
-	struct api_access access_to;
-
 	if (cfg->cleanup || cfg->check_node || cfg->init_only)
 		return FLAGS_RUN; /* of no Service */
 	if (cfg->manifest_path[0] != '\0') {
@@ -231,21 +229,16 @@ static enum flags_result settle_source(struct config *cfg)
 			    cfg->kubeconfig[0] != '\0' ? "kubeconfig" : "master");
 			return FLAGS_BAD;
 		}
-		if (access(cfg->manifest_path, R_OK) == 0)
+		/* What is closed to the one-shot's user may be open to the watcher's. */
+		if (access(cfg->manifest_path, R_OK) == 0 || errno == EACCES)
 			return FLAGS_RUN;
-		log_error("--manifest-path \"%s\": cannot be read: %s%s", cfg->manifest_path,
-		    strerror(errno),
-		    errno == EACCES ? " (by user _kproxy-w, who must also be able to search the "
-				      "directories above it)"
-				    : "");
+		log_error("--manifest-path \"%s\": cannot be read: %s", cfg->manifest_path,
+		    strerror(errno));
 		return FLAGS_CONFIG;
 	}
 	if (cfg->kubeconfig[0] == '\0' && cfg->master[0] == '\0' && in_cluster_master(cfg) != 0)
 		return FLAGS_BAD;
-	if (api_access_load(&access_to, cfg) != 0)
-		return FLAGS_CONFIG;
-	api_access_clear(&access_to);
-	return FLAGS_RUN;
+	return api_access_check(cfg) == 0 ? FLAGS_RUN : FLAGS_CONFIG;
 }
 
 enum flags_result flags_check(struct settings *s)

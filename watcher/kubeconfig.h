@@ -1,6 +1,6 @@
 /*
  * How to reach the apiserver: a kubeconfig's current context, or the in-cluster service account.
- * Holds secrets; only the watcher reads it.
+ * Holds secrets. The watcher keeps it; the one-shot only checks what its user may read.
  */
 #ifndef WATCHER_KUBECONFIG_H
 #define WATCHER_KUBECONFIG_H
@@ -36,7 +36,18 @@ struct api_access {
  * 0, or -1 after logging what is wrong, where (file:line, field), and what to do.
  */
 int api_access_load(struct api_access *a, const struct config *cfg);
+/*
+ * The one-shot's check of the same: what its user is denied (EACCES) is left to the watcher, which
+ * has another uid. 0, or -1 after logging what is wrong.
+ */
+int api_access_check(const struct config *cfg);
 void api_access_clear(struct api_access *a); /* frees, and wipes the secrets */
+
+/*
+ * Of the above, what the kubeconfig of CFG says; CHECKS_ONLY: for the one-shot. 0, or -1 after
+ * logging, with part of A filled in.
+ */
+int kubeconfig_load(struct api_access *a, const struct config *cfg, bool checks_only);
 
 /* NULL if URL can be an apiserver's (http or https, a host, nothing secret), else what is wrong. */
 const char *api_url_check(const char *url);

@@ -28,7 +28,7 @@ static const struct setting rows[] = {
 	.standard = "",
 	.group = GROUP_SOURCE,
 	.argument = "FILE",
-	.help = "The apiserver's address and the credentials. User _kproxy-w must be able "
+	.help = "The apiserver's address and the credentials. Group _kproxy-w must be able "
 		"to read it. Default in a pod: the pod's service account."},
     {.flag = "master",
 	.kind = SETTING_TEXT,

@@ -58,7 +58,7 @@ class OneShot(unittest.TestCase):
         os.chmod(self.dir, 0o755)
         r = run("--write-config-to=%s/x" % self.dir)
         self.assertEqual(r.returncode, 78)
-        self.assertIn("Permission denied: the user _kproxy-w may not create it", r.stderr)
+        self.assertIn("Permission denied: the user _kproxy-c may not create it", r.stderr)
 
     def test_what_a_file_cannot_say_is_said(self):
         r = run("--write-config-to=-", "--iptables-min-sync-period=0", "--healthz-bind-address=")

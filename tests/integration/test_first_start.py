@@ -95,7 +95,7 @@ class FirstStart(unittest.TestCase):
         for path, said in (
                 ("/no/such/file", ("No such file", "is the path right?")),
                 (self.dir, ("it is a directory, not a file",)),
-                (self.file("secret", KUBECONFIG, 0o600), ("readable by the user _kproxy-w",)),
+                (self.file("secret", KUBECONFIG, 0o600), ("readable by the group _kproxy-w",)),
                 (self.file("empty", ""), ("is empty; expected a document of kind Config",)),
                 (self.file("text", "hello\n"), ("is not a kubeconfig",)),
                 (self.file("proxy", CONFIG), ("KubeProxyConfiguration is given with --config",)),
@@ -107,7 +107,7 @@ class FirstStart(unittest.TestCase):
         for path, said in (
                 ("/no/such/file", "No such file"),
                 (self.dir, "it is a directory, not a file"),
-                (self.file("secret", CONFIG, 0o600), "readable by the user _kproxy-w"),
+                (self.file("secret", CONFIG, 0o600), "readable by the group _kproxy-w"),
                 (self.file("empty", ""), "the file is empty; expected a KubeProxyConfiguration"),
                 (self.file("text", "hello\n"), ":1: expected a KubeProxyConfiguration"),
                 (self.file("kubeconfig", KUBECONFIG), "a kubeconfig is given with --kubeconfig"),
@@ -119,7 +119,8 @@ class FirstStart(unittest.TestCase):
 
     def test_manifests(self):
         self.check(["--manifest-path=/no/such"], 78, '"/no/such": cannot be read: No such file')
-        self.check(["--manifest-path=" + self.file("secret", "", 0o600)], 78, "by user _kproxy-w")
+        self.check(["--manifest-path=" + self.file("secret", "", 0o600)], 78,
+                   "readable by the group _kproxy-w")
         r = self.run_it("--dry-run", "--manifest-path=" + self.file("text", "a: 1\n"))
         self.assertEqual(r.returncode, 0)
         self.assertIn("text:1: not a Kubernetes object", r.stderr)

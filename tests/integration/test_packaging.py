@@ -18,7 +18,7 @@ TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))
 BUILD = os.environ.get("KP_BUILD", os.path.join(TOP, "build"))
 # systemd-analyze's measure, 0 (safe) to 10; README says what each remaining point is needed for.
 EXPOSURE_MAX = 1.9
-USERS = ["_kproxy-a", "_kproxy-p", "_kproxy-w", "_kproxy-l"]
+USERS = ["_kproxy-a", "_kproxy-p", "_kproxy-w", "_kproxy-l", "_kproxy-c"]
 
 
 KUBERNETES_FLAGS = """
