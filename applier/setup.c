@@ -18,6 +18,7 @@
 
 #include "applier/fds.h"
 #include "applier/ipt_backend.h"
+#include "applier/log_file.h"
 #include "common/log.h"
 #include "common/sandbox.h"
 
@@ -224,35 +225,6 @@ static int connect_datagram(const char *path)
 	return fd;
 }
 
-/* Nobody else can have made the file, or can write to it; it is not a link, a pipe or a device. */
-static int open_audit_file(const char *path, uid_t applier)
-{
-	/* O_NONBLOCK: opening a pipe without a reader fails (ENXIO) instead of waiting for one. */
-	int fd = open(path,
-	    O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0640);
-	struct stat st;
-
-	if (fd < 0)
-		fatal(EXIT_CONFIG, "--audit-log=%s: cannot be opened: %s%s", path, strerror(errno),
-		    errno == ELOOP    ? "; symbolic links are not followed, give the path itself"
-		    : errno == EROFS  ? "; under systemd use a path below /var/log/kube-proxy"
-		    : errno == EACCES ? "; the file and its directory must belong to _kproxy-a"
-		    : errno == ENXIO  ? "; expected a regular file"
-				      : "");
-	if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
-		fatal(EXIT_CONFIG, "--audit-log=%s: expected a regular file", path);
-	if (st.st_uid != 0 && st.st_uid != applier)
-		fatal(EXIT_CONFIG,
-		    "--audit-log=%s: the file belongs to uid %u; expected root or _kproxy-a: chown "
-		    "_kproxy-a %s",
-		    path, st.st_uid, path);
-	if ((st.st_mode & (S_IWGRP | S_IWOTH)) != 0)
-		fatal(EXIT_CONFIG,
-		    "--audit-log=%s: mode %04o lets other users write to the file: chmod go-w %s",
-		    path, st.st_mode & 07777, path);
-	return fd;
-}
-
 void setup_audit(const struct config *cfg, uid_t applier)
 {
 	int fd;
@@ -262,7 +234,7 @@ void setup_audit(const struct config *cfg, uid_t applier)
 	else if (strcmp(cfg->audit_log, "stderr") == 0)
 		fd = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, APPLIER_FD_FREE);
 	else
-		fd = open_audit_file(cfg->audit_log, applier);
+		fd = log_file_open(cfg->audit_log, applier);
 	if (fd < 0)
 		fatal(EXIT_CONFIG, "--audit-log=%s: %s", cfg->audit_log, strerror(errno));
 	fd_place(fd, APPLIER_FD_AUDIT);

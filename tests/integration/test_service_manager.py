@@ -8,6 +8,7 @@ import pwd
 import re
 import signal
 import socket
+import stat
 import subprocess
 import sys
 import threading
@@ -268,40 +269,140 @@ class Restart(Base):
 
 
 class AuditLog(Base):
-    """A file that others could have made or can write to is refused, with what to do."""
+    """
+    The path comes from flags and files, and root opens it: what others could have made, could replace or can
+    write to is refused, with what to do, and nothing of theirs is written to.
+    """
+
+    def setUp(self):
+        super().setUp()
+        self.logs = os.path.join(self.n.dir, "logs")
+        os.mkdir(self.logs, 0o755)
+        self.n.audit = os.path.join(self.logs, "audit")
+        self.applier = pwd.getpwnam("_kproxy-a").pw_uid
+        self.other = pwd.getpwnam("_kproxy-l").pw_uid
 
     def refused(self, expected):
         self.start(self.manifest(), wait=False)
         self.assertEqual(self.n.proc.wait(patient(20)), 78)
         self.assertRegex(self.n.logged(), re.escape("--audit-log=%s: " % self.n.audit) + expected)
+        open(self.n.log, "w").close()
+
+    def accepted(self):
+        self.start(self.manifest())
+        self.assertIn("generation 1", self.n.audited())
+        self.n.stop()
+
+    def target(self):
+        """A file that root may write to, and the attacker may not."""
+        path = os.path.join(self.n.dir, "target")
+        with open(path, "w") as f:
+            f.write("content\n")
+        os.chmod(path, 0o600)
+        return path
+
+    def check_untouched(self):
+        with open(os.path.join(self.n.dir, "target")) as f:
+            self.assertEqual(f.read(), "content\n")
 
     def test_link(self):
-        target = os.path.join(self.n.dir, "target")
+        os.symlink(self.target(), self.n.audit)
+        self.refused("%s cannot be opened: .*symbolic links are not followed" % self.n.audit)
+        self.check_untouched()
+
+    def test_link_to_nothing(self):
+        target = os.path.join(self.n.dir, "made")
         os.symlink(target, self.n.audit)
-        self.refused("cannot be opened: .*symbolic links are not followed")
+        self.refused("%s cannot be opened: .*symbolic links are not followed" % self.n.audit)
         self.assertFalse(os.path.exists(target))
+
+    def test_link_above(self):
+        """A directory of the path is a link, in whichever place."""
+        for depth in (1, 2):
+            with self.subTest(depth):
+                real = os.path.join(self.n.dir, "real%d" % depth)
+                os.makedirs(real + "/below")
+                link = os.path.join(self.n.dir, "link%d" % depth)
+                os.symlink(real if depth == 2 else real + "/below", link)
+                self.n.audit = link + ("/below/audit" if depth == 2 else "/audit")
+                self.refused("%s cannot be opened: .*symbolic links are not followed" % link)
+                self.assertFalse(os.path.exists(real + "/below/audit"))
+
+    def test_hard_link(self):
+        """Of a file that has the right owner: the log would go into it."""
+        os.link(self.target(), self.n.audit)
+        self.refused(r"the file has 2 names \(hard links\)")
+        self.check_untouched()
+        os.unlink(self.n.audit)
+        self.accepted()
 
     def test_pipe(self):
         os.mkfifo(self.n.audit, 0o600)
-        self.refused("cannot be opened: .*expected a regular file")
+        self.refused(".* cannot be opened: .*expected a regular file")
         reader = os.open(self.n.audit, os.O_RDONLY | os.O_NONBLOCK)
         self.addCleanup(os.close, reader)
         self.refused("expected a regular file")
 
+    def test_socket_device_directory(self):
+        with socket.socket(socket.AF_UNIX) as s:
+            s.bind(self.n.audit)
+            self.refused(".* cannot be opened: .*expected a regular file")
+        os.unlink(self.n.audit)
+        os.mknod(self.n.audit, 0o600 | stat.S_IFCHR, os.makedev(1, 3))
+        self.refused("(expected a regular file|.* cannot be opened)")
+        os.unlink(self.n.audit)
+        os.mkdir(self.n.audit)
+        self.refused(".* cannot be opened: Is a directory")
+
     def test_owner_and_mode(self):
         with open(self.n.audit, "w") as f:
-            os.fchown(f.fileno(), pwd.getpwnam("_kproxy-l").pw_uid, 0)
-        self.refused(r"the file belongs to uid \d+; .*chown _kproxy-a")
-        os.chown(self.n.audit, pwd.getpwnam("_kproxy-a").pw_uid, 0)
+            os.fchown(f.fileno(), self.other, 0)
+        self.refused(r"%s belongs to uid %d; .*chown _kproxy-a" % (self.n.audit, self.other))
+        os.chown(self.n.audit, self.applier, 0)
         os.chmod(self.n.audit, 0o620)
-        self.refused("mode 0620 lets other users write to the file: chmod go-w")
+        self.refused("mode 0620 lets other users write to %s: chmod go-w" % self.n.audit)
         os.chmod(self.n.audit, 0o640)
-        self.start(self.manifest())
-        self.assertIn("generation 1", self.n.audited())
+        self.accepted()
+
+    def test_directory_of_another(self):
+        """Who owns a directory can put any file of root's there, or a link a moment later."""
+        os.chown(self.logs, self.other, 0)
+        self.refused("%s belongs to uid %d; expected root or _kproxy-a" % (self.logs, self.other))
+        self.assertFalse(os.path.exists(self.n.audit))
+        below = os.path.join(self.logs, "below")
+        os.mkdir(below)
+        self.n.audit = os.path.join(below, "audit")
+        self.refused("%s belongs to uid %d; expected root or _kproxy-a" % (self.logs, self.other))
+        os.chown(self.logs, self.applier, 0)
+        self.accepted()
+
+    def test_directory_that_others_can_write_to(self):
+        for mode in (0o775, 0o757, 0o777):
+            os.chmod(self.logs, mode)
+            self.refused("mode %04o lets other users write to %s: chmod go-w" % (mode, self.logs))
+            self.assertFalse(os.path.exists(self.n.audit))
+        os.chmod(self.logs, 0o1777)  # as /tmp: what is root's nobody can replace
+        self.accepted()
+
+    def test_directory_above_of_a_group(self):
+        """As Ubuntu has /var/log, of root and the group syslog; but not of the world."""
+        below = os.path.join(self.logs, "below")
+        os.mkdir(below)
+        self.n.audit = os.path.join(below, "audit")
+        os.chmod(self.logs, 0o777)
+        self.refused("mode 0777 lets other users write to %s: chmod go-w" % self.logs)
+        os.chmod(self.logs, 0o775)
+        self.accepted()
+        os.chown(self.logs, self.applier, 0)
+        self.refused("mode 0775 lets other users write to %s: chmod go-w" % self.logs)
+
+    def test_dots_and_slashes(self):
+        self.n.audit = self.logs + "//./../logs/audit"
+        self.accepted()
 
     def test_no_directory(self):
         self.n.audit = os.path.join(self.n.dir, "missing", "log")
-        self.refused("cannot be opened: No such file or directory")
+        self.refused("%s cannot be opened: No such file or directory" % os.path.dirname(self.n.audit))
 
 
 if __name__ == "__main__":
