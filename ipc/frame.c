@@ -153,15 +153,15 @@ static const uint8_t *cursor_next(struct cursor *c, enum kind kind, struct head 
 		c->error = take_head(&s, h);
 	if (c->error == NULL && h->kind != kind)
 		cursor_fail(c, "a field of the wrong type");
-	body = s.p;
-	s.p += h->body;
-	s.left -= h->body;
-	for (uint32_t i = 0; c->error == NULL && i < h->items; i++)
-		c->error = take_value(&s);
 	if (c->error != NULL) {
 		*h = (struct head){0};
 		return NULL;
 	}
+	body = s.p;
+	s.p += h->body;
+	s.left -= h->body;
+	for (uint32_t i = 0; i < h->items; i++)
+		take_value(&s); /* it was good as a part of the frame */
 	c->left--;
 	c->next = s.p;
 	c->bytes = s.left;
