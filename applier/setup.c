@@ -21,6 +21,7 @@
 #include "applier/log_file.h"
 #include "common/log.h"
 #include "common/sandbox.h"
+#include "ipc/relay.h"
 
 #define CLEANER_ARGS_MAX 3
 
@@ -174,6 +175,7 @@ int setup_children(const struct config *cfg, int config_fd, const struct user us
     pid_t pids[USER_COUNT])
 {
 	int watcher[2], applier[2] = {-1, -1}, listener[2] = {-1, -1}, cleaner[2] = {-1, -1};
+	int relay[2] = {-1, -1};
 	/* What we use is the planner's to read and to tell: numbers the kernel shows everybody. */
 	int use = cfg->dry_run ? -1 : open("/proc/self/stat", O_RDONLY | O_CLOEXEC);
 
@@ -186,13 +188,20 @@ int setup_children(const struct config *cfg, int config_fd, const struct user us
 		    (int[]){config_fd, listener[1], -1});
 		close(listener[1]);
 	}
+	if (!cfg->dry_run && relays_wanted(cfg)) {
+		channel_pair(relay);
+		pids[USER_RELAY] = start("kube-proxy-relay", &users[USER_RELAY], false,
+		    (int[]){config_fd, relay[1], -1});
+		close(relay[1]);
+	}
 	pids[USER_PLANNER] = start("kube-proxy-planner", &users[USER_PLANNER], cfg->dry_run,
-	    (int[]){config_fd, watcher[0], applier[1], listener[0], use, cleaner[0], -1});
+	    (int[]){config_fd, watcher[0], applier[1], listener[0], use, cleaner[0], relay[0], -1});
 	close(use);
 	close(watcher[0]);
 	close(applier[1]);
 	close(listener[0]);
 	close(cleaner[0]);
+	close(relay[0]);
 	pids[USER_WATCHER] = start(
 	    "kube-proxy-watcher", &users[USER_WATCHER], false, (int[]){config_fd, watcher[1], -1});
 	close(watcher[1]);

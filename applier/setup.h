@@ -29,9 +29,10 @@ pid_t setup_cleaner(const struct config *cfg, int config_fd, const struct user *
 pid_t setup_find_running(bool ours);
 
 /*
- * Starts watcher, planner, listener and cleaner with their channels; with CFG->dry_run only the
- * first two. PIDS gets them in the order of USER_*; the cleaner, which has the applier's user, is
- * in the applier's place. Returns the applier's end of the planner's channel, or -1 with dry_run.
+ * Starts watcher, planner, listener, relay (if CFG wants relays) and cleaner with their channels;
+ * with CFG->dry_run only the first two. PIDS gets them in the order of USER_*; the cleaner, which
+ * has the applier's user, is in the applier's place. Returns the applier's end of the planner's
+ * channel, or -1 with dry_run.
  */
 int setup_children(const struct config *cfg, int config_fd, const struct user users[USER_COUNT],
     pid_t pids[USER_COUNT]);

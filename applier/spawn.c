@@ -20,12 +20,12 @@
 #include "common/log.h"
 #include "ipc/fds.h"
 
-#define CHILD_FDS_MAX 7 /* configuration, life line, four channels, the parent's stat file */
+#define CHILD_FDS_MAX 8 /* configuration, life line, five channels, the parent's stat file */
 
 void users_load(struct user users[USER_COUNT])
 {
 	static const char *const names[USER_COUNT] = {
-	    "_kproxy-a", "_kproxy-p", "_kproxy-w", "_kproxy-l", "_kproxy-c"};
+	    "_kproxy-a", "_kproxy-p", "_kproxy-w", "_kproxy-l", "_kproxy-c", "_kproxy-r"};
 	FILE *passwd = fopen("/etc/passwd", "re");
 	const struct passwd *pw;
 

@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-/* Who the processes are: sysusers.d's _kproxy-a, -p, -w, -l, -c. */
+/* Who the processes are: sysusers.d's _kproxy-a, -p, -w, -l, -c, -r. */
 struct user {
 	const char *name;
 	uid_t uid;
@@ -17,7 +17,15 @@ struct user {
 	gid_t group; /* a supplementary group, or NO_GROUP */
 	bool known;  /* found in /etc/passwd */
 };
-enum { USER_APPLIER, USER_PLANNER, USER_WATCHER, USER_LISTENER, USER_ONESHOT, USER_COUNT };
+enum {
+	USER_APPLIER,
+	USER_PLANNER,
+	USER_WATCHER,
+	USER_LISTENER,
+	USER_ONESHOT,
+	USER_RELAY,
+	USER_COUNT
+};
 
 /*
  * Fills USERS from /etc/passwd (files only: no name service code runs in the privileged process).

@@ -55,7 +55,8 @@ static void check_privilege(int argc, char **argv)
 		    "missing:%s; create them with systemd-sysusers (packaging/kube-proxy.sysusers)",
 		    users);
 	else
-		say(CHECK_GOOD, "users", "_kproxy-a, _kproxy-p, _kproxy-w, _kproxy-l, _kproxy-c");
+		say(CHECK_GOOD, "users",
+		    "_kproxy-a, _kproxy-p, _kproxy-w, _kproxy-l, _kproxy-c, _kproxy-r");
 }
 
 /* The modules of a mode. That one is loaded by the kernel when it is used is no remark. */

@@ -16,12 +16,15 @@ enum {
 	PLANNER_FD_LISTENER = 7,
 	PLANNER_FD_PARENT_STAT = 8, /* the parent's /proc/PID/stat, to be read */
 	PLANNER_FD_CLEANER = 9,
+	PLANNER_FD_RELAY = 10, /* if there are relays */
 	/* kube-proxy-cleaner; what only root may open is opened by the parent */
 	CLEANER_FD_PLANNER = 5, /* --cleanup, --check-node: /dev/null */
 	CLEANER_FD_LOCK = 6,	/* /run/xtables.lock */
 	CLEANER_FD_TABLES = 7,	/* /proc/net/ip_tables_names, then ip6_tables_names */
 	/* kube-proxy-listener */
 	LISTENER_FD_PLANNER = 5,
+	/* kube-proxy-relay */
+	RELAY_FD_PLANNER = 5,
 };
 
 #endif

@@ -93,6 +93,18 @@ void metrics_encode_request(struct frame *f)
 	frame_begin(f, METRICS_REQUEST, 0);
 }
 
+void metrics_encode_use(struct frame *f, const struct process_use *use)
+{
+	frame_begin(f, METRICS_USE, 1);
+	encode_numbers(f, use, NUMBERS(*use));
+}
+
+const char *metrics_decode_use(struct cursor *c, struct process_use *use)
+{
+	decode_numbers(c, use, NUMBERS(*use));
+	return cursor_end(c);
+}
+
 void metrics_encode_all(struct frame *f, const struct metrics *m)
 {
 	frame_begin(f, METRICS_ALL, 3);

@@ -17,8 +17,9 @@
 
 enum metrics_message {
 	METRICS_STATS = 11,   /* watcher -> planner: [apiserver, [number, ...]] */
-	METRICS_REQUEST = 32, /* listener -> planner: [] */
+	METRICS_REQUEST = 32, /* listener -> planner, planner -> relay: [] */
 	METRICS_ALL = 33,     /* planner -> listener: [apiserver, [number, ...], [number, ...]] */
+	METRICS_USE = 36,     /* relay -> planner, which asked with REQUEST: [[number, ...]] */
 };
 
 /* --- histograms: how many were up to each bound, more than the last, and the sum --- */
@@ -76,11 +77,12 @@ enum metrics_channel {
 	METRICS_TO_APPLIER,
 	METRICS_FROM_APPLIER,
 	METRICS_TO_LISTENER,
+	METRICS_TO_RELAY,
 	METRICS_CHANNELS
 };
 
 struct metrics_planner {
-	struct process_use process, applier;
+	struct process_use process, applier, relay; /* RELAY: zeroed if there is none */
 	uint64_t sync[FAMILY_COUNT][METRICS_HISTOGRAM(METRICS_SYNC_BOUNDS)];
 	uint64_t sync_full[FAMILY_COUNT][METRICS_HISTOGRAM(METRICS_SYNC_BOUNDS)];
 	uint64_t sync_partial[FAMILY_COUNT][METRICS_HISTOGRAM(METRICS_SYNC_BOUNDS)];
@@ -118,10 +120,12 @@ struct metrics {
 
 void metrics_encode_stats(struct frame *f, const char *apiserver, const struct metrics_watcher *w);
 void metrics_encode_request(struct frame *f);
+void metrics_encode_use(struct frame *f, const struct process_use *use);
 void metrics_encode_all(struct frame *f, const struct metrics *m);
 
 /* NULL, or how the message breaks the protocol. STATS fills M's part of the watcher. */
 const char *metrics_decode_stats(struct cursor *c, struct metrics *m);
+const char *metrics_decode_use(struct cursor *c, struct process_use *use);
 const char *metrics_decode_all(struct cursor *c, struct metrics *m);
 
 #endif

@@ -1,6 +1,7 @@
 /*
  * CPU and heap profiles (--profiling): the listener asks the planner for its own or for the
- * watcher's, which the planner asks in turn; the profile comes back in parts. One at a time.
+ * watcher's or relay's, which the planner asks in turn; the profile comes back in parts. One at a
+ * time.
  */
 #ifndef IPC_PROFILE_H
 #define IPC_PROFILE_H
@@ -12,11 +13,18 @@
 #include "ipc/frame.h"
 
 enum profile_message {
-	PROFILE_ASK = 34, /* listener -> planner -> watcher: [process, seconds]; 0: of memory */
-	PROFILE_PART,	  /* watcher -> planner -> listener: [last, bin] */
+	PROFILE_ASK =
+	    34,	      /* listener -> planner -> watcher, relay: [process, seconds]; 0: of memory */
+	PROFILE_PART, /* watcher, relay -> planner -> listener: [last, bin] */
 };
 
-enum profile_process { PROFILE_LISTENER, PROFILE_PLANNER, PROFILE_WATCHER, PROFILE_PROCESSES };
+enum profile_process {
+	PROFILE_LISTENER,
+	PROFILE_PLANNER,
+	PROFILE_WATCHER,
+	PROFILE_RELAY,
+	PROFILE_PROCESSES
+};
 
 #define PROFILE_PART_MAX (64u * 1024)
 

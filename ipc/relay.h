@@ -1,6 +1,6 @@
 /*
- * planner <-> listener: relays. The planner asks for a listening socket and says where what comes
- * there is sent on to; the listener answers which port it has.
+ * planner <-> relay: relays. The planner asks for a listening socket and says where what comes there
+ * is sent on to; the relay answers which port it has.
  */
 #ifndef IPC_RELAY_H
 #define IPC_RELAY_H
@@ -13,11 +13,11 @@
 #include "ipc/frame.h"
 
 enum relay_message {
-	/* planner -> listener */
+	/* planner -> relay */
 	RELAY_PROXY_PORT_OPEN = 64,
 	RELAY_BACKENDS = 65,
 	RELAY_PROXY_PORT_CLOSE = 66,
-	/* listener -> planner */
+	/* relay -> planner */
 	RELAY_PROXY_PORT = 72,
 	RELAY_LAST = 79, /* none of these messages has a higher number */
 };

@@ -1,30 +1,26 @@
 /*
  * kube-proxy-listener: every socket that strangers can reach, and nothing else. It holds no
- * credential and no capability, reads no file, and connects to nobody but, where it relays, to the
- * endpoints that the planner gave. From the planner it learns how the proxy is, where and what load
- * balancers may ask, and what is to be relayed.
+ * credential and no capability, reads no file, and connects to nobody. From the planner it learns
+ * how the proxy is, and where and what load balancers may ask. What is relayed does not come here:
+ * kube-proxy-relay has a process of its own.
  */
 #include <errno.h>
 #include <event2/event.h>
-#include <seccomp.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "common/log.h"
-#include "common/sandbox.h"
 #include "ipc/channel.h"
 #include "ipc/config.h"
 #include "ipc/fds.h"
 #include "ipc/profile.h"
 #include "listener/http.h"
 #include "listener/inspect.h"
+#include "listener/lockdown.h"
 #include "listener/pages.h"
 #include "listener/profiling.h"
-#include "listener/relay.h"
 #include "listener/scrape.h"
 #include "listener/service_health.h"
 #include "listener/status_pages.h"
@@ -38,33 +34,6 @@
 #define FDS_OTHERS (HEALTH_CONNECTIONS_MAX + METRICS_CONNECTIONS_MAX + SERVICE_CONNECTIONS_MAX + 64)
 /* ... and sockets of health check node ports, one for each of their addresses. */
 #define FDS_MAX (FDS_OTHERS + 4096)
-/* ... and with relays, if the limit that was inherited allows it: sixty thousand connections. */
-#define FDS_MAX_RELAYS 131072
-
-#define TCP_SOCKET (SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC)
-
-/* No connect, no open, no exec, no other kind of socket; relay_rules has what relays take. */
-static const struct sandbox_rule rules[] = {
-    ALLOW_IF2(socket, 0, AF_INET, 1, TCP_SOCKET), /* a bind that failed is tried again */
-    ALLOW_IF2(socket, 0, AF_INET6, 1, TCP_SOCKET),
-    ALLOW(bind),
-    ALLOW(listen),
-    ALLOW(accept4),
-    ALLOW_IF2(setsockopt, 1, SOL_SOCKET, 2, SO_REUSEADDR),
-    ALLOW_IF2(setsockopt, 1, IPPROTO_IPV6, 2, IPV6_V6ONLY),
-    ALLOW(shutdown),
-    ALLOW(close),
-    ALLOW(read),
-    ALLOW(pread64), /* what this process has used */
-    ALLOW(readv),
-    ALLOW(write),
-    ALLOW(writev),
-    ALLOW_IF(ioctl, 1, FIONREAD), /* evbuffer_read() asks how much there is */
-    ALLOW(poll),
-    ALLOW(epoll_ctl),
-    ALLOW(epoll_wait),
-    ALLOW(epoll_pwait),
-};
 
 struct listener {
 	struct channel *planner;
@@ -75,7 +44,6 @@ struct listener {
 	struct scrape scrape;
 	struct pages pages;
 	struct profiling profiling; /* zeroed without --profiling */
-	struct relays *relays;	    /* NULL: there are none */
 };
 
 /* What the planner says, by who listens to it. */
@@ -91,8 +59,6 @@ static const char *on_message(void *arg, unsigned type, struct cursor *c)
 		return status_pages_message(&l->status, type, c);
 	if (type == QUERY_ANSWER)
 		return inspect_answer(l->inspect, c);
-	if (l->relays != NULL && type >= RELAY_PROXY_PORT_OPEN && type <= RELAY_LAST)
-		return relays_message(l->relays, type, c);
 	return service_health_message(l->services, type, c);
 }
 
@@ -223,17 +189,9 @@ static void feed_watchdog(struct listener *l, struct event_base *base, uint64_t 
 
 /* --- set-up --- */
 
-/* Descriptors for those whose number is not known beforehand. */
-struct shares {
-	unsigned sockets; /* of health check node ports */
-	unsigned relays;
-};
-
-/* Afterwards no more can be opened. */
-static struct shares limit_fds(bool relays)
+/* Afterwards no more can be opened. Returns how many sockets of health check node ports may be. */
+static unsigned limit_fds(void)
 {
-	const unsigned most = relays ? FDS_MAX_RELAYS : FDS_MAX;
-	struct shares s = {0};
 	struct rlimit fds;
 
 	if (getrlimit(RLIMIT_NOFILE, &fds) != 0)
@@ -241,33 +199,14 @@ static struct shares limit_fds(bool relays)
 	if (fds.rlim_max < FDS_MAX)
 		log_warn("no more than %llu descriptors, where %u may be needed: of very many "
 			 "health check node ports not all will be served (LimitNOFILE=)",
-		    (unsigned long long)fds.rlim_max, most);
-	if (fds.rlim_max > most)
-		fds.rlim_max = most;
+		    (unsigned long long)fds.rlim_max, FDS_MAX);
+	if (fds.rlim_max > FDS_MAX)
+		fds.rlim_max = FDS_MAX;
 	fds.rlim_cur = fds.rlim_max;
 	if (setrlimit(RLIMIT_NOFILE, &fds) != 0)
 		fatal(EXIT_FAILED, "setrlimit(RLIMIT_NOFILE, %llu): %s",
 		    (unsigned long long)fds.rlim_max, strerror(errno));
-	if (fds.rlim_max > FDS_OTHERS)
-		s.sockets = (unsigned)fds.rlim_max - FDS_OTHERS;
-	if (relays) {
-		s.relays = s.sockets - s.sockets / 8;
-		s.sockets /= 8;
-	}
-	return s;
-}
-
-static void lock_down(bool relays)
-{
-	static const char *const nothing[] = {NULL};
-	const size_t count = sizeof(rules) / sizeof(rules[0]);
-	struct sandbox_rule all[sizeof(rules) / sizeof(rules[0]) + RELAY_RULES];
-
-	memcpy(all, rules, sizeof(rules));
-	memcpy(all + count, relay_rules, sizeof(relay_rules));
-	sandbox_no_new_privs();
-	sandbox_landlock(nothing, 1);
-	sandbox_seccomp(all, count + (relays ? RELAY_RULES : 0));
+	return fds.rlim_max > FDS_OTHERS ? (unsigned)fds.rlim_max - FDS_OTHERS : 0;
 }
 
 int main(void)
@@ -275,7 +214,7 @@ int main(void)
 	static struct config cfg;
 	static struct listener l;
 	struct event_base *base;
-	struct shares fds;
+	unsigned sockets;
 
 	log_init("listener");
 	signal(SIGPIPE, SIG_IGN); /* write() tells */
@@ -295,11 +234,9 @@ int main(void)
 	scrape_init(&l.scrape);
 	if (cfg.profiling)
 		profiling_init(&l.profiling, base, l.planner);
-	fds = limit_fds(relays_wanted(&cfg));
-	if (relays_wanted(&cfg))
-		l.relays = relays_new(base, &cfg, l.planner, fds.relays);
-	lock_down(relays_wanted(&cfg));
-	serve_services(&l, base, fds.sockets);
+	sockets = limit_fds();
+	listener_lock_down();
+	serve_services(&l, base, sockets);
 	serve_health(&l, base, &cfg);
 	serve_metrics(&l, base, &cfg);
 	if (cfg.watchdog_ms > 0)

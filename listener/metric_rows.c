@@ -7,7 +7,8 @@ const struct metric_label_row metric_labels[LABEL_COUNT] = {
     [LABEL_RESULT] = {"result", METRICS_CODES, {"ok", "unchanged", "stale", "busy", "kernel"}},
     [LABEL_OPERATION] = {"operation", METRICS_OPERATIONS, {"put", "delete", "other"}},
     [LABEL_CHANNEL] = {"channel", METRICS_CHANNELS,
-	{"watcher-planner", "planner-applier", "applier-planner", "planner-listener"}},
+	{"watcher-planner", "planner-applier", "applier-planner", "planner-listener",
+	    "planner-relay"}},
     [LABEL_RESOURCE] = {"resource", METRICS_RESOURCES,
 	{"services", "endpointslices", "nodes", "servicecidrs"}},
     /* As metrics_status_codes. */
@@ -34,17 +35,19 @@ const struct metric_label_row metric_labels[LABEL_COUNT] = {
 #define SECONDS_OF_US .unit = UNIT_US
 #define SKIP_ZERO     .marks = METRIC_SKIP_ZERO
 
-/* The same of each process. */
-#define OF_EACH(declare, name_, help_, field, ...)                                                 \
+/* The same of each process; the relay need not exist. */
+#define OF_EACH(declare, name_, help_, field, unit_, ...)                                          \
 	{declare(name_, PLANNER(applier.field)), HELP(help_), .constant = "process=\"applier\"",   \
-	    __VA_ARGS__},                                                                          \
+	    .unit = (unit_), __VA_ARGS__},                                                         \
 	    {declare(name_, PLANNER(process.field)), HELP(help_),                                  \
-		.constant = "process=\"planner\"", __VA_ARGS__},                                   \
+		.constant = "process=\"planner\"", .unit = (unit_), __VA_ARGS__},                  \
 	    {declare(name_, WATCHER(process.field)), HELP(help_),                                  \
-		.constant = "process=\"watcher\"", __VA_ARGS__},                                   \
+		.constant = "process=\"watcher\"", .unit = (unit_), __VA_ARGS__},                  \
+	    {declare(name_, PLANNER(relay.field)), HELP(help_), .constant = "process=\"relay\"",   \
+		.unit = (unit_), SKIP_ZERO},                                                       \
 	{                                                                                          \
 		declare(name_, LISTENER(process.field)), HELP(help_),                              \
-		    .constant = "process=\"listener\"", __VA_ARGS__                                \
+		    .constant = "process=\"listener\"", .unit = (unit_), __VA_ARGS__               \
 	}
 
 /* clang-format off */
@@ -100,13 +103,13 @@ const struct metric_row metric_rows[] = {
     {COUNTER("kubeproxy_sync_proxy_rules_service_changes_total", PLANNER(changes[0])),
 	HELP("Services that came or went")},
     OF_EACH(COUNTER, "process_cpu_seconds_total", "Processor time used, user and system", cpu_us,
-	SECONDS_OF_US),
+	UNIT_US, .marks = 0),
     OF_EACH(GAUGE, "process_resident_memory_bytes", "Resident memory", resident_bytes,
-	SKIP_ZERO),
+	UNIT_ONE, SKIP_ZERO),
     OF_EACH(GAUGE, "process_start_time_seconds", "When the process began", started_ms,
-	SECONDS_OF_MS, SKIP_ZERO),
+	UNIT_MS, SKIP_ZERO),
     OF_EACH(GAUGE, "process_virtual_memory_bytes", "Virtual memory", virtual_bytes,
-	SKIP_ZERO),
+	UNIT_ONE, SKIP_ZERO),
     {HISTOGRAM("rest_client_request_duration_seconds", WATCHER(request_us), request),
 	HELP("From a request to the apiserver to the head of its response"),
 	.constant = "verb=\"GET\"", .marks = METRIC_HOST},

@@ -9,7 +9,7 @@
 
 #define SECONDS_STANDARD 10
 
-static const char *const names[PROFILE_PROCESSES] = {"listener", "planner", "watcher"};
+static const char *const names[PROFILE_PROCESSES] = {"listener", "planner", "watcher", "relay"};
 
 static void take(void *arg, bool last, const void *bytes, size_t len)
 {
@@ -60,7 +60,7 @@ static bool read_query(const struct http_request *r, struct http_reply *reply,
 	    value > PROFILE_SECONDS_MAX) {
 		reply->status = 400;
 		evbuffer_add_printf(reply->body,
-		    "process: planner, watcher or listener; seconds: 1 to %d\n",
+		    "process: planner, watcher, listener or relay; seconds: 1 to %d\n",
 		    PROFILE_SECONDS_MAX);
 		return false;
 	}

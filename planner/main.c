@@ -51,9 +51,18 @@ static const char *on_listener(void *arg, unsigned type, struct cursor *c)
 		return profiling_ask(arg, c);
 	if (type == HEALTH_ALIVE)
 		return alive_listener(arg, c);
-	if (type == RELAY_PROXY_PORT)
-		return sync_on_listener(arg, type, c);
 	return queries_message(arg, type, c);
+}
+
+static const char *on_relay(void *arg, unsigned type, struct cursor *c)
+{
+	if (type == METRICS_USE)
+		return metrics_relay_use(arg, c);
+	if (type == PROFILE_PART)
+		return profiling_part(arg, c);
+	if (type == HEALTH_ALIVE)
+		return alive_relay(arg, c);
+	return sync_on_relay(arg, type, c);
 }
 
 /* --- --dry-run --- */
@@ -94,6 +103,8 @@ static void connect_peers(struct planner *p, struct event_base *base)
 	p->watcher = channel_new(base, PLANNER_FD_WATCHER, "the watcher", on_watcher, p);
 	p->applier = channel_new(base, PLANNER_FD_APPLIER, "the applier", sync_on_applier, p);
 	p->listener = channel_new(base, PLANNER_FD_LISTENER, "the listener", on_listener, p);
+	if (relays_wanted(&p->cfg))
+		p->relay = channel_new(base, PLANNER_FD_RELAY, "the relay", on_relay, p);
 	leftovers_start(&p->leftovers, base, PLANNER_FD_CLEANER);
 	profiling_start(p, base);
 	process_open(&p->self);

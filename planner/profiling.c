@@ -35,8 +35,12 @@ const char *profiling_ask(struct planner *p, struct cursor *c)
 		profiler_run(&p->profiler, seconds);
 		return NULL;
 	}
+	if (process == PROFILE_RELAY && p->relay == NULL) {
+		send_part(p, true, NULL, 0);
+		return NULL;
+	}
 	profile_encode_ask(&p->frame, process, seconds);
-	channel_send(p->watcher, &p->frame);
+	channel_send(process == PROFILE_RELAY ? p->relay : p->watcher, &p->frame);
 	return NULL;
 }
 

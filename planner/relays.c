@@ -253,7 +253,7 @@ void relays_clear(struct relays *r)
 	free(r->endpoints);
 }
 
-/* --- what the listener says --- */
+/* --- what the relay process says --- */
 
 const char *relays_answer(struct relays *r, struct cursor *c, struct stored_service **moved)
 {

@@ -352,7 +352,7 @@ const char *sync_on_watcher(void *arg, unsigned type, struct cursor *c)
 	return why;
 }
 
-/* --- the listener --- */
+/* --- the relay --- */
 
 static const char *on_proxy_port(struct planner *p, struct cursor *c)
 {
@@ -363,7 +363,7 @@ static const char *on_proxy_port(struct planner *p, struct cursor *c)
 	return why;
 }
 
-const char *sync_on_listener(void *arg, unsigned type, struct cursor *c)
+const char *sync_on_relay(void *arg, unsigned type, struct cursor *c)
 {
 	if (type == RELAY_PROXY_PORT)
 		return on_proxy_port(arg, c);
@@ -372,12 +372,12 @@ const char *sync_on_listener(void *arg, unsigned type, struct cursor *c)
 
 /* --- set-up --- */
 
-/* The listener never waits for us, so that what it is told of relays can wait for it. */
+/* The relay never waits for us, so that what it is told can wait for it. */
 static void send_of_relays(void *arg, const struct frame *f)
 {
 	struct planner *p = arg;
 
-	channel_send_wait(p->listener, f);
+	channel_send_wait(p->relay, f);
 }
 
 static void send_to_applier(void *arg, const struct frame *f)

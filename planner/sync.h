@@ -26,6 +26,7 @@ struct event;
 struct planner {
 	struct config cfg;
 	struct channel *watcher, *applier, *listener;
+	struct channel *relay; /* NULL: nothing is relayed */
 	struct plan *plan;
 	struct feed feed;
 	struct apply apply;
@@ -36,7 +37,7 @@ struct planner {
 	struct stats stats;
 	struct status_line status;
 	struct profiler profiler;
-	bool profiled;			  /* ... or the watcher is; one at a time */
+	bool profiled;			  /* ... or watcher or relay is; one at a time */
 	struct process_stat self, parent; /* what they use */
 	struct event *sync_timer, *retry_timer, *check_timer;
 	struct event *drain_timer; /* runs while real servers wait for their connections' end */
@@ -49,9 +50,11 @@ struct planner {
 	bool drifted;	  /* told so while a transaction was under way */
 	bool checking; /* a snapshot shows what others changed; nothing else waits to be written */
 	bool synced;   /* everything was programmed once */
-	bool told_missing; /* the log knows what the rules wait for */
-	bool told_pending; /* the listener knows that something waits */
-	bool alive_asked;  /* the watcher was, and has not answered */
+	bool told_missing;   /* the log knows what the rules wait for */
+	bool told_pending;   /* the listener knows that something waits */
+	bool alive_asked;    /* the watcher was, and has not answered ... */
+	bool alive_of_relay; /* ... or has, and the relay was asked */
+	bool use_asked;	     /* the relay was what it uses, and has not answered */
 	enum feed_node told_node;
 	struct frame frame;
 	union {
@@ -93,6 +96,6 @@ bool sync_retrying(const struct planner *p);
 /* Handlers of the channels, with a struct planner as their argument. */
 const char *sync_on_watcher(void *arg, unsigned type, struct cursor *c);
 const char *sync_on_applier(void *arg, unsigned type, struct cursor *c);
-const char *sync_on_listener(void *arg, unsigned type, struct cursor *c);
+const char *sync_on_relay(void *arg, unsigned type, struct cursor *c);
 
 #endif

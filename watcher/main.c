@@ -24,6 +24,7 @@
 #include "ipc/config.h"
 #include "ipc/fds.h"
 #include "ipc/health.h"
+#include "ipc/profiled.h"
 #include "watcher/addresses.h"
 #include "watcher/api_sandbox.h"
 #include "watcher/config_watch.h"
@@ -31,7 +32,6 @@
 #include "watcher/kubeconfig.h"
 #include "watcher/manifest.h"
 #include "watcher/oneshot.h"
-#include "watcher/profiling.h"
 #include "watcher/source.h"
 #include "watcher/stats.h"
 
@@ -240,7 +240,7 @@ static const char *on_planner(void *arg, unsigned type, struct cursor *c)
 	const char *why;
 
 	if (type != HEALTH_ALIVE)
-		return profiling_message(NULL, type, c);
+		return profiled_message(type, c);
 	why = cursor_end(c);
 	if (why == NULL) {
 		health_encode_alive(&frame);
@@ -265,7 +265,7 @@ static int watch(void)
 	feed.node_name = cfg.node_name;
 	stats_start(base, feed.planner);
 	if (cfg.profiling)
-		profiling_start(base, feed.planner);
+		profiled_start(base, feed.planner, channel_send_wait);
 	config_watch_start(base, &cfg);
 	addresses_start(base, &feed, cfg.mode == MODE_IPVS ? IPVS_INTERFACE : NULL);
 	if (cfg.manifest_path[0] != '\0')

@@ -158,7 +158,7 @@ def bench():
             service("web", [VIP], [("http", 80, "TCP")]),
             slice_of("web", [n.pod_ip(0)], [("http", ENDPOINT, "TCP")])])
         n.start("--manifest-path", path, "--proxy-mode=userspace")
-        mine = n.processes()["kube-proxy-listener"]
+        mine = n.processes()["kube-proxy-relay"]
         rows = [("this proxy", [measure(n.client, mine, work, (VIP, 80), amount)
                                 for _, work, amount, _ in WORK])]
         for name in ("haproxy", "haproxy, splice-auto", "socat"):

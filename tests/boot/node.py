@@ -28,6 +28,7 @@ WORLD = "/usr/local/lib/kp-world.py"
 CLUSTER_IP, OTHER_IP = "10.96.0.10", "10.96.0.11"
 PODS = {"a": "10.244.0.10", "b": "10.244.0.11", "client": "10.244.0.20"}
 PROCESSES = ("applier", "planner", "watcher", "listener")
+WITH_RELAY = PROCESSES + ("relay",)  # in userspace mode
 
 
 def package():
@@ -82,13 +83,13 @@ class Node:
         return values[names[0]] if len(names) == 1 else [values[n] for n in names]
 
     def pids(self):
-        """{process: pid} of the running unit: applier, planner, watcher, listener."""
+        """{process: pid} of the running unit: applier, planner, watcher, listener, relay."""
         out = self.m.sh("for p in $(cat /sys/fs/cgroup/system.slice/%s/cgroup.procs 2>/dev/null); do "
                         "echo $p $(readlink /proc/$p/exe); done" % UNIT).out
         found = {}
         for pid, *exe in (line.split() for line in out.splitlines()):
             name = os.path.basename(exe[0]) if exe else ""
-            for process in PROCESSES:
+            for process in WITH_RELAY:
                 if process in name or (process == "applier" and name == "kube-proxy"):
                     found[process] = int(pid)
         return found

@@ -3,7 +3,7 @@ The unit in the other modes: configured, the machine boots, and what the kernel 
 """
 import unittest
 
-from node import Case, PROCESSES
+from node import Case, PROCESSES, WITH_RELAY
 
 MODULES = {"iptables": ("ip_tables", "ip6_tables", "iptable_nat", "ip6table_nat"), "ipvs": ("ip_vs", "ip_vs_rr", "ip_set"),
            "userspace": ("ip_tables", "iptable_nat")}
@@ -26,11 +26,13 @@ class Modes(Case):
                     lambda: "STATUS: " + self.n.show("StatusText"))
         if mode != "userspace":  # whose relays break with their process
             self.n.traffic()
-        for process in PROCESSES:
+        processes = WITH_RELAY if mode == "userspace" else PROCESSES
+        for process in processes:
             before = self.n.pids()
             self.m.run("kill", "-KILL", str(before[process]))
             self.n.running(not_pid=before["applier"])
-            self.m.wait(lambda: len(self.n.pids()) == 4, "four processes run after the %s's end" % process)
+            self.m.wait(lambda: sorted(self.n.pids()) == sorted(processes),
+                        "all processes run after the %s's end" % process)
             self.n.served()
         if mode != "userspace":
             told = self.n.end_traffic()

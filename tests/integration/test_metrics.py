@@ -120,6 +120,7 @@ class Base(unittest.TestCase):
         self.assertEqual(said, [])
 
     def check_processes(self, page):
+        self.assertNotIn('process="relay"', page.text)
         for process in ("applier", "planner", "watcher", "listener"):
             pid = self.n.processes()["kube-proxy" + ("" if process == "applier" else
                                                      "-" + process)]
@@ -502,6 +503,31 @@ class Pages(unittest.TestCase):
         for text in pages:
             self.assertTrue(text.endswith("} 1\n"))
             self.assertIn("kubeproxy_services 0\n", text)
+
+
+class OfTheRelay(unittest.TestCase):
+    """The listener tells of the relay what the planner has of it."""
+
+    def test_use_and_profiles(self):
+        n = Node(pods=1).__enter__()
+        self.addCleanup(n.__exit__)
+        n.start("--manifest-path", n.write("objects.json", []), "--profiling",
+                "--proxy-mode=userspace")
+        page = n.health("/metrics", METRICS)[1]
+        told = int(re.search(r'process_resident_memory_bytes{process="relay"} (\d+)', page).group(1))
+        with open("/proc/%d/statm" % n.processes()["kube-proxy-relay"], encoding="ascii") as f:
+            resident = int(f.read().split()[1]) * os.sysconf("SC_PAGESIZE")
+        self.assertLess(abs(told - resident), 2 << 20)
+        self.assertIn('kubeproxy_channel_waiting_bytes{channel="planner-relay"} ', page)
+        self.assertEqual(n.health("/debug/pprof/heap?process=relay", METRICS)[0],
+                         503 if "asan" in BUILD else 200)
+
+    def test_none(self):
+        n = Node(pods=1).__enter__()
+        self.addCleanup(n.__exit__)
+        n.start("--manifest-path", n.write("objects.json", []), "--profiling")
+        self.assertNotIn('process="relay"', n.health("/metrics", METRICS)[1])
+        self.assertEqual(n.health("/debug/pprof/heap?process=relay", METRICS)[0], 503)
 
 
 class Profiling(unittest.TestCase):

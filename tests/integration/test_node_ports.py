@@ -191,7 +191,7 @@ class Localhost(NodeCase):
                    self.node_ports(s, {4: "127.1.2.3"}, BOTH, n.node) +
                    self.node_ports(local, {4: "127.0.0.1"}, BOTH, n.node) +
                    self.node_ports(none, {4: "127.0.0.1"}, {"refused"}, n.node) +
-                   self.node_ports(s, {6: "::1"}, BOTH, n.node) +  # by the listener's relay
+                   self.node_ports(s, {6: "::1"}, BOTH, n.node) +  # by a relay
                    self.node_ports(s, NODE, BOTH) + self.node_ports(s, NODE, BOTH, n.node) +
                    self.probes("dropped") +
                    # nor are node ports on loopback for others

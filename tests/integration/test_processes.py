@@ -19,6 +19,7 @@ PROGRAM = os.path.join(BUILD, "kube-proxy")
 SANITIZED = "asan" in os.path.basename(BUILD)
 ROLES = {"kube-proxy": "_kproxy-a", "kube-proxy-planner": "_kproxy-p",
          "kube-proxy-watcher": "_kproxy-w", "kube-proxy-listener": "_kproxy-l"}
+RELAY = {"kube-proxy-relay": "_kproxy-r"}
 CAP_NET_ADMIN = 1 << 12
 
 
@@ -64,9 +65,18 @@ class Processes(unittest.TestCase):
         open(self.n.log, "w").close()
 
     def test_four_users_one_capability(self):
-        pids = self.start()
-        self.assertEqual(set(pids), set(ROLES))
-        for name, user in ROLES.items():
+        self.check_users(self.start(), ROLES)
+
+    def test_with_a_relay_where_it_is_needed(self):
+        """In userspace mode, and for node ports on loopback addresses; its own user, and no capability."""
+        for flags in (["--proxy-mode=userspace"], ["--iptables-localhost-nodeports"],
+                      ["--iptables-localhost-nodeports", "--proxy-mode=nftables"]):
+            with self.subTest(flags):
+                self.check_users(self.start(*flags), ROLES | RELAY)
+
+    def check_users(self, pids, users):
+        self.assertEqual(set(pids), set(users))
+        for name, user in users.items():
             with self.subTest(name):
                 s = status(pids[name])
                 uid = str(pwd.getpwnam(user).pw_uid)
@@ -105,6 +115,15 @@ class Processes(unittest.TestCase):
                 self.assertEqual(any("xtables.lock" in l for l in links), name == "kube-proxy")
                 if name == "kube-proxy-planner":
                     self.assertEqual(sum(l.startswith("socket:") for l in links), 3, links)
+
+    def test_with_a_relay_descriptors(self):
+        """The planner has one channel more, the listener no socket more, the relay one channel."""
+        pids = self.start("--proxy-mode=userspace", "--healthz-port=10256")
+        sockets = {name: sum(os.readlink("/proc/%d/fd/%s" % (pid, fd)).startswith("socket:")
+                             for fd in os.listdir("/proc/%d/fd" % pid)) for name, pid in pids.items()}
+        self.assertEqual(sockets["kube-proxy-planner"], 4)
+        # its channel, one relay for each family; the Service's address is IPv4's
+        self.assertEqual(sockets["kube-proxy-relay"], 2)
 
     def test_the_parent_links_no_parser(self):
         linked = sh("ldd", PROGRAM)
@@ -379,6 +398,12 @@ class StartUp(unittest.TestCase):
             self.assertEqual(message, b"STOPPING=1")
 
     def test_watchdog(self):
+        self.check_watchdog()
+
+    def test_watchdog_with_a_relay(self):
+        self.check_watchdog("--proxy-mode=userspace", relay=RELAY)
+
+    def check_watchdog(self, *flags, relay=()):
         """WATCHDOG=1 while /livez is 200 and everyone on its way lives; within half the time."""
         fed = b"WATCHDOG=1"
 
@@ -405,14 +430,14 @@ class StartUp(unittest.TestCase):
             began = time.monotonic()
             try:
                 n.start("--manifest-path", n.write("o.json", []), "--iptables-sync-period=500ms",
-                        "--iptables-min-sync-period=0s")
+                        "--iptables-min-sync-period=0s", *flags)
             finally:
                 del os.environ["NOTIFY_SOCKET"], os.environ["WATCHDOG_USEC"]
             self.assertIn(b"READY=1", next_message(s))
             # Half the time is between two; what is read late has waited in the socket.
             self.assertEqual([next_message(s) for _ in range(20)], [fed] * 20)
             self.assertGreater(time.monotonic() - began, 20 * 0.1 / 2)
-            for name in ("kube-proxy-listener", "kube-proxy-planner", "kube-proxy-watcher"):
+            for name in (*relay, "kube-proxy-listener", "kube-proxy-planner", "kube-proxy-watcher"):
                 pid = n.processes()[name]
                 os.kill(pid, signal.SIGSTOP)
                 silent(s)
@@ -439,6 +464,7 @@ class Installation(unittest.TestCase):
             self.assertLessEqual({
                 "sbin/kube-proxy", "libexec/kube-proxy/kube-proxy-watcher",
                 "libexec/kube-proxy/kube-proxy-planner", "libexec/kube-proxy/kube-proxy-listener",
+                "libexec/kube-proxy/kube-proxy-relay",
                 "share/man/man8/kube-proxy.8", "lib/systemd/system/kube-proxy.service",
                 "lib/sysusers.d/kube-proxy.conf", "lib/tmpfiles.d/kube-proxy.conf"}, have)
             n.start("--manifest-path", n.write("objects.json", objects(n)),

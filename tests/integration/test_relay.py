@@ -54,7 +54,7 @@ class Case(unittest.TestCase):
     def run_with(self, objects, *flags):
         self.path = self.n.write("objects.json", objects)
         self.n.start("--manifest-path", self.path, *flags)
-        self.listener = self.n.processes()["kube-proxy-listener"]
+        self.relay = self.n.processes().get("kube-proxy-relay")  # None: nothing is relayed
 
     def listen(self, pod, port, family=4, kind=socket.SOCK_STREAM):
         s = ns_socket(self.n.pods[pod], socket.AF_INET if family == 4 else socket.AF_INET6, kind)
@@ -96,10 +96,10 @@ class Tcp(Case):
                 b.sendall(b"answer" * 100000)  # the other way is open still
                 b.shutdown(socket.SHUT_WR)
                 self.assertEqual(len(read_all(a)), 600000)
-                fds = open_fds(self.listener)
+                fds = open_fds(self.relay)
                 a.close()
                 b.close()
-                self.n.wait("both sockets closed", lambda: open_fds(self.listener) <= fds)
+                self.n.wait("both sockets closed", lambda: open_fds(self.relay) <= fds)
                 self.doCleanups()
 
     def test_a_reset_is_passed_on(self):
@@ -131,7 +131,7 @@ class Tcp(Case):
     def test_a_slow_reader_holds_up_its_sender(self):
         """What the reader does not take stays in the kernel's buffers, and is bounded there."""
         client, far = self.pair()
-        before = rss_kb(self.listener)
+        before = rss_kb(self.relay)
         client.setblocking(False)
         sent = blocked = 0
         while blocked < 10:
@@ -141,7 +141,7 @@ class Tcp(Case):
             except BlockingIOError:
                 blocked += not select.select([], [client], [], 0.05)[1]
             self.assertLess(sent, 64 * MEGA)  # four socket buffers of 6 MB, and a pipe
-        self.assertLess(rss_kb(self.listener) - before, 1024)
+        self.assertLess(rss_kb(self.relay) - before, 1024)
         client.setblocking(True)
         client.shutdown(socket.SHUT_WR)
         self.assertEqual(len(read_all(far)), sent)
@@ -157,7 +157,7 @@ class Tcp(Case):
             self.addCleanup(far.close)
             far.setblocking(False)
             pairs.append((c, far))
-        before, fds = rss_kb(self.listener), open_fds(self.listener)
+        before, fds = rss_kb(self.relay), open_fds(self.relay)
         sent = [0] * len(pairs)
         stuck = 0
         while stuck < 3:
@@ -172,8 +172,8 @@ class Tcp(Case):
                     pass
             stuck = 0 if moved else stuck + 1
             select.select([], [], [], 0.02)
-        self.assertLess(rss_kb(self.listener) - before, 2048)
-        self.assertLessEqual(open_fds(self.listener) - fds, 64)  # 32 pipes
+        self.assertLess(rss_kb(self.relay) - before, 2048)
+        self.assertLessEqual(open_fds(self.relay) - fds, 64)  # 32 pipes
         for _, far in pairs:
             far.shutdown(socket.SHUT_WR)
         for i, (c, _) in enumerate(pairs):
@@ -222,15 +222,15 @@ class Tcp(Case):
         most = int(n.logged().split("relays: up to ")[-1].split()[0]) - 2
         count = min(20000, most, hard - 100)
         self.assertGreater(count, 5000)
-        before = rss_kb(self.listener)
+        before = rss_kb(self.relay)
         client = subprocess.Popen(["ip", "netns", "exec", n.client, sys.executable, program, "connect",
                                    VIP[4], "80", str(count)], stdin=subprocess.PIPE,
                                   stdout=subprocess.PIPE, text=True)
         self.addCleanup(end, client)
         # each has sent a line and has it back, and all are open
         self.assertEqual(client.stdout.readline(), "%d open\n" % count)
-        self.assertGreaterEqual(open_fds(self.listener), 2 * count)
-        self.assertLess((rss_kb(self.listener) - before) * 1024, 512 * count)
+        self.assertGreaterEqual(open_fds(self.relay), 2 * count)
+        self.assertLess((rss_kb(self.relay) - before) * 1024, 512 * count)
         self.assertEqual(n.health("/healthz")[0], 200)
         if count == most:  # no more: the next is reset, the others go on
             with self.assertRaises(ConnectionResetError):
@@ -239,7 +239,7 @@ class Tcp(Case):
         client.stdin.flush()
         self.assertEqual(client.stdout.readline(), "%d again\n" % count)
         end(client)
-        n.wait("all closed", lambda: open_fds(self.listener) < 200, 30)
+        n.wait("all closed", lambda: open_fds(self.relay) < 200, 30)
 
 
 def end(process):
@@ -333,7 +333,7 @@ class Udp(Case):
     def test_flows_are_bounded(self):
         """A flood of sources: the longest idle make room, and who comes is served."""
         self.run_with(self.objects(), *USERSPACE)
-        before = open_fds(self.listener)
+        before = open_fds(self.relay)
 
         def flood():
             for port in range(10000, 15000):
@@ -341,14 +341,14 @@ class Udp(Case):
                     s.bind(("", port))
                     s.sendto(b"?", (VIP[4], 53))
 
-        def flooded():  # a listener that does not run loses what its socket cannot hold
+        def flooded():  # a relay that does not run loses what its socket cannot hold
             inside(self.n.client, flood)
-            return open_fds(self.listener) > before + 3000
+            return open_fds(self.relay) > before + 3000
         self.n.wait("many flows", flooded)
         a = self.client()
         a.settimeout(1)
         self.n.wait("an answer", lambda: self.answered(a, "pod1"))
-        self.assertLessEqual(open_fds(self.listener), before + 4096)
+        self.assertLessEqual(open_fds(self.relay), before + 4096)
 
     def test_answers_come_from_where_was_asked(self):
         """The node has another address that is nearer to the client: conntrack would not know it."""

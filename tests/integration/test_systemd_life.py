@@ -49,14 +49,16 @@ clientConnection: {kubeconfig: /run/kube-proxy/kubeconfig}
                 self.must("systemctl", "stop", "kube-proxy")
                 self.run_in("systemctl", "reset-failed", "kube-proxy")  # fails if it is not loaded
                 pid = self.start(FLAGS + "--proxy-mode=" + mode)
+                count = 5 if mode == "userspace" else 4  # there with the relay
+                self.assertEqual(len(self.pids()), count)
                 for process in sorted(self.pids()):
                     self.must("kill", "-KILL", self.pids()[process])
                     pid = self.wait_anew("the restart after the end of " + process, pid)
                     self.wait_programmed()
-                    self.wait("four processes", lambda: len(self.pids()) == 4)
+                    self.wait("every process", lambda: len(self.pids()) == count)
                     self.wait("answers after the end of " + process, lambda: self.n.ask(
                         self.n.client, VIP, 80).startswith("pod1"))
-                self.assertEqual(self.show("NRestarts"), ["4"])
+                self.assertEqual(self.show("NRestarts"), [str(count)])
 
     def test_reload(self):
         """SIGHUP ends it with status 75, which is no failure, and the new flags count."""

@@ -3,16 +3,16 @@
  * An endpoint has 250 ms to answer, the next one 500 ms, then 1 s and 2 s; then the client is
  * reset.
  */
-#ifndef LISTENER_RELAY_TCP_H
-#define LISTENER_RELAY_TCP_H
+#ifndef RELAY_TCP_H
+#define RELAY_TCP_H
 
 #include <event2/event.h>
 #include <stdint.h>
 
 #include "common/ip.h"
-#include "listener/relay_balance.h"
-#include "listener/relay_fds.h"
-#include "listener/relay_poll.h"
+#include "relay/balance.h"
+#include "relay/descriptors.h"
+#include "relay/poll.h"
 
 struct relay_tcp;
 

@@ -1,4 +1,4 @@
-#include "listener/relay_address.h"
+#include "relay/address.h"
 
 #include <string.h>
 

@@ -1,4 +1,4 @@
-#include "listener/relay_udp.h"
+#include "relay/udp.h"
 
 #include <errno.h>
 #include <netinet/in.h>
@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "common/log.h"
-#include "listener/relay_address.h"
+#include "relay/address.h"
 
 #define SLOTS	 4096 /* a power of two */
 #define BATCH	 16   /* datagrams taken at once */

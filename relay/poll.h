@@ -3,8 +3,8 @@
  * connection costs two epoll_ctl(2) in its life, whatever it sends. Its events are handled a batch
  * at a time; the health server and the planner get their turn in between.
  */
-#ifndef LISTENER_RELAY_POLL_H
-#define LISTENER_RELAY_POLL_H
+#ifndef RELAY_POLL_H
+#define RELAY_POLL_H
 
 #include <event2/event.h>
 #include <stdbool.h>

@@ -1,4 +1,4 @@
-#include "listener/relay_poll.h"
+#include "relay/poll.h"
 
 #include <errno.h>
 #include <stdlib.h>

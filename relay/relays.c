@@ -1,10 +1,6 @@
-#include "listener/relay.h"
+#include "relay/relays.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <seccomp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
@@ -13,14 +9,14 @@
 
 #include "common/log.h"
 #include "ipc/objects.h"
-#include "listener/relay_address.h"
-#include "listener/relay_balance.h"
-#include "listener/relay_fds.h"
-#include "listener/relay_listen.h"
-#include "listener/relay_poll.h"
-#include "listener/relay_pump.h"
-#include "listener/relay_tcp.h"
-#include "listener/relay_udp.h"
+#include "relay/address.h"
+#include "relay/balance.h"
+#include "relay/descriptors.h"
+#include "relay/listen.h"
+#include "relay/poll.h"
+#include "relay/pump.h"
+#include "relay/tcp.h"
+#include "relay/udp.h"
 
 #define RETRY_SECONDS 5
 #define ACCEPT_BATCH  64
@@ -320,25 +316,3 @@ struct relays *relays_new(
 	r->udp = relay_udp_new(base, r->poll, &r->fds, &cfg->key, cfg->udp_idle_ms);
 	return r;
 }
-
-#define DATAGRAM (SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC)
-
-const struct sandbox_rule relay_rules[RELAY_RULES] = {
-    ALLOW_IF2(socket, 0, AF_INET, 1, DATAGRAM),
-    ALLOW_IF2(socket, 0, AF_INET6, 1, DATAGRAM),
-    ALLOW(connect), /* to the planner's endpoints */
-    ALLOW_IF2(getsockopt, 1, SOL_SOCKET, 2, SO_ERROR),
-    ALLOW_IF2(setsockopt, 1, SOL_SOCKET, 2, SO_KEEPALIVE),
-    ALLOW_IF2(setsockopt, 1, SOL_SOCKET, 2, SO_LINGER),
-    ALLOW_IF2(setsockopt, 1, IPPROTO_TCP, 2, TCP_NODELAY),
-    ALLOW_IF2(setsockopt, 1, IPPROTO_TCP, 2, TCP_KEEPIDLE),
-    ALLOW_IF2(setsockopt, 1, IPPROTO_IP, 2, IP_PKTINFO),
-    ALLOW_IF2(setsockopt, 1, IPPROTO_IPV6, 2, IPV6_RECVPKTINFO),
-    ALLOW(recvfrom),
-    ALLOW(sendto),
-    ALLOW(recvmmsg),
-    ALLOW(sendmsg),
-    ALLOW(splice),
-    ALLOW_IF(pipe2, 1, O_NONBLOCK | O_CLOEXEC),
-    ALLOW_IF(fcntl, 1, F_SETPIPE_SZ),
-};

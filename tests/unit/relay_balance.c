@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "listener/relay_balance.h"
+#include "relay/balance.h"
 
 static struct balance_table table;
 static struct balance relay, other;

@@ -1,4 +1,4 @@
-#include "listener/relay_listen.h"
+#include "relay/listen.h"
 
 #include <errno.h>
 #include <netinet/in.h>
@@ -8,8 +8,8 @@
 #include <unistd.h>
 
 #include "ipc/objects.h"
-#include "listener/relay_address.h"
-#include "listener/relay_udp.h"
+#include "relay/address.h"
+#include "relay/udp.h"
 
 #define BACKLOG 4096
 

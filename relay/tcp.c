@@ -1,4 +1,4 @@
-#include "listener/relay_tcp.h"
+#include "relay/tcp.h"
 
 #include <errno.h>
 #include <netinet/in.h>
@@ -10,8 +10,8 @@
 #include <unistd.h>
 
 #include "common/log.h"
-#include "listener/relay_address.h"
-#include "listener/relay_pump.h"
+#include "relay/address.h"
+#include "relay/pump.h"
 
 /* As upstream's endpointDialTimeouts (pkg/proxy/userspace/proxysocket.go). */
 static const uint64_t patience_ms[] = {250, 500, 1000, 2000};

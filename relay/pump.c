@@ -1,4 +1,4 @@
-#include "listener/relay_pump.h"
+#include "relay/pump.h"
 
 #include <errno.h>
 #include <fcntl.h>

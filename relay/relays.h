@@ -3,12 +3,11 @@
  * Userspace mode sends its services' traffic there; other modes the node's own to node ports on
  * loopback addresses. It connects to nobody but the endpoints that the planner gave.
  */
-#ifndef LISTENER_RELAY_H
-#define LISTENER_RELAY_H
+#ifndef RELAY_RELAYS_H
+#define RELAY_RELAYS_H
 
 #include <event2/event.h>
 
-#include "common/sandbox.h"
 #include "ipc/channel.h"
 #include "ipc/config.h"
 #include "ipc/relay.h"
@@ -23,9 +22,5 @@ struct relays *relays_new(
     struct event_base *base, const struct config *cfg, struct channel *planner, unsigned fds);
 /* A message of TYPE, RELAY_PROXY_PORT_OPEN to RELAY_LAST. NULL, or how it breaks the protocol. */
 const char *relays_message(struct relays *r, unsigned type, struct cursor *c);
-
-/* The system calls that they take, beside those of a listener that serves HTTP. */
-#define RELAY_RULES 17
-extern const struct sandbox_rule relay_rules[RELAY_RULES];
 
 #endif

@@ -6,13 +6,13 @@
  * given back once it is empty. So a reader that is slow fills the kernel's socket buffers, the
  * sender's window closes, and twenty thousand such connections cost us no memory.
  */
-#ifndef LISTENER_RELAY_PUMP_H
-#define LISTENER_RELAY_PUMP_H
+#ifndef RELAY_PUMP_H
+#define RELAY_PUMP_H
 
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "listener/relay_poll.h"
+#include "relay/poll.h"
 
 #define PUMP_PIPES_MAX	32
 #define PUMP_PIPE_BYTES (256 * 1024)

@@ -2,16 +2,16 @@
  * Relayed UDP: a client's datagrams go to one endpoint, by a socket of the flow's own, for as long
  * as it is not idle; what the endpoint answers goes back from the address the client asked.
  */
-#ifndef LISTENER_RELAY_UDP_H
-#define LISTENER_RELAY_UDP_H
+#ifndef RELAY_UDP_H
+#define RELAY_UDP_H
 
 #include <event2/event.h>
 #include <stdint.h>
 
 #include "common/siphash.h"
-#include "listener/relay_balance.h"
-#include "listener/relay_fds.h"
-#include "listener/relay_poll.h"
+#include "relay/balance.h"
+#include "relay/descriptors.h"
+#include "relay/poll.h"
 
 /* Flows of all relays together: the one that was idle for longest makes room. */
 #define RELAY_FLOWS_MAX 4096

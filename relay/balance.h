@@ -2,8 +2,8 @@
  * Who of a relay's endpoints is next: round robin, and with session affinity the one that a
  * client's address had last. Pure: the caller passes the time in.
  */
-#ifndef LISTENER_RELAY_BALANCE_H
-#define LISTENER_RELAY_BALANCE_H
+#ifndef RELAY_BALANCE_H
+#define RELAY_BALANCE_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,6 +1,6 @@
 /* Socket addresses of both families, and our own form of them. */
-#ifndef LISTENER_RELAY_ADDRESS_H
-#define LISTENER_RELAY_ADDRESS_H
+#ifndef RELAY_ADDRESS_H
+#define RELAY_ADDRESS_H
 
 #include <netinet/in.h>
 #include <stdint.h>

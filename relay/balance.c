@@ -1,4 +1,4 @@
-#include "listener/relay_balance.h"
+#include "relay/balance.h"
 
 #include <stdlib.h>
 #include <string.h>

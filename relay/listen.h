@@ -1,6 +1,6 @@
 /* The sockets that relays listen on, and which ports they get. */
-#ifndef LISTENER_RELAY_LISTEN_H
-#define LISTENER_RELAY_LISTEN_H
+#ifndef RELAY_LISTEN_H
+#define RELAY_LISTEN_H
 
 #include <stdbool.h>
 #include <stdint.h>

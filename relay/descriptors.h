@@ -1,6 +1,6 @@
 /* How many descriptors relays may take, so that there are always some for the health server. */
-#ifndef LISTENER_RELAY_FDS_H
-#define LISTENER_RELAY_FDS_H
+#ifndef RELAY_DESCRIPTORS_H
+#define RELAY_DESCRIPTORS_H
 
 #include <stdbool.h>
 
