@@ -126,7 +126,9 @@ static const struct expectation expectations[] = {
 	" has no endpoints\" -m tcp --dport 443 -j REJECT --reject-with icmp6-port-unreachable"},
     {T_FORWARD_INVALID, 0, 0, "-m conntrack --ctstate INVALID -j DROP", NULL},
     {T_FORWARD_MARKED, 0, 0,
-	COMMENT "\"kubernetes forwarding rules\" -m mark --mark 0x4000/0x4000 -j ACCEPT", NULL},
+	"-m conntrack --ctstate DNAT " COMMENT
+	"\"kubernetes forwarding rules\" -m mark --mark 0x4000/0x4000 -j ACCEPT",
+	NULL},
     {T_FORWARD_ESTABLISHED, 0, 0,
 	"-m conntrack --ctstate RELATED,ESTABLISHED " COMMENT
 	"\"kubernetes forwarding conntrack rule\" -j ACCEPT",

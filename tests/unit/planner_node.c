@@ -441,8 +441,8 @@ static void test_other_modes_wait_for_nothing(void **state)
 /* --- segments outside the window --- */
 
 #define FORWARD                                                                                    \
-	"-A KUBE-FORWARD -m comment --comment \"kubernetes forwarding rules\" -m mark --mark "     \
-	"0x4000/0x4000 -j ACCEPT\n"                                                                \
+	"-A KUBE-FORWARD -m conntrack --ctstate DNAT -m comment --comment "                        \
+	"\"kubernetes forwarding rules\" -m mark --mark 0x4000/0x4000 -j ACCEPT\n"                 \
 	"-A KUBE-FORWARD -m conntrack --ctstate RELATED,ESTABLISHED -m comment --comment "         \
 	"\"kubernetes forwarding conntrack rule\" -j ACCEPT\n"
 

@@ -48,7 +48,8 @@ static void test_static_chains(void **state)
 	    "-j MASQUERADE --random-fully\n");
 	assert_rules(w, "f:KUBE-FORWARD",
 	    "-A KUBE-FORWARD -m conntrack --ctstate INVALID -j DROP\n"
-	    "-A KUBE-FORWARD -m comment --comment \"kubernetes forwarding rules\" -m mark --mark "
+	    "-A KUBE-FORWARD -m conntrack --ctstate DNAT -m comment --comment "
+	    "\"kubernetes forwarding rules\" -m mark --mark "
 	    "0x4000/0x4000 -j ACCEPT\n"
 	    "-A KUBE-FORWARD -m conntrack --ctstate RELATED,ESTABLISHED -m comment --comment "
 	    "\"kubernetes forwarding conntrack rule\" -j ACCEPT\n");
