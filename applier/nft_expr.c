@@ -211,11 +211,12 @@ static void put_pod_if(struct nft_rule *r)
 	put_cmp(r, NFT_CMP_EQ, name, r->params->pod_if_prefix ? strlen(name) : sizeof(name));
 }
 
-static void put_from_local(struct nft_rule *r)
+/* The packet's source or destination, of which FLAG tells, is an address of the node. */
+static void put_is_local(struct nft_rule *r, uint32_t flag)
 {
 	static const uint32_t local = RTN_LOCAL;
 
-	EXPR(r, "fib", NFTA_FIB_FLAGS, NFTA_FIB_F_SADDR, NFTA_FIB_RESULT, NFT_FIB_RESULT_ADDRTYPE,
+	EXPR(r, "fib", NFTA_FIB_FLAGS, flag, NFTA_FIB_RESULT, NFT_FIB_RESULT_ADDRTYPE,
 	    NFTA_FIB_DREG, REG(0));
 	put_cmp(r, NFT_CMP_EQ, &local, sizeof(local));
 }
@@ -272,7 +273,9 @@ static void put_term(struct nft_rule *r, nft_term t)
 	case NFT_TERM_TRANSLATED:
 		return put_status(r, NFT_CT_STATUS, IPS_DST_NAT);
 	case NFT_TERM_LOCAL_SOURCE:
-		return put_from_local(r);
+		return put_is_local(r, NFTA_FIB_F_SADDR);
+	case NFT_TERM_LOCAL_DESTINATION:
+		return put_is_local(r, NFTA_FIB_F_DADDR);
 	case NFT_TERM_POD_IF:
 		return put_pod_if(r);
 	case NFT_TERM_UNMARKED:

@@ -24,6 +24,7 @@ enum nft_term_kind {
 	NFT_TERM_NEW,	      /* connection */
 	NFT_TERM_TRANSLATED,  /* destination */
 	NFT_TERM_LOCAL_SOURCE,
+	NFT_TERM_LOCAL_DESTINATION,
 	NFT_TERM_POD_IF, /* came in by the interface of local pods */
 	NFT_TERM_UNMARKED,
 	NFT_TERM_MARK,

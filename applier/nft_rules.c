@@ -78,6 +78,7 @@ struct row {
 #define NEW		 NFT_TERM(NFT_TERM_NEW, 0)
 #define TRANSLATED	 NFT_TERM(NFT_TERM_TRANSLATED, 0)
 #define LOCAL_SOURCE	 NFT_TERM(NFT_TERM_LOCAL_SOURCE, 0)
+#define LOCAL_DEST	 NFT_TERM(NFT_TERM_LOCAL_DESTINATION, 0)
 #define POD_IF		 NFT_TERM(NFT_TERM_POD_IF, 0)
 #define UNMARKED	 NFT_TERM(NFT_TERM_UNMARKED, 0)
 #define MARK		 NFT_TERM(NFT_TERM_MARK, 0)
@@ -132,6 +133,8 @@ static const struct row rows[] = {
     ROW(UNSERVED, TRANSLATED, RETURN),
     ROW(UNSERVED, IN(NFT_FIREWALL), NOT_IN(NFT_ALLOWED), DROP),
     ROW(UNSERVED, IN(NFT_NO_ENDPOINTS), REJECT),
+    /* whatever prefixes and addresses the sets hold: the node stays within reach, and of itself */
+    ROW(UNSERVED, LOCAL_DEST, RETURN),
     ROW(UNSERVED, IN(NFT_CLUSTER_IPS), REJECT),
     ROW(UNSERVED, IN(NFT_SERVICE_CIDRS), DROP),
 };

@@ -316,6 +316,8 @@ static void unserved(const struct way *w)
 	if ((e = find(w, NFT_NO_ENDPOINTS)) != NULL)
 		reject(w, "the service has no endpoint", "unserved",
 		    "% " FRONTEND_KEY " @no-endpoints reject", e);
+	else if (explain_is_local(w->x->view, &w->x->packet->dst))
+		return; /* "fib daddr type local return" */
 	else if (is_cluster_ip(w, &ip))
 		reject(w, "the service of this ClusterIP has no such port", "unserved",
 		    "% daddr @cluster-ips reject", &ip);

@@ -58,7 +58,7 @@ static void open_listeners(void)
 	    "&& "
 	    "ip addr add 192.0.2.1/24 dev kp0 && ip addr add fd02::1/64 dev kp0 nodad && "
 	    "ip route add 10.96.0.0/16 dev kp0 && ip -6 route add fd60::/16 dev kp0");
-	/* ... but for one that would answer with a reset */
+	/* ... but for one that is the node's own */
 	run("ip addr add 10.96.0.3/32 dev lo && ip addr add fd60::3/128 dev lo nodad");
 }
 
@@ -324,12 +324,18 @@ static void who_is_not_allowed_is_dropped(void **state)
 static void other_ports_and_free_addresses(void **state)
 {
 	(void)state;
+	run("nft 'add table inet watch; add counter inet watch left; add chain inet watch out { "
+	    "type "
+	    "filter hook postrouting priority 0; }; add rule inet watch out ip daddr 10.96.0.4 "
+	    "counter "
+	    "name left; add rule inet watch out ip6 daddr fd60::4 counter name left'");
 	begin_new();
 	for (uint8_t f = 0; f < FAMILY_COUNT; f++) {
 		struct nft_elem ip = {
 		    .family = f, .set = NFT_CLUSTER_IPS, .addr = address(f, 96, 2)};
-		struct nft_elem net = {
-		    .family = f, .set = NFT_SERVICE_CIDRS, .net = {address(f, 96, 0), 16}};
+		struct nft_elem net = {.family = f,
+		    .set = NFT_SERVICE_CIDRS,
+		    .net = {address(f, 96, 0), f == FAMILY_6 ? 112 : 16}};
 
 		is(f, NFT_SERVICES);
 		one_of(f, 1);
@@ -338,14 +344,20 @@ static void other_ports_and_free_addresses(void **state)
 	}
 	commit(TXN_OK);
 	for (uint8_t f = 0; f < FAMILY_COUNT; f++) {
-		struct ip_addr a = service(f), other = address(f, 96, 2), none = address(f, 96, 3);
+		struct ip_addr a = service(f), other = address(f, 96, 2), own = address(f, 96, 3),
+			       none = address(f, 96, 4);
 
 		assert_int_equal(reach(&a), 0);
 		assert_int_equal(reach(&other), -1);
 		assert_int_equal(errno, ECONNREFUSED);
-		assert_int_equal(reach(&none), -1); /* it would be reset if it came through */
+		assert_int_equal(reach(&none), -1);
 		assert_int_equal(errno, ETIMEDOUT);
+		assert_int_equal(reach(&own), -1); /* the node itself says that nobody listens */
+		assert_int_equal(errno, ECONNREFUSED);
 	}
+	/* what was sent to nobody did not leave */
+	assert_non_null(strstr(output("nft list counter inet watch left"), "packets 0 bytes 0"));
+	run("nft delete table inet watch");
 }
 
 /*
