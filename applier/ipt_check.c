@@ -108,3 +108,16 @@ const char *ipt_rule_check(const struct ipt_rule *r, const struct ipt_chain *c)
 		why = check_target(r, t, c);
 	return why;
 }
+
+/* A port without an address is a node port or one of a health check; a relay's is its own check. */
+const char *ipt_rule_allowed(const struct ipt_rule *r, const struct node_policy *p)
+{
+	const uint16_t args = ipt_templates[r->template].args;
+	const char *why = NULL;
+
+	if ((args & ARG_DST) != 0)
+		why = node_policy_frontend(p, &r->dst);
+	else if ((args & ARG_DPORT) != 0 && r->template != T_RELAY_REJECT)
+		why = node_policy_port(p, r->dport);
+	return why == NULL && (args & ARG_TO) != 0 ? node_policy_endpoint(p, &r->to) : why;
+}

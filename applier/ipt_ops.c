@@ -39,6 +39,13 @@ static const char *check_chain_put(void *arg, const struct ipt_chain *c)
 	return why;
 }
 
+static const char *check_relay(const struct policy *p, uint16_t port)
+{
+	return port < p->relays.low || port > p->relays.high
+		   ? "a relay's port that is none of this mode's"
+		   : NULL;
+}
+
 static const char *check_rule(void *arg, const struct ipt_rule *r)
 {
 	struct transaction *t = arg;
@@ -49,9 +56,12 @@ static const char *check_rule(void *arg, const struct ipt_rule *r)
 	why = ipt_rule_check(r, &t->chain);
 	if (r->template >= T_IPVS_FIRST && t->policy->mode != MODE_IPVS)
 		why = "a template of ipvs mode";
-	if (why == NULL && (ipt_templates[r->template].args & ARG_RELAY) != 0 &&
-	    (r->to_port < t->policy->relays.low || r->to_port > t->policy->relays.high))
-		why = "a relay's port that is none of this mode's";
+	if (why == NULL)
+		why = ipt_rule_allowed(r, &t->policy->node);
+	if (why == NULL && (ipt_templates[r->template].args & ARG_RELAY) != 0)
+		why = check_relay(t->policy, r->to_port);
+	if (why == NULL && r->template == T_RELAY_REJECT)
+		why = check_relay(t->policy, r->dport);
 	if (why == NULL && t->rules++ == t->policy->max_rules)
 		why = "more rules than a transaction may have";
 	if (why != NULL)

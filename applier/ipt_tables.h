@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "common/ip.h"
+#include "common/node_policy.h"
 
 enum ipt_table { IPT_NAT = 0, IPT_FILTER = 1, IPT_TABLE_COUNT = 2 };
 
@@ -295,5 +296,7 @@ extern const struct ipt_template ipt_templates[IPT_TEMPLATE_COUNT];
  * that of C, endpoint addresses unicast, name of the API's characters, ...), else why not.
  */
 const char *ipt_rule_check(const struct ipt_rule *r, const struct ipt_chain *c);
+/* NULL if the node's policy allows R, a rule that passed, or which flag does not. */
+const char *ipt_rule_allowed(const struct ipt_rule *r, const struct node_policy *p);
 
 #endif

@@ -40,6 +40,8 @@ const char *ipvs_check_item(void *arg, enum txn_op op, const struct ipvs_item *i
 	struct transaction *t = arg;
 	const char *why = check(t->policy, op, i);
 
+	if (why == NULL && op != OP_ITEM_DELETE)
+		why = ipvs_item_allowed(i, &t->policy->node);
 	t->open = false;
 	if (why == NULL && transaction_ops(t) >= t->policy->max_ops)
 		why = "more operations than a transaction may have";

@@ -91,6 +91,24 @@ const char *ipvs_item_check(const struct ipvs_item *i)
 	return (fields & (IPVS_TO | IPVS_NET)) != 0 ? check_to(i, fields) : NULL;
 }
 
+static bool is_node_port(uint8_t kind)
+{
+	return kind >= IPVS_NODE_PORT && kind <= IPVS_HEALTH_CHECK;
+}
+
+const char *ipvs_item_allowed(const struct ipvs_item *i, const struct node_policy *p)
+{
+	const uint8_t fields = ipvs_kinds[i->kind].fields;
+	const char *why =
+	    (fields & IPVS_PORT) != 0 ? node_policy_port(p, i->port) : "there is no port";
+
+	if (i->kind == IPVS_LOOP_BACK)
+		why = node_policy_endpoint(p, &i->addr);
+	else if (why != NULL && !is_node_port(i->kind))
+		why = node_policy_frontend(p, &i->addr);
+	return why == NULL && (fields & IPVS_TO) != 0 ? node_policy_endpoint(p, &i->to) : why;
+}
+
 const char *ipvs_item_text(char *buf, size_t size, const struct ipvs_item *i)
 {
 	char set[IPVS_SET_NAME_MAX], addr[IP_STRLEN], to[IP_STRLEN];

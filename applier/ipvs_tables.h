@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "common/ip.h"
+#include "common/node_policy.h"
 
 #define IPVS_INTERFACE "kube-ipvs0"
 
@@ -90,6 +91,12 @@ struct ipvs_item ipvs_item_key(enum ipvs_kind kind, const struct ipvs_item *of);
 
 /* NULL if I's fields are in their sets, else why not. */
 const char *ipvs_item_check(const struct ipvs_item *i);
+/*
+ * NULL if the node's policy allows that I, which passed, is put or changed, or which flag does not.
+ * Node ports are virtual servers of the node's addresses, which are not known here: a port of their
+ * range may be one anywhere.
+ */
+const char *ipvs_item_allowed(const struct ipvs_item *i, const struct node_policy *p);
 
 /* I in words, into BUF (SIZE bytes; cut if it does not fit), which it returns. */
 const char *ipvs_item_text(char *buf, size_t size, const struct ipvs_item *i);

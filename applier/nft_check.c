@@ -22,6 +22,8 @@ static const char *check_elem(struct transaction *t, const struct nft_elem *e, b
 
 	if (why == NULL)
 		why = nft_elem_check(e, delete);
+	if (why == NULL && !delete)
+		why = nft_elem_allowed(e, &t->policy->node);
 	if (why != NULL)
 		nft_elem_words(t->refused, sizeof(t->refused), e);
 	return why;

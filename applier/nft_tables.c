@@ -96,3 +96,18 @@ const char *nft_elem_check(const struct nft_elem *e, bool delete)
 		why = "a name that is not namespace/name or namespace/name:port of DNS labels";
 	return why;
 }
+
+const char *nft_elem_allowed(const struct nft_elem *e, const struct node_policy *p)
+{
+	const uint16_t fields = nft_set(e->set)->fields;
+	const bool node_port = (fields & NFT_PORT) != 0 && node_policy_port(p, e->port) == NULL;
+	const char *why = NULL;
+
+	if (e->set == NFT_SERVICE_CIDRS)
+		why = node_policy_drop(p, &e->net);
+	else if (e->set == NFT_HAIRPIN)
+		why = node_policy_endpoint(p, &e->addr);
+	else if ((fields & NFT_ADDR) != 0 && !node_port)
+		why = node_policy_frontend(p, &e->addr);
+	return why == NULL && (fields & NFT_TO) != 0 ? node_policy_endpoint(p, &e->to) : why;
+}

@@ -13,6 +13,7 @@
 
 #include "applier/ipt_tables.h" /* SVCPORT_NAME_LEN */
 #include "common/ip.h"
+#include "common/node_policy.h"
 
 #define NFT_TABLE "kube-proxy"
 
@@ -105,5 +106,11 @@ struct nft_elem {
  * to, numbers out of range.
  */
 const char *nft_elem_check(const struct nft_elem *e, bool delete);
+/*
+ * NULL if the node's policy allows that E, which passed, is put, or which flag does not. Node ports
+ * stand with the node's addresses, which are not known here: a port of their range may be a
+ * frontend anywhere.
+ */
+const char *nft_elem_allowed(const struct nft_elem *e, const struct node_policy *p);
 
 #endif

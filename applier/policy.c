@@ -17,6 +17,7 @@ struct policy *policy_new(const struct config *cfg, int audit_fd)
 	*p = (struct policy){
 	    .mode = cfg->mode,
 	    .params = ipt_params_of(cfg),
+	    .node = cfg->policy,
 	    .relays = relay_ports_of(cfg),
 	    .key = cfg->key,
 	    .audit_fd = audit_fd,

@@ -20,6 +20,7 @@ struct policy {
 	uint8_t mode;		     /* enum proxy_mode */
 	bool families[FAMILY_COUNT]; /* which the kernel offers: the backend fills it */
 	struct ipt_params params;
+	struct node_policy node;
 	struct relay_ports relays; /* that rules may redirect to; userspace mode's alone */
 	struct siphash_key key;	   /* of the digests; no secret to the children */
 	struct siphash_key

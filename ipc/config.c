@@ -84,6 +84,11 @@ static const struct field {
     F_PREFIXES(nodeport_addresses, nodeport_address_count),
     F_SWITCH(localhost_nodeports),
     F_SWITCH(no_external_ips),
+    F_NUMBER(policy.node_port_low, UINT16_MAX),
+    F_NUMBER(policy.node_port_high, UINT16_MAX),
+    F_PREFIXES(policy.frontends.nets, policy.frontends.count),
+    F_PREFIXES(policy.endpoints.nets, policy.endpoints.count),
+    F_PREFIXES(policy.denied_endpoints.nets, policy.denied_endpoints.count),
     F_NUMBER(sync_period_ms, INT64_MAX),
     F_NUMBER(min_sync_period_ms, INT64_MAX),
 

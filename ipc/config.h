@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "common/ip.h"
+#include "common/node_policy.h"
 #include "common/siphash.h"
 #include "ipc/frame.h"
 
@@ -86,6 +87,7 @@ struct config {
 	struct ip_cidr nodeport_addresses[CONFIG_PREFIXES_MAX];
 	bool localhost_nodeports; /* node ports answer on loopback addresses as well */
 	bool no_external_ips;	  /* Services' externalIPs are not served */
+	struct node_policy policy;
 	uint64_t sync_period_ms;
 	uint64_t min_sync_period_ms;
 

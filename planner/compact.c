@@ -55,11 +55,19 @@ static const char *port_refusal(const struct service *in, const struct service_p
 	return frontend_refusal(in, p, &any);
 }
 
-static const char *ip_refusal(const struct service *in, const struct ip_addr *ip)
+static const char *ip_refusal(
+    const struct service *in, const struct ip_addr *ip, const struct node_policy *policy)
 {
 	static const struct service_port any = {.proto = PROTO_TCP, .port = 1};
+	const char *why = frontend_refusal(in, &any, ip);
 
-	return frontend_refusal(in, &any, ip);
+	return why != NULL ? why : node_policy_frontend(policy, ip);
+}
+
+/* PORT, or 0 if it may not be a node port. */
+static uint16_t node_port(const struct node_policy *policy, uint16_t port)
+{
+	return node_policy_port(policy, port) == NULL ? port : 0;
 }
 
 /* By name, protocol, number: of ports that would share a chain the lowest number comes first. */
@@ -94,13 +102,13 @@ static struct service_port *good_ports(const struct service *in, uint32_t *count
 }
 
 /* Addresses as they came, those left out that cannot be programmed. */
-static uint32_t good_ips(
-    const struct service *in, struct ip_addr *to, const struct ip_addr *ips, uint32_t count)
+static uint32_t good_ips(const struct service *in, struct ip_addr *to, const struct ip_addr *ips,
+    uint32_t count, const struct node_policy *policy)
 {
 	uint32_t n = 0;
 
 	for (uint32_t i = 0; i < count; i++)
-		if (ip_refusal(in, &ips[i]) == NULL)
+		if (ip_refusal(in, &ips[i], policy) == NULL)
 			to[n++] = ips[i];
 	return n;
 }
@@ -124,7 +132,7 @@ static struct frontend_ips {
 /* Copies what the specification points to behind it; it must have room. */
 static void fill_spec(struct service_spec *out, const struct service *in,
     const struct service_port *ports, uint32_t port_count, const uint32_t *names,
-    const struct strings *s)
+    const struct strings *s, const struct node_policy *policy)
 {
 	struct stored_port *to = (struct stored_port *)(out + 1);
 	struct ip_addr *ips;
@@ -134,7 +142,7 @@ static void fill_spec(struct service_spec *out, const struct service *in,
 	out->port_count = port_count;
 	for (uint32_t i = 0; i < port_count; i++)
 		to[i] = (struct stored_port){.port = ports[i].port,
-		    .node_port = ports[i].node_port,
+		    .node_port = node_port(policy, ports[i].node_port),
 		    .name = names[i],
 		    .proto = ports[i].proto};
 	ips = (struct ip_addr *)(to + port_count);
@@ -142,7 +150,7 @@ static void fill_spec(struct service_spec *out, const struct service *in,
 		struct frontend_ips from = ips_of(in, (enum frontend)k);
 
 		out->ips[k] = ips;
-		out->ip_counts[k] = good_ips(in, ips, from.ips, from.count);
+		out->ip_counts[k] = good_ips(in, ips, from.ips, from.count, policy);
 		ips += out->ip_counts[k];
 	}
 	at = (char *)ips;
@@ -157,7 +165,7 @@ static void fill_spec(struct service_spec *out, const struct service *in,
 	out->live = (uint8_t *)at;
 }
 
-struct service_spec *compact_service(const struct service *in)
+struct service_spec *compact_service(const struct service *in, const struct node_policy *policy)
 {
 	struct strings s = {NULL, 0, 0};
 	struct service_spec *out;
@@ -174,12 +182,12 @@ struct service_spec *compact_service(const struct service *in)
 			 ((size_t)in->cluster_ip_count + in->external_ip_count + in->lb_ip_count) *
 			     sizeof(struct ip_addr) +
 			 in->source_range_count * sizeof(struct ip_cidr));
-	fill_spec(out, in, ports, n, names, &s);
+	fill_spec(out, in, ports, n, names, &s, policy);
 	out->affinity_seconds =
 	    in->affinity_seconds < AFFINITY_MAX ? in->affinity_seconds : AFFINITY_MAX;
 	out->internal_local = in->internal_local;
 	out->external_local = in->external_local;
-	out->health_check_node_port = in->health_check_node_port;
+	out->health_check_node_port = node_port(policy, in->health_check_node_port);
 	free(s.text);
 	free(names);
 	free(ports);
@@ -223,13 +231,14 @@ bool compact_service_equal(const struct service_spec *a, const struct service_sp
 	       a->content_len == b->content_len && memcmp(a + 1, b + 1, a->content_len) == 0;
 }
 
-static void explain_ips(const struct service *in, enum frontend kind)
+static void explain_ips(
+    const struct service *in, enum frontend kind, const struct node_policy *policy)
 {
 	struct frontend_ips from = ips_of(in, kind);
 	char ip[IP_STRLEN];
 
 	for (uint32_t i = 0; i < from.count; i++) {
-		const char *why = ip_refusal(in, &from.ips[i]);
+		const char *why = ip_refusal(in, &from.ips[i], policy);
 
 		if (why != NULL)
 			log_warn("service %s/%s: %s %s is left out: %s", in->namespace, in->name,
@@ -237,20 +246,43 @@ static void explain_ips(const struct service *in, enum frontend kind)
 	}
 }
 
-void compact_service_explain(const struct service *in, const struct service_spec *spec)
+static void explain_node_port(
+    const struct service *in, uint16_t port, const struct node_policy *policy)
+{
+	const char *why = port != 0 ? node_policy_port(policy, port) : NULL;
+
+	if (why != NULL)
+		log_warn("service %s/%s: node port %u is left out: %s (%u-%u)", in->namespace,
+		    in->name, port, why, policy->node_port_low, policy->node_port_high);
+}
+
+/* Returns how many ports can be programmed. */
+static uint32_t explain_ports(const struct service *in, const struct node_policy *policy)
 {
 	uint32_t good = 0;
-	const char *why;
 
-	for (unsigned k = 0; k < FRONTEND_COUNT; k++)
-		explain_ips(in, (enum frontend)k);
 	for (uint32_t i = 0; i < in->port_count; i++) {
-		why = port_refusal(in, &in->ports[i]);
+		const struct service_port *p = &in->ports[i];
+		const char *why = port_refusal(in, p);
+
 		good += why == NULL;
 		if (why != NULL)
 			log_warn("service %s/%s: port %u \"%s\" is left out: %s", in->namespace,
-			    in->name, in->ports[i].port, in->ports[i].name, why);
+			    in->name, p->port, p->name, why);
+		else
+			explain_node_port(in, p->node_port, policy);
 	}
+	return good;
+}
+
+void compact_service_explain(
+    const struct service *in, const struct service_spec *spec, const struct node_policy *policy)
+{
+	uint32_t good = explain_ports(in, policy);
+
+	for (unsigned k = 0; k < FRONTEND_COUNT; k++)
+		explain_ips(in, (enum frontend)k, policy);
+	explain_node_port(in, in->health_check_node_port, policy);
 	if (good > spec->port_count)
 		log_warn("service %s/%s: %u ports share name and protocol with another and are "
 			 "left out; "
@@ -264,9 +296,15 @@ void compact_service_explain(const struct service *in, const struct service_spec
 
 /* --- slices --- */
 
-static bool endpoint_good(const struct slice *in, const struct endpoint *e)
+/* NULL, or why nothing is sent on to E. */
+static const char *endpoint_refusal(
+    const struct slice *in, const struct endpoint *e, const struct node_policy *policy)
 {
-	return e->addr.family == in->family && ip_is_endpoint(&e->addr);
+	if (e->addr.family != in->family)
+		return "not of the slice's address type";
+	if (!ip_is_endpoint(&e->addr))
+		return "not a unicast address that packets may be sent on to";
+	return node_policy_endpoint(policy, &e->addr);
 }
 
 static bool port_good(const struct slice_port *p)
@@ -304,15 +342,15 @@ static bool is_local(const struct endpoint *e, const char *node_name)
 	return e->node[0] != '\0' && strcmp(e->node, node_name) == 0;
 }
 
-static uint32_t compact_endpoints(
-    const struct slice *in, const char *node_name, struct stored_endpoint *to, struct strings *s)
+static uint32_t compact_endpoints(const struct slice *in, const char *node_name,
+    struct stored_endpoint *to, struct strings *s, const struct node_policy *policy)
 {
 	uint32_t n = 0;
 
 	for (uint32_t i = 0; i < in->endpoint_count; i++) {
 		const struct endpoint *e = &in->endpoints[i];
 
-		if (!endpoint_good(in, e))
+		if (endpoint_refusal(in, e, policy) != NULL)
 			continue;
 		memcpy(to[n].addr, e->addr.b, sizeof(to[n].addr));
 		to[n].flags = (uint8_t)(e->flags | (is_local(e, node_name) ? EP_LOCAL : 0));
@@ -323,7 +361,8 @@ static uint32_t compact_endpoints(
 	return n;
 }
 
-struct stored_slice *compact_slice(const struct slice *in, const char *node_name)
+struct stored_slice *compact_slice(
+    const struct slice *in, const char *node_name, const struct node_policy *policy)
 {
 	struct stored_endpoint *ends = memory_new((in->endpoint_count + 1) * sizeof(*ends)),
 			       *to_ends;
@@ -343,7 +382,7 @@ struct stored_slice *compact_slice(const struct slice *in, const char *node_name
 			    .name = strings_add(&s, p->name, strlen(p->name) + 1),
 			    .proto = p->proto};
 	}
-	end_count = compact_endpoints(in, node_name, ends, &s);
+	end_count = compact_endpoints(in, node_name, ends, &s, policy);
 
 	out = memory_new(sizeof(*out) + end_count * sizeof(*ends) + port_count * sizeof(*ports) +
 			 s.len + name_len);
@@ -379,17 +418,17 @@ bool compact_slice_equal(const struct stored_slice *a, const struct stored_slice
 	       memcmp(a->strings, b->strings, a->strings_len) == 0;
 }
 
-void compact_slice_explain(const struct slice *in)
+void compact_slice_explain(const struct slice *in, const struct node_policy *policy)
 {
 	char ip[IP_STRLEN];
 
-	for (uint32_t i = 0; i < in->endpoint_count; i++)
-		if (!endpoint_good(in, &in->endpoints[i]))
+	for (uint32_t i = 0; i < in->endpoint_count; i++) {
+		const char *why = endpoint_refusal(in, &in->endpoints[i], policy);
+
+		if (why != NULL)
 			log_warn("slice %s/%s: endpoint %s is left out: %s", in->namespace,
-			    in->name, ip_format(&in->endpoints[i].addr, ip),
-			    in->endpoints[i].addr.family != in->family
-				? "not of the slice's address type"
-				: "not a unicast address that packets may be sent on to");
+			    in->name, ip_format(&in->endpoints[i].addr, ip), why);
+	}
 	for (uint32_t i = 0; i < in->port_count; i++)
 		if (!port_good(&in->ports[i]))
 			log_warn(

@@ -10,19 +10,22 @@
 #include "ipc/objects.h"
 #include "planner/store.h"
 
-/* The caller frees what they return. What cannot be programmed is left out without a word ... */
-struct service_spec *compact_service(const struct service *in);
+/* The caller frees what they return. What cannot be programmed, or POLICY does not allow, is left
+ * out without a word ... */
+struct service_spec *compact_service(const struct service *in, const struct node_policy *policy);
 /* A copy of SPEC without the addresses that are REFUSED, by kind; NULL: with all. */
 struct service_spec *compact_service_without(
     const struct service_spec *spec, bool (*refused)[SERVICE_IPS_MAX]);
 /* NODE_NAME is our own. */
-struct stored_slice *compact_slice(const struct slice *in, const char *node_name);
+struct stored_slice *compact_slice(
+    const struct slice *in, const char *node_name, const struct node_policy *policy);
 
 bool compact_service_equal(const struct service_spec *a, const struct service_spec *b);
 bool compact_slice_equal(const struct stored_slice *a, const struct stored_slice *b);
 
 /* ... and these say it, once per change of the object. SPEC is compact_service(IN). */
-void compact_service_explain(const struct service *in, const struct service_spec *spec);
-void compact_slice_explain(const struct slice *in);
+void compact_service_explain(
+    const struct service *in, const struct service_spec *spec, const struct node_policy *policy);
+void compact_slice_explain(const struct slice *in, const struct node_policy *policy);
 
 #endif

@@ -7,6 +7,7 @@
 #include "planner/compact.h"
 #include "planner/frontend_owner.h"
 #include "planner/memory.h"
+#include "planner/own_node.h"
 
 static int stored_service_cmp(const struct stored_service *a, const struct stored_service *b)
 {
@@ -149,17 +150,24 @@ void store_release(struct store *s, struct stored_service *v)
 	free(v);
 }
 
+static const struct node_policy *policy_of(const struct store *s)
+{
+	static const struct node_policy any;
+
+	return s->own != NULL ? &s->own->cfg->policy : &any;
+}
+
 void store_service_put(struct store *s, const struct service *in)
 {
 	struct stored_service *v = need_service(s, in->namespace, in->name);
-	struct service_spec *spec = compact_service(in);
+	struct service_spec *spec = compact_service(in, policy_of(s));
 
 	v->seen = s->list[KIND_SERVICE];
 	if (v->spec != NULL && compact_service_equal(asked_by(v), spec)) {
 		free(spec);
 		return;
 	}
-	compact_service_explain(in, spec);
+	compact_service_explain(in, spec, policy_of(s));
 	s->specs += v->spec == NULL;
 	ask(s, v, spec);
 }
@@ -202,7 +210,7 @@ static void remove_slice(struct store *s, struct stored_slice *e)
 bool store_slice_put(struct store *s, const struct slice *in)
 {
 	struct stored_slice *old = find_slice(s, in->namespace, in->name);
-	struct stored_slice *e = compact_slice(in, s->node_name);
+	struct stored_slice *e = compact_slice(in, s->node_name, policy_of(s));
 
 	if (old != NULL && strcmp(old->service->name, in->service) == 0 &&
 	    compact_slice_equal(old, e)) {
@@ -210,7 +218,7 @@ bool store_slice_put(struct store *s, const struct slice *in)
 		free(e);
 		return false;
 	}
-	compact_slice_explain(in);
+	compact_slice_explain(in, policy_of(s));
 	if (old != NULL)
 		remove_slice(s, old);
 	e->service = need_service(s, in->namespace, in->service);

@@ -8,7 +8,7 @@
 const struct setting *setting_at(size_t number)
 {
 	const struct setting_rows *const parts[] = {
-	    &setting_source_rows, &setting_rules_rows, &setting_other_rows};
+	    &setting_source_rows, &setting_rules_rows, &setting_policy_rows, &setting_other_rows};
 
 	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
 		if (number < parts[i]->count)

@@ -77,6 +77,7 @@ enum setting_group {
 	GROUP_SOURCE,
 	GROUP_NODE,
 	GROUP_RULES,
+	GROUP_POLICY,
 	GROUP_CONNTRACK,
 	GROUP_HEALTH,
 	GROUP_PROCESS,
@@ -154,7 +155,8 @@ struct setting_rows {
 	const struct setting *rows;
 	size_t count;
 };
-extern const struct setting_rows setting_source_rows, setting_rules_rows, setting_other_rows;
+extern const struct setting_rows setting_source_rows, setting_rules_rows, setting_policy_rows,
+    setting_other_rows;
 
 /* Prints the flags on stdout, in 80 columns; ALL: also those without effect. */
 void setting_help(bool all);

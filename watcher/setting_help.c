@@ -11,6 +11,7 @@ static const char *const group_titles[GROUP_COUNT] = {
     [GROUP_SOURCE] = "Source of Services and EndpointSlices",
     [GROUP_NODE] = "Node and network",
     [GROUP_RULES] = "Rules",
+    [GROUP_POLICY] = "What the node allows, whoever asks",
     [GROUP_CONNTRACK] = "Connection tracking",
     [GROUP_HEALTH] = "Health and metrics",
     [GROUP_PROCESS] = "Actions and process",
@@ -19,13 +20,23 @@ static const char *const group_titles[GROUP_COUNT] = {
     [GROUP_IGNORED] = "Accepted without effect",
 };
 
+/* Of the word that TEXT begins with, what a line has room for: a long list ends behind a comma. */
+static size_t word_len(const char *text)
+{
+	size_t len = strcspn(text, " "), cut = len;
+
+	while (cut > COLUMNS || (cut < len && cut > 1 && text[cut - 1] != ','))
+		cut--;
+	return cut;
+}
+
 /* Prints TEXT's words in lines of at most COLUMNS, each after INDENT blanks. */
 static void print_wrapped(const char *text)
 {
 	size_t at = 0;
 
 	while (*text != '\0') {
-		size_t len = strcspn(text, " ");
+		size_t len = word_len(text);
 
 		if (at > 0 && at + 1 + len > COLUMNS) {
 			putchar('\n');

@@ -76,6 +76,26 @@ REFUSED = {
     "unknown_hook": "a number out of range",
     "unknown_operation": "an unknown operation",
     "item_server": "an operation of ipvs mode",
+    "node_port_outside": "a node port outside --policy-node-port-range: ipv4 nat KUBE-NODEPORTS: "
+                         "node-port proto=6 dport=22",
+    "node_port_rejected": "a node port outside --policy-node-port-range: ipv4 filter "
+                          "KUBE-EXTERNAL-SERVICES: node-port-no-endpoints-reject",
+    "node_port_dropped": "a node port outside --policy-node-port-range: ipv4 filter "
+                         "KUBE-EXTERNAL-SERVICES: node-port-no-local-drop proto=6 dport=10250",
+    "health_check_outside": "a node port outside --policy-node-port-range: ipv4 filter "
+                            "KUBE-NODEPORTS: health-check-accept proto=6 dport=22",
+    "relay_reject_anywhere": "a relay's port that is none of this mode's: ipv4 filter "
+                             "KUBE-EXTERNAL-SERVICES: relay-reject",
+    "dnat_metadata": "an endpoint in --policy-denied-endpoints: ipv4 nat KUBE-SEP-AIBAEAQCAIBAEAQC: "
+                     "endpoint-dnat proto=6 name=default/web to=168.63.129.16",
+    "dnat_stranger": "an endpoint outside --policy-endpoints: ipv4 nat KUBE-SVC-AIBAEAQCAIBAEAQC: "
+                     "dnat-last proto=6 to=198.51.100.1",
+    "frontend_stranger": "an address outside --policy-frontends: ipv4 nat KUBE-SERVICES: "
+                         "cluster-ip dst=198.51.100.1",
+    "reject_stranger": "an address outside --policy-frontends: ipv4 filter KUBE-SERVICES: "
+                       "no-endpoints-reject dst=198.51.100.1",
+    "drop_stranger": "an address outside --policy-frontends: ipv4 filter KUBE-PROXY-FIREWALL: "
+                     "firewall-drop dst=198.51.100.1",
     "quota_operations": "more operations than a transaction may have",
     "quota_rules": "more rules than a transaction may have",
     "quota_bytes": "more bytes than a transaction may have",
@@ -113,6 +133,8 @@ STALE = {
                     "endpoint-last name=default/web to=10.244.1.10 port=8080 "
                     "target=KUBE-SEP-BEEQSCIJBEEQSCIJ",
 }
+
+POLICY = ("--policy-frontends=10.96.0.0/12,fd00:96::/112", "--policy-endpoints=10.244.0.0/16,fd00::/8")
 
 FOREIGN = """*nat
 :DOCKER - [0:0]
@@ -159,7 +181,7 @@ class Escape(unittest.TestCase):
         with open(path, "w") as f:
             f.write(scenario + "\n")
         os.chmod(path, 0o644)
-        n.start("--manifest-path", os.path.join(n.dir, "objects.json"),
+        n.start("--manifest-path", os.path.join(n.dir, "objects.json"), *POLICY,
                 program=os.path.join(cls.bin, "kube-proxy"), wait=False)
 
     @classmethod

@@ -31,6 +31,18 @@ REFUSED = {
     "frontend_anywhere": "ip no-endpoints address=0.0.0.0",
     "protocol_icmp": "a protocol other than TCP, UDP and SCTP: ip services address=10.96.0.1 "
                      "proto=1",
+    "drop_all": "a ServiceCIDR wider than /8 or /48: ip service-cidrs net=0.0.0.0/0",
+    "drop_half_of_ipv6": "a ServiceCIDR wider than /8 or /48: ip6 service-cidrs net=2000::/3",
+    "drop_loopback": "a ServiceCIDR of no plain unicast addresses: ip service-cidrs net=127.0.0.0/8",
+    "drop_stranger": "a ServiceCIDR outside --policy-frontends: ip service-cidrs net=198.51.100.0/24",
+    "frontend_stranger": "an address outside --policy-frontends: ip services address=198.51.100.1 "
+                         "proto=6 port=443",
+    "reject_stranger": "an address outside --policy-frontends: ip no-endpoints address=198.51.100.1",
+    "cluster_ip_stranger": "an address outside --policy-frontends: ip cluster-ips",
+    "firewall_stranger": "an address outside --policy-frontends: ip firewall",
+    "hairpin_stranger": "an endpoint outside --policy-endpoints: ip hairpin",
+    "dnat_metadata": "an endpoint in --policy-denied-endpoints: ip endpoints-1",
+    "dnat_stranger": "an endpoint outside --policy-endpoints: ip endpoints-1",
     "number_never_drawn": "a number that is never drawn: ip endpoints-3",
     "name_text": "a name that is not namespace/name or namespace/name:port of DNS labels: ip "
                  "services address=10.96.0.1 proto=6 port=80 name=default/web\" }?flush ruleset",
@@ -85,6 +97,7 @@ class Escape(unittest.TestCase):
             f.write(scenario + "\n")
         os.chmod(path, 0o644)
         n.start("--manifest-path", os.path.join(n.dir, "objects.json"), "--proxy-mode=nftables",
+                "--policy-frontends=10.96.0.0/12", "--policy-endpoints=10.244.0.0/16",
                 program=os.path.join(cls.bin, "kube-proxy"), wait=False)
 
     @classmethod

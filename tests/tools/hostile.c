@@ -720,6 +720,124 @@ static void empty_datagram(void)
 	send_bytes("", 0);
 }
 
+/* --- what the templates could do, and the node's policy forbids --- */
+
+static void with_port(uint8_t template, uint16_t port)
+{
+	struct ipt_rule r = rule(template);
+
+	r.dport = port;
+	alone(&r);
+}
+
+static void node_port_outside(void)
+{
+	with_port(T_NODE_PORT, 22);
+}
+
+static void node_port_rejected(void)
+{
+	with_port(T_NODE_PORT_NO_ENDPOINTS_REJECT, 22);
+}
+
+static void node_port_dropped(void)
+{
+	with_port(T_NODE_PORT_NO_LOCAL_DROP, 10250);
+}
+
+static void health_check_outside(void)
+{
+	with_port(T_HEALTH_CHECK_ACCEPT, 22);
+}
+
+static void relay_reject_anywhere(void)
+{
+	with_port(T_RELAY_REJECT, 22);
+}
+
+static void with_address(uint8_t template, const struct ip_addr *dst, const struct ip_addr *to)
+{
+	struct ipt_rule r = rule(template);
+
+	if (dst != NULL)
+		r.dst = *dst;
+	if (to != NULL)
+		r.to = *to;
+	alone(&r);
+}
+
+static const struct ip_addr stranger = {FAMILY_4, {198, 51, 100, 1}},
+			    metadata = {FAMILY_4, {168, 63, 129, 16}};
+
+static void dnat_metadata(void)
+{
+	with_address(T_ENDPOINT_DNAT, NULL, &metadata);
+}
+
+static void dnat_stranger(void)
+{
+	with_address(T_DNAT_LAST, NULL, &stranger);
+}
+
+static void frontend_stranger(void)
+{
+	with_address(T_CLUSTER_IP, &stranger, NULL);
+}
+
+static void reject_stranger(void)
+{
+	with_address(T_NO_ENDPOINTS_REJECT, &stranger, NULL);
+}
+
+static void drop_stranger(void)
+{
+	with_address(T_FIREWALL_DROP, &stranger, NULL);
+}
+
+static void item_with(
+    uint8_t kind, const struct ip_addr *addr, uint16_t port, const struct ip_addr *to)
+{
+	struct ipvs_item i = real_server();
+
+	if (addr != NULL)
+		i.addr = *addr;
+	if (to != NULL)
+		i.to = *to;
+	i.port = port;
+	i = ipvs_item_key(kind, &i);
+	one_item(OP_ITEM_PUT, i);
+}
+
+static void item_node_port_outside(void)
+{
+	item_with(IPVS_NODE_PORT, NULL, 22, NULL);
+}
+
+static void item_health_check_outside(void)
+{
+	item_with(IPVS_HEALTH_CHECK, NULL, 22, NULL);
+}
+
+static void item_to_metadata(void)
+{
+	item_with(IPVS_REAL, NULL, 80, &metadata);
+}
+
+static void item_to_stranger(void)
+{
+	item_with(IPVS_REAL, NULL, 80, &stranger);
+}
+
+static void item_server_stranger(void)
+{
+	item_with(IPVS_SERVER, &stranger, 80, NULL);
+}
+
+static void item_address_stranger(void)
+{
+	item_with(IPVS_ADDRESS, &stranger, 80, NULL);
+}
+
 /* --- to the cleaner, which takes one byte of one value --- */
 
 static void tell_cleaner(const void *bytes, size_t len)
@@ -937,6 +1055,22 @@ static const struct {
     SCENARIO(item_weight),
     SCENARIO(item_protocol),
     SCENARIO(item_of_no_value),
+    SCENARIO(node_port_outside),
+    SCENARIO(node_port_rejected),
+    SCENARIO(node_port_dropped),
+    SCENARIO(health_check_outside),
+    SCENARIO(relay_reject_anywhere),
+    SCENARIO(dnat_metadata),
+    SCENARIO(dnat_stranger),
+    SCENARIO(frontend_stranger),
+    SCENARIO(reject_stranger),
+    SCENARIO(drop_stranger),
+    SCENARIO(item_node_port_outside),
+    SCENARIO(item_health_check_outside),
+    SCENARIO(item_to_metadata),
+    SCENARIO(item_to_stranger),
+    SCENARIO(item_server_stranger),
+    SCENARIO(item_address_stranger),
     SCENARIO(quota_operations),
     SCENARIO(quota_rules),
     SCENARIO(quota_bytes),

@@ -190,6 +190,80 @@ static void frontend_anywhere(void)
 	put_one(&e);
 }
 
+/* --- what elements could do, and the node's policy forbids --- */
+
+static void drop_net(struct ip_cidr net)
+{
+	struct nft_elem e = {.family = net.addr.family, .set = NFT_SERVICE_CIDRS, .net = net};
+
+	put_one(&e);
+}
+
+static void drop_all(void)
+{
+	drop_net((struct ip_cidr){{.family = FAMILY_4}, 0});
+}
+
+static void drop_half_of_ipv6(void)
+{
+	drop_net((struct ip_cidr){{FAMILY_6, {0x20}}, 3});
+}
+
+static void drop_loopback(void)
+{
+	drop_net((struct ip_cidr){{FAMILY_4, {127}}, 8});
+}
+
+static void drop_stranger(void)
+{
+	drop_net((struct ip_cidr){{FAMILY_4, {198, 51, 100}}, 24});
+}
+
+static void frontend(uint8_t set, struct ip_addr addr, uint16_t port)
+{
+	struct nft_elem e = elem(set);
+
+	e.addr = addr;
+	e.port = port;
+	put_one(&e);
+}
+#define STRANGER ((struct ip_addr){FAMILY_4, {198, 51, 100, 1}})
+
+static void frontend_stranger(void)
+{
+	frontend(NFT_SERVICES, STRANGER, 443);
+}
+
+static void reject_stranger(void)
+{
+	frontend(NFT_NO_ENDPOINTS, STRANGER, 22);
+}
+
+static void cluster_ip_stranger(void)
+{
+	frontend(NFT_CLUSTER_IPS, STRANGER, 0);
+}
+
+static void firewall_stranger(void)
+{
+	frontend(NFT_FIREWALL, STRANGER, 10250);
+}
+
+static void hairpin_stranger(void)
+{
+	frontend(NFT_HAIRPIN, STRANGER, 0);
+}
+
+static void dnat_metadata(void)
+{
+	dnat_to(100, 100, 100, 200);
+}
+
+static void dnat_stranger(void)
+{
+	dnat_to(198, 51, 100, 1);
+}
+
 static void protocol_icmp(void)
 {
 	struct nft_elem e = elem(NFT_SERVICES);
@@ -282,6 +356,17 @@ static const struct {
     SCENARIO(dnat_other_family),
     SCENARIO(frontend_loopback),
     SCENARIO(frontend_anywhere),
+    SCENARIO(drop_all),
+    SCENARIO(drop_half_of_ipv6),
+    SCENARIO(drop_loopback),
+    SCENARIO(drop_stranger),
+    SCENARIO(frontend_stranger),
+    SCENARIO(reject_stranger),
+    SCENARIO(cluster_ip_stranger),
+    SCENARIO(firewall_stranger),
+    SCENARIO(hairpin_stranger),
+    SCENARIO(dnat_metadata),
+    SCENARIO(dnat_stranger),
     SCENARIO(protocol_icmp),
     SCENARIO(number_never_drawn),
     SCENARIO(name_text),

@@ -18,6 +18,13 @@ REFUSED = {
     "item_to_loopback": "an endpoint that is no plain unicast address",
     "item_weight": "a weight above 1",
     "item_protocol": "a protocol other than TCP, UDP and SCTP",
+    "item_node_port_outside": "a node port outside --policy-node-port-range: KUBE-NODE-PORT-TCP",
+    "item_health_check_outside": "a node port outside --policy-node-port-range: "
+                                 "KUBE-HEALTH-CHECK-NODE-PORT",
+    "item_to_metadata": "an endpoint in --policy-denied-endpoints: real server",
+    "item_to_stranger": "an endpoint outside --policy-endpoints: real server",
+    "item_server_stranger": "an address outside --policy-frontends: virtual server",
+    "item_address_stranger": "an address outside --policy-frontends: address of kube-ipvs0",
     "item_of_no_value": "a change of what has nothing to change",
 }
 
@@ -50,7 +57,8 @@ class Escape(unittest.TestCase):
             f.write(scenario + "\n")
         os.chmod(os.path.join(self.bin, "scenario"), 0o644)
         n.start("--manifest-path", os.path.join(n.dir, "objects.json"), "--proxy-mode=ipvs",
-                "--ipvs-exclude-cidrs=10.97.0.0/16",
+                "--ipvs-exclude-cidrs=10.97.0.0/16", "--policy-frontends=10.96.0.0/12",
+                "--policy-endpoints=10.244.0.0/16",
                 program=os.path.join(self.bin, "kube-proxy"), wait=False)
 
     def test_each(self):

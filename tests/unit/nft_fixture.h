@@ -160,7 +160,7 @@ static inline struct nft_elem elem(uint8_t family, uint8_t set, uint8_t seed)
 	if (s->fields & NFT_SLOT)
 		e.slot = (seed % 2 != 0 ? NFT_LOCAL_SLOT : 0) + seed % s->slots;
 	if (s->fields & NFT_NET) {
-		e.net = (struct ip_cidr){address(family, seed, 0), 16};
+		e.net = (struct ip_cidr){address(family, seed, 0), family == FAMILY_6 ? 48 : 16};
 		if (seed == 255) /* it goes up to the last address */
 			e.net = (struct ip_cidr){{family, {[0] = 0xff}}, 8};
 	}

@@ -1,0 +1,70 @@
+"""
+The node's policy: what it does not allow is left out, object by object, and said; all else is served. The
+applier, which refuses the same (test_escape.py), never sees it.
+"""
+import unittest
+
+from harness import Node, service, slice_of
+
+TAKES = 30
+IP, EXTERNAL, STRANGER, NODE = "10.96.0.10", "203.0.113.1", "203.0.113.9", "198.51.100.1"
+GOOD_PORT, BAD_PORT = 30080, 20080
+
+
+class Policy(unittest.TestCase):
+    modes = ("iptables", "nftables", "userspace")
+
+    def setUp(self):
+        self.n = Node(pods=2).__enter__()
+        self.addCleanup(self.n.__exit__)
+
+    def objects(self):
+        n = self.n
+        web = service("web", [IP], [("a", 80, "TCP"), ("b", 81, "TCP")], type="NodePort",
+                      externalIPs=[EXTERNAL, STRANGER])
+        for port, number in zip(web["spec"]["ports"], (GOOD_PORT, BAD_PORT)):
+            port["nodePort"] = number
+        return [web,
+                slice_of("web", [n.pod_ip(0)], [("a", Node.PORT, "TCP"), ("b", Node.PORT, "TCP")]),
+                service("far", ["10.96.0.11"], [("", 80, "TCP")]),
+                slice_of("far", ["168.63.129.16", n.pod_ip(1)], [("", Node.PORT, "TCP")])]
+
+    def who(self, address, port):
+        return self.n.ask(self.n.client, address, port, timeout=0.7).split(" ")[0]
+
+    def start(self, mode, *flags):
+        n = self.n
+        n.start("--manifest-path", n.write("objects.json", self.objects()), "--proxy-mode=" + mode,
+                "--nodeport-addresses=0.0.0.0/0", *flags)
+
+    def test_what_is_not_allowed_is_left_out_and_said(self):
+        n = self.n
+        for mode in self.modes:
+            with self.subTest(mode=mode):
+                self.start(mode, "--policy-frontends=10.96.0.0/16,203.0.113.0/29",
+                           "--policy-endpoints=10.244.0.0/16")
+                for address, port in ((IP, 80), (IP, 81), (EXTERNAL, 80), (NODE, GOOD_PORT)):
+                    self.assertEqual(self.who(address, port), "pod1", (address, port))
+                self.assertEqual({self.who("10.96.0.11", 80) for _ in range(6)}, {"pod2"})
+                self.assertNotIn("pod", self.who(STRANGER, 80))
+                self.assertNotIn("pod", self.who(NODE, BAD_PORT))
+                for words in ("service default/web: externalIP 203.0.113.9 is left out: an address outside "
+                              "--policy-frontends",
+                              "service default/web: node port 20080 is left out: a node port outside "
+                              "--policy-node-port-range (30000-32767)",
+                              "endpoint 168.63.129.16 is left out: an endpoint in --policy-denied-endpoints"):
+                    self.assertIn(words, n.logged())
+                n.stop()
+
+    def test_a_wider_policy(self):
+        n = self.n
+        for mode in self.modes:
+            with self.subTest(mode=mode):
+                self.start(mode, "--policy-node-port-range=20000-32767")
+                self.assertEqual(self.who(NODE, BAD_PORT), "pod1")
+                self.assertEqual(self.who(STRANGER, 80), "pod1")
+                n.stop()
+
+
+if __name__ == "__main__":
+    unittest.main()
