@@ -40,4 +40,8 @@ const char *node_policy_endpoint(const struct node_policy *p, const struct ip_ad
  */
 const char *node_policy_drop(const struct node_policy *p, const struct ip_cidr *net);
 
+#define NODE_POLICY_TEXT_MAX 6144 /* bytes, with the NUL */
+/* P in words, into BUF, which it returns. */
+const char *node_policy_text(const struct node_policy *p, char buf[NODE_POLICY_TEXT_MAX]);
+
 #endif

@@ -51,6 +51,7 @@ static const struct field {
     F_NUMBER(mode, MODE_USERSPACE),
     F_SWITCH(dry_run),
     F_TEXT(inspect),
+    F_SWITCH(suggest_policy),
     F_SWITCH(cleanup),
     F_SWITCH(cleanup_ipvs),
     F_NUMBER(cleanup_keep, (1u << LEFTOVERS_WHERES) - 1),

@@ -47,12 +47,14 @@ struct config {
 	uint8_t mode; /* enum proxy_mode */
 	bool dry_run;
 	char inspect[CONFIG_PATH_MAX]; /* "" or what a dry run answers in place of the rules */
-	bool cleanup;		       /* remove what any kube-proxy left, and exit */
-	bool cleanup_ipvs;	       /* ... ipvs mode's too; means nothing without cleanup */
-	uint8_t cleanup_keep;	       /* ... except these: a bit per enum leftovers_where */
-	bool check_node;	       /* say what a start would find and change, and exit */
-	bool init_only;		       /* do what needs full privilege, and exit */
-	int oom_score_adj;	       /* -1000..1000 */
+	bool suggest_policy; /* a dry run that prints the policy that the objects fit, not the rules
+			      */
+	bool cleanup;	     /* remove what any kube-proxy left, and exit */
+	bool cleanup_ipvs;   /* ... ipvs mode's too; means nothing without cleanup */
+	uint8_t cleanup_keep; /* ... except these: a bit per enum leftovers_where */
+	bool check_node;      /* say what a start would find and change, and exit */
+	bool init_only;	      /* do what needs full privilege, and exit */
+	int oom_score_adj;    /* -1000..1000 */
 
 	uint64_t watchdog_ms; /* the service manager wants to hear that often; 0: it does not */
 

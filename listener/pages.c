@@ -60,7 +60,7 @@ static void answer_status(void *arg, const struct http_request *r, struct http_r
 	const struct pages *p = arg;
 	uint64_t up = (now_ms() - p->started_ms) / 1000;
 	time_t started = time(NULL) - (time_t)up;
-	char text[64] = "";
+	char text[64] = "", policy[NODE_POLICY_TEXT_MAX];
 	struct tm tm;
 
 	(void)r;
@@ -68,9 +68,10 @@ static void answer_status(void *arg, const struct http_request *r, struct http_r
 		strftime(text, sizeof(text), "%a %b %e %H:%M:%S UTC %Y", &tm);
 	evbuffer_add_printf(reply->body,
 	    "\nkube-proxy statusz\n" WARNING "\nStarted: %s\nUp: %llu hr %02u min %02u sec\n"
-	    "Go version: none, this is C\nBinary version: %s\nEmulation version: %s\n",
+	    "Go version: none, this is C\nBinary version: %s\nEmulation version: %s\nPolicy: %s\n",
 	    text, (unsigned long long)(up / 3600), (unsigned)(up / 60 % 60), (unsigned)(up % 60),
-	    VERSION, KUBERNETES_MAJOR "." KUBERNETES_MINOR "." KUBERNETES_PATCH);
+	    VERSION, KUBERNETES_MAJOR "." KUBERNETES_MINOR "." KUBERNETES_PATCH,
+	    node_policy_text(&p->cfg->policy, policy));
 }
 
 const struct http_route pages_routes[] = {

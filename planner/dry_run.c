@@ -10,6 +10,7 @@
 #include "planner/inspection.h"
 #include "planner/nft_print.h"
 #include "planner/print.h"
+#include "planner/suggest.h"
 
 static void write_stdout(const char *text, size_t len)
 {
@@ -70,6 +71,21 @@ static int inspect(struct plan *p, const struct config *cfg)
 	return code;
 }
 
+static void suggest(struct plan *p)
+{
+	char *text = NULL;
+	size_t len = 0;
+	FILE *out = open_memstream(&text, &len);
+
+	if (out == NULL)
+		fatal(EXIT_FAILED, "out of memory");
+	suggest_policy(plan_store(p), out);
+	if (fclose(out) != 0)
+		fatal(EXIT_FAILED, "out of memory");
+	write_stdout(text, len);
+	free(text);
+}
+
 _Noreturn void dry_run_print(struct plan *p, const struct config *cfg)
 {
 	struct plan_counts counts;
@@ -87,7 +103,9 @@ _Noreturn void dry_run_print(struct plan *p, const struct config *cfg)
 		print_iptables(p, cfg, out);
 	if (fclose(out) != 0)
 		fatal(EXIT_FAILED, "out of memory");
-	if (cfg->inspect[0] != '\0')
+	if (cfg->suggest_policy)
+		suggest(p);
+	else if (cfg->inspect[0] != '\0')
 		code = inspect(p, cfg);
 	else
 		write_stdout(text, len);

@@ -113,6 +113,7 @@ static void connect_peers(struct planner *p, struct event_base *base)
 
 int main(void)
 {
+	static char policy[NODE_POLICY_TEXT_MAX];
 	static struct planner p;
 	struct event_base *base;
 
@@ -123,6 +124,7 @@ int main(void)
 	base = event_base_new();
 	if (base == NULL)
 		fatal(EXIT_FAILED, "no event base: %s", strerror(errno));
+	log_info("policy: %s", node_policy_text(&p.cfg.policy, policy));
 	p.plan = plan_new(&p.cfg);
 	feed_init(&p.feed, p.plan, &p.stats);
 	connect_peers(&p, base);

@@ -245,7 +245,9 @@ enum flags_result flags_check(struct settings *s)
 {
 	struct config *cfg = &s->cfg;
 
-	cfg->dry_run |= cfg->inspect[0] != '\0';
+	cfg->dry_run |= cfg->inspect[0] != '\0' || cfg->suggest_policy;
+	if (cfg->suggest_policy) /* what is now allowed is not asked */
+		cfg->policy = (struct node_policy){.denied_endpoints = cfg->policy.denied_endpoints};
 	if (check_periods(s) != 0 || check_detection(s) != 0)
 		return cfg->config_file[0] != '\0' ? FLAGS_CONFIG : FLAGS_BAD;
 	if (cfg->dry_run + cfg->cleanup + cfg->check_node + cfg->init_only > 1) {

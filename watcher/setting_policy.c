@@ -38,6 +38,15 @@ static const struct setting rows[] = {
     PREFIXES("policy-denied-endpoints", denied_endpoints, CLOUD_METADATA,
 	"Prefixes in which no endpoint lies, whatever --policy-endpoints says: by default the "
 	"addresses at which clouds hand out credentials."),
+    {.flag = "suggest-policy",
+	.kind = SETTING_SWITCH,
+	SETTING_AT(cfg.suggest_policy),
+	.standard = "false",
+	.marks = WITH_CONFIG,
+	.group = GROUP_POLICY,
+	.help =
+	    "As --dry-run, but print the narrowest of these flags that the present objects fit; "
+	    "ServiceCIDRs and --cluster-cidr count as wholes."},
 };
 
 const struct setting_rows setting_policy_rows = {rows, sizeof(rows) / sizeof(rows[0])};

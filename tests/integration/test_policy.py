@@ -2,9 +2,12 @@
 The node's policy: what it does not allow is left out, object by object, and said; all else is served. The
 applier, which refuses the same (test_escape.py), never sees it.
 """
+import ipaddress
+import os
+import subprocess
 import unittest
 
-from harness import Node, service, slice_of
+from harness import BUILD, Node, service, slice_of
 
 TAKES = 30
 IP, EXTERNAL, STRANGER, NODE = "10.96.0.10", "203.0.113.1", "203.0.113.9", "198.51.100.1"
@@ -30,7 +33,11 @@ class Policy(unittest.TestCase):
                 slice_of("far", ["168.63.129.16", n.pod_ip(1)], [("", Node.PORT, "TCP")])]
 
     def who(self, address, port):
-        return self.n.ask(self.n.client, address, port, timeout=0.7).split(" ")[0]
+        return self.n.ask(self.n.client, address, port).split(" ")[0]
+
+    def check_nobody(self, address, port):
+        """What nobody answers takes as long as that is waited for."""
+        self.assertNotIn("pod", self.n.ask(self.n.client, address, port, timeout=0.7))
 
     def start(self, mode, *flags):
         n = self.n
@@ -46,8 +53,8 @@ class Policy(unittest.TestCase):
                 for address, port in ((IP, 80), (IP, 81), (EXTERNAL, 80), (NODE, GOOD_PORT)):
                     self.assertEqual(self.who(address, port), "pod1", (address, port))
                 self.assertEqual({self.who("10.96.0.11", 80) for _ in range(6)}, {"pod2"})
-                self.assertNotIn("pod", self.who(STRANGER, 80))
-                self.assertNotIn("pod", self.who(NODE, BAD_PORT))
+                self.check_nobody(STRANGER, 80)
+                self.check_nobody(NODE, BAD_PORT)
                 for words in ("service default/web: externalIP 203.0.113.9 is left out: an address outside "
                               "--policy-frontends",
                               "service default/web: node port 20080 is left out: a node port outside "
@@ -64,6 +71,39 @@ class Policy(unittest.TestCase):
                 self.assertEqual(self.who(NODE, BAD_PORT), "pod1")
                 self.assertEqual(self.who(STRANGER, 80), "pod1")
                 n.stop()
+
+    def suggested(self, *flags, objects=None):
+        path = self.n.write("objects.json", objects or self.objects())
+        return subprocess.run([os.path.join(BUILD, "kube-proxy"), "--suggest-policy", "--manifest-path", path,
+                               *flags], stdout=subprocess.PIPE, check=True, text=True).stdout.splitlines()
+
+    def test_what_is_suggested(self):
+        """It is narrow, and with it all is served as without."""
+        self.assertEqual(self.suggested("--policy-denied-endpoints=", "--policy-endpoints=192.0.2.0/24"), [
+            "--policy-node-port-range=20080-30080",
+            "--policy-frontends=10.96.0.10/32,10.96.0.11/32,203.0.113.1/32,203.0.113.9/32",
+            "--policy-endpoints=10.244.1.10/32,10.244.1.11/32,168.63.129.16/32"])
+        self.assertEqual(self.suggested("--cluster-cidr=10.244.0.0/16")[2], "--policy-endpoints=10.244.0.0/16")
+        n = self.n
+        for mode in self.modes:
+            with self.subTest(mode=mode):
+                self.start(mode, *self.suggested())
+                for address, port in ((IP, 80), (STRANGER, 81), (NODE, GOOD_PORT), (NODE, BAD_PORT)):
+                    self.assertEqual(self.who(address, port), "pod1", (address, port))
+                self.assertIn("Policy: node ports 20080-30080; frontends: 10.96.0.10/32,", n.inspect("/statusz")[1])
+                self.assertIn("policy: node ports 20080-30080; frontends: 10.96.0.10/32,", n.logged())
+                n.stop()
+
+    def test_many_addresses_share_prefixes(self):
+        """Never more than there may be, and each address in one of them."""
+        addresses = [ipaddress.ip_address(f"10.{i % 7}.{i * 37 % 256}.{i * 101 % 254 + 1}") for i in range(400)]
+        objects = [service(f"s{i}", [str(a)], [("", 80, "TCP")]) for i, a in enumerate(addresses)]
+        line = self.suggested(objects=objects)[1]
+        nets = [ipaddress.ip_network(net) for net in line.partition("=")[2].split(",")]
+        self.assertLessEqual(len(nets), 32)
+        self.assertGreater(len(nets), 4)
+        for a in addresses:
+            self.assertEqual(sum(a in net for net in nets), 1, (a, nets))
 
 
 if __name__ == "__main__":

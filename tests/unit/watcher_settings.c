@@ -93,6 +93,7 @@ static const struct {
 	"168.63.129.16/32,100.100.100.200/32,192.0.0.192/32,fd00:ec2::/32,fd20:ce::254/128,"
 	"fd00:c1::a9fe:a9fe/128",
 	"192.0.2.0/24", "192.0.2.0/24", "x", NULL, NULL, "expected at most 32 prefixes"},
+    {"suggest-policy", "false", "true", "true", "2", NULL, NULL, "expected true or false"},
     {"iptables-localhost-nodeports", "false", "true", "true", "2", "true", "1",
 	"expected true or false"},
     {"feature-gates", "", "A=true,B=false", "A=true,B=false", "A", "{\"A\":true,\"B\":false}",
