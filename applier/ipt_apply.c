@@ -108,6 +108,17 @@ static const char *decode(struct cursor *c, void *a)
 	return txn_decode_ops(c, &visitor, a);
 }
 
+static int read_again(struct apply *a)
+{
+	int r = transaction_read(a->txn, true, decode, a);
+
+	if (r < -1) {
+		errno = -r;
+		failed(a, &a->tables[0], "read", "the operations again");
+	}
+	return r == 0 ? 0 : -1;
+}
+
 static int prepare(struct apply *a)
 {
 	if (ipt_tables_read(a->tables, a->policy, a->txn->touched, a->result->detail,
@@ -122,7 +133,7 @@ static int prepare(struct apply *a)
 	for (a->phase = CREATE; a->phase < PHASES; a->phase++) {
 		if (a->phase >= EMPTY && a->txn->deletes == 0)
 			break;
-		if (transaction_read(a->txn, decode, a) != 0)
+		if (read_again(a) != 0)
 			return -1;
 	}
 	return 0;

@@ -1,6 +1,7 @@
 /* What iptables mode allows, and with ipvs mode's items ipvs mode: the operations of a transaction,
  * before any is kept. */
 #include <stdio.h>
+#include <string.h>
 
 #include "applier/ipt_apply.h"
 #include "applier/ipt_handle.h"
@@ -18,11 +19,41 @@ static const char *check_op(struct transaction *t, uint8_t family, uint8_t table
 	return NULL;
 }
 
+/*
+ * The canonical order: chains that are put, hooks, chains that are deleted; tables by family and
+ * number; of a table the names descend, of the put ones twice: new chains, then those that are
+ * there. In it libiptc is linear; in any other order it searches all chains for each one's place,
+ * and the lock is held as long.
+ */
+static const char *check_order(
+    struct transaction *t, uint8_t phase, unsigned index, const char *name)
+{
+	const bool same = t->at.phase == phase && t->at.index == index && t->at.name[0] != '\0';
+
+	if (phase < t->at.phase || (phase == t->at.phase && index < t->at.index))
+		return "an operation out of order";
+	if (same && strcmp(name, t->at.name) >= 0) {
+		if (phase != 0 || t->at.second)
+			return "a chain out of order";
+		t->at.second = true;
+	} else if (!same) {
+		t->at.second = false;
+	}
+	t->at.phase = phase;
+	t->at.index = (uint8_t)index;
+	strlcpy(t->at.name, name, sizeof(t->at.name));
+	return NULL;
+}
+
 /* The decoder has checked that chains, templates and hooks exist. */
-static const char *check_chain(struct transaction *t, const struct ipt_chain *c)
+static const char *check_chain(struct transaction *t, uint8_t phase, const struct ipt_chain *c)
 {
 	const char *why = check_op(t, c->family, c->table);
+	char name[CHAIN_NAME_LEN];
 
+	if (why == NULL)
+		why = check_order(t, phase, (unsigned)c->family * IPT_TABLE_COUNT + c->table,
+		    ipt_chain_name(c, name));
 	if (why != NULL)
 		audit_chain(t->refused, sizeof(t->refused), c);
 	return why;
@@ -31,7 +62,7 @@ static const char *check_chain(struct transaction *t, const struct ipt_chain *c)
 static const char *check_chain_put(void *arg, const struct ipt_chain *c)
 {
 	struct transaction *t = arg;
-	const char *why = check_chain(t, c);
+	const char *why = check_chain(t, 0, c);
 
 	t->puts++;
 	t->chain = *c;
@@ -74,7 +105,7 @@ static const char *check_chain_delete(void *arg, const struct ipt_chain *c)
 	struct transaction *t = arg;
 
 	t->deletes++;
-	return check_chain(t, c);
+	return check_chain(t, 2, c);
 }
 
 static const char *check_hook(void *arg, uint8_t family, unsigned number, bool on)
@@ -83,6 +114,8 @@ static const char *check_hook(void *arg, uint8_t family, unsigned number, bool o
 	const char *why = check_op(t, family, ipt_hooks[number].table);
 
 	(void)on;
+	if (why == NULL) /* in whichever order: they are few */
+		why = check_order(t, 1, 0, "");
 	if (why != NULL)
 		snprintf(t->refused, sizeof(t->refused), "hook %u of %s", number,
 		    audit_table(family, ipt_hooks[number].table));

@@ -116,6 +116,7 @@ void ipvs_apply(const struct policy *p, const struct transaction *txn,
 {
 	struct apply a = {.policy = p, .result = r};
 	size_t len;
+	int error;
 
 	written = true;
 	r->generation = txn->generation;
@@ -126,9 +127,12 @@ void ipvs_apply(const struct policy *p, const struct transaction *txn,
 		ipt_apply(p, txn, known, r, summary);
 	if (r->code != TXN_OK && r->code != TXN_UNCHANGED)
 		return;
-	if (transaction_read(txn, decode, &a) != 0) {
+	/* The kernel takes its time for addresses, a minute for 50,000: no limit, but for signals.
+	 */
+	error = -transaction_read(txn, false, decode, &a);
+	if (error != 0) {
 		r->code = TXN_KERNEL;
-		r->error = ENOMEM;
+		r->error = error;
 	}
 	if (a.done > 0 && r->code == TXN_UNCHANGED)
 		r->code = TXN_OK;

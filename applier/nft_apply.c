@@ -146,7 +146,7 @@ void nft_apply(const struct policy *p, const struct transaction *txn, nft_affini
 	memcpy(a.affinities, affinities, sizeof(a.affinities));
 	nft_forget_begin(&forget, p);
 	nft_batch_begin(a.batch);
-	error = transaction_read(txn, decode, &a) == 0 ? 0 : ENOMEM;
+	error = -transaction_read(txn, true, decode, &a); /* our visitor refuses nothing */
 	for (unsigned f = 0; f < FAMILY_COUNT; f++)
 		if ((a.rewrite & 1u << f) != 0)
 			nft_rules_affinity(a.batch, (uint8_t)f, a.affinities[f]);

@@ -28,6 +28,7 @@ struct policy *policy_new(const struct config *cfg, int audit_fd)
 	    .max_ops = 1000000,
 	    .max_rules = 4000000,
 	    .max_bytes = UINT64_C(512) << 20,
+	    .max_ms = 60000,
 	    .max_requests = 1000,
 	};
 	if (getrandom(&p->secret, sizeof(p->secret), 0) != (ssize_t)sizeof(p->secret))

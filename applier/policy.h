@@ -40,6 +40,7 @@ struct policy {
 	uint32_t max_ops;      /* of a transaction */
 	uint32_t max_rules;    /* of a transaction */
 	uint64_t max_bytes;    /* of a transaction's frames */
+	uint64_t max_ms;       /* of the processor, for a transaction */
 	uint32_t max_requests; /* transactions and snapshots in one second */
 };
 

@@ -198,6 +198,7 @@ static const char *answer_commit(struct session *s, struct cursor *c)
 		return "a commit of another generation";
 	if (ops != transaction_ops(&s->txn))
 		return "a commit with another number of operations than came";
+	transaction_start_clock(&s->txn);
 	if (s->policy->mode == MODE_NFTABLES)
 		nft_apply(s->policy, &s->txn, s->affinities, &r, summary);
 	else if (s->policy->mode == MODE_IPVS)

@@ -2,10 +2,13 @@
 
 #include <errno.h>
 #include <malloc.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <time.h>
 
+#include "applier/fds.h"
 #include "common/log.h"
 
 /* Memory that is taken when it is written to, and given back after the transaction. */
@@ -52,14 +55,41 @@ const char *transaction_add(struct transaction *t, struct cursor *c, const void 
 	return NULL;
 }
 
+static uint64_t used_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+void transaction_start_clock(struct transaction *t)
+{
+	t->began_ms = used_ms();
+}
+
+static int give_up(const struct transaction *t, bool limited)
+{
+	struct pollfd p = {.fd = APPLIER_FD_SIGNALS, .events = POLLIN};
+
+	if (poll(&p, 1, 0) == 1 && (p.revents & POLLIN) != 0)
+		return -EINTR;
+	return limited && used_ms() - t->began_ms > t->policy->max_ms ? -ETIME : 0;
+}
+
 /* The frames are the ones that were checked: nobody else can write them. */
-int transaction_read(const struct transaction *t, transaction_decoder decode, void *arg)
+int transaction_read(
+    const struct transaction *t, bool limited, transaction_decoder decode, void *arg)
 {
 	struct cursor c;
 	uint32_t len;
 	unsigned type;
 
 	for (size_t at = 0; at < t->bytes; at += len) {
+		const int over = give_up(t, limited);
+
+		if (over != 0)
+			return over;
 		memcpy(&len, t->frames + at, sizeof(len));
 		at += sizeof(len);
 		if (frame_open(t->frames + at, len, &type, &c) != NULL || decode(&c, arg) != NULL)

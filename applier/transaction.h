@@ -14,13 +14,20 @@
 struct transaction {
 	const struct policy *policy;
 	uint64_t generation;
-	uint8_t *frames; /* TXN_OPS as they came, each after its length (uint32_t) */
+	uint64_t began_ms; /* of the process's time: transaction_start_clock() */
+	uint8_t *frames;   /* TXN_OPS as they came, each after its length (uint32_t) */
 	size_t bytes;
 	uint32_t puts, deletes, hooks, rules;
 	uint32_t others; /* nftables mode: what is about no element */
 	uint32_t elements[FAMILY_COUNT][NFT_SET_COUNT]; /* nftables mode: put into each set */
 	unsigned touched; /* bit per ipt_index() of a table; nftables mode: per family */
 	bool open;	  /* CHAIN is being put: rules may follow */
+	struct {
+		uint8_t phase;		   /* 0: chains are put, 1: hooks, 2: chains are deleted */
+		uint8_t index;		   /* of the table: family, number */
+		bool second;		   /* the second descent of its names */
+		char name[CHAIN_NAME_LEN]; /* of the last chain; "": none of this table yet */
+	} at;				   /* where in the canonical order the operations are */
 	struct ipt_chain chain;
 	char refused[AUDIT_TEXT_MAX]; /* the operation that was refused, in words; "" if none */
 };
@@ -39,10 +46,17 @@ typedef const char *(*transaction_decoder)(struct cursor *c, void *arg);
  */
 const char *transaction_add(struct transaction *t, struct cursor *c, const void *frame, size_t len,
     transaction_decoder check);
-/* Decodes all that was kept again. 0, or -1 if DECODE refused something. */
-int transaction_read(const struct transaction *t, transaction_decoder decode, void *arg);
+/*
+ * Decodes all that was kept again. 0; -1 if DECODE refused something; -EINTR: a signal waits, which
+ * ends the process; -ETIME: the policy's time for a transaction is over, if LIMITED. It looks
+ * between frames.
+ */
+int transaction_read(
+    const struct transaction *t, bool limited, transaction_decoder decode, void *arg);
 /* Gives the memory back. */
 void transaction_clear(struct transaction *t);
+/* From here on the policy's time for a transaction runs. */
+void transaction_start_clock(struct transaction *t);
 /* Operations so far. */
 uint64_t transaction_ops(const struct transaction *t);
 

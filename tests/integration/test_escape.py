@@ -96,6 +96,10 @@ REFUSED = {
                        "no-endpoints-reject dst=198.51.100.1",
     "drop_stranger": "an address outside --policy-frontends: ipv4 filter KUBE-PROXY-FIREWALL: "
                      "firewall-drop dst=198.51.100.1",
+    "chains_in_random_order": "a chain out of order: ipv4 nat KUBE-SVC-",
+    "chain_twice": "a chain out of order: ipv4 nat KUBE-SVC-",
+    "deleted_before_put": "an operation out of order: ipv4 nat KUBE-SVC-",
+    "table_again": "an operation out of order: ipv4 nat KUBE-SERVICES",
     "quota_operations": "more operations than a transaction may have",
     "quota_rules": "more rules than a transaction may have",
     "quota_bytes": "more bytes than a transaction may have",

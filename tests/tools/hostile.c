@@ -720,6 +720,45 @@ static void empty_datagram(void)
 	send_bytes("", 0);
 }
 
+/* --- an order in which libiptc would look through all chains for each one's place --- */
+
+static void chains_in_random_order(void)
+{
+	begin();
+	put(IPT_NAT, CHAIN_SVC, 4);
+	put(IPT_NAT, CHAIN_SVC, 2);
+	put(IPT_NAT, CHAIN_SVC, 3);
+	put(IPT_NAT, CHAIN_SVC, 1);
+	put(IPT_NAT, CHAIN_SVC, 5);
+	commit();
+}
+
+static void chain_twice(void)
+{
+	begin();
+	for (int i = 0; i < 3; i++)
+		put(IPT_NAT, CHAIN_SVC, 1);
+	commit();
+}
+
+static void deleted_before_put(void)
+{
+	struct ipt_chain c = chain(IPT_NAT, CHAIN_SEP, 2);
+
+	begin();
+	txn_chain_delete(&writer, &c);
+	put(IPT_NAT, CHAIN_SVC, 1);
+	commit();
+}
+
+static void table_again(void)
+{
+	begin();
+	put(IPT_FILTER, CHAIN_FORWARD, 0);
+	put(IPT_NAT, CHAIN_SERVICES, 0);
+	commit();
+}
+
 /* --- what the templates could do, and the node's policy forbids --- */
 
 static void with_port(uint8_t template, uint16_t port)
@@ -1071,6 +1110,10 @@ static const struct {
     SCENARIO(item_to_stranger),
     SCENARIO(item_server_stranger),
     SCENARIO(item_address_stranger),
+    SCENARIO(chains_in_random_order),
+    SCENARIO(chain_twice),
+    SCENARIO(deleted_before_put),
+    SCENARIO(table_again),
     SCENARIO(quota_operations),
     SCENARIO(quota_rules),
     SCENARIO(quota_bytes),

@@ -146,6 +146,8 @@ static void put_service(void)
 		put(f, IPT_FILTER, CHAIN_FORWARD, 0);
 		put_rule(f, T_FORWARD_INVALID);
 		put_rule(f, T_FORWARD_MARKED);
+	}
+	for (uint8_t f = 0; f < FAMILY_COUNT; f++) {
 		txn_hook(&writer, f, 5, true);
 		txn_hook(&writer, f, 9, true);
 		txn_hook(&writer, f, 10, true);
@@ -158,10 +160,12 @@ static void delete_service(void)
 		txn_hook(&writer, f, 5, false);
 		txn_hook(&writer, f, 9, false);
 		txn_hook(&writer, f, 10, false);
-		delete (f, IPT_NAT, CHAIN_SEP, 2);
+	}
+	for (uint8_t f = 0; f < FAMILY_COUNT; f++) {
 		delete (f, IPT_NAT, CHAIN_SVC, 1);
-		delete (f, IPT_NAT, CHAIN_MARK_MASQ, 0);
 		delete (f, IPT_NAT, CHAIN_SERVICES, 0);
+		delete (f, IPT_NAT, CHAIN_SEP, 2);
+		delete (f, IPT_NAT, CHAIN_MARK_MASQ, 0);
 		delete (f, IPT_FILTER, CHAIN_FORWARD, 0);
 	}
 }
@@ -244,9 +248,10 @@ static void audit_digests_meet(void **state)
 	put_service();
 	commit(TXN_OK);
 	begin();
-	put_service();
 	put(FAMILY_4, IPT_NAT, CHAIN_SEP, 2);
 	put_rule(FAMILY_4, T_HAIRPIN_MARK);
+	put(FAMILY_6, IPT_NAT, CHAIN_SEP, 2);
+	put(FAMILY_6, IPT_FILTER, CHAIN_FORWARD, 0);
 	txn_hook(&writer, FAMILY_4, 9, false);
 	commit(TXN_OK);
 	begin();
@@ -398,10 +403,10 @@ static void stale(void **state)
 {
 	(void)state;
 	begin();
-	put(FAMILY_4, IPT_FILTER, CHAIN_FORWARD, 0);
-	put_rule(FAMILY_4, T_FORWARD_INVALID);
 	put(FAMILY_4, IPT_NAT, CHAIN_SERVICES, 0);
 	put_rule(FAMILY_4, T_CLUSTER_IP);
+	put(FAMILY_4, IPT_FILTER, CHAIN_FORWARD, 0);
+	put_rule(FAMILY_4, T_FORWARD_INVALID);
 	expect_stale(
 	    "a chain is not there: cannot add ipv4 nat KUBE-SERVICES: cluster-ip dst=10.96.0.1");
 	begin();
@@ -831,31 +836,61 @@ static void big_endpoint(uint32_t n, uint16_t port)
 	txn_rule(&writer, &r);
 }
 
-static void big_services(bool drop)
+/* The numbers below COUNT in the order in which the names of their chains descend. */
+static int by_name(const void *a, const void *b)
 {
-	struct ipt_chain c = chain(FAMILY_4, IPT_NAT, CHAIN_SVC, 0);
-	struct ipt_rule r = rule(FAMILY_4, T_CLUSTER_IP);
+	struct ipt_chain x = chain(FAMILY_4, IPT_NAT, CHAIN_SVC, 0), y = x;
+	char x_name[CHAIN_NAME_LEN], y_name[CHAIN_NAME_LEN];
 
-	for (uint32_t n = BIG_SERVICES; n-- > 0;) {
-		number_hash(c.hash, n);
-		if (drop)
-			txn_chain_delete(&writer, &c);
-		else
-			big_service(n);
+	number_hash(x.hash, *(const uint32_t *)a);
+	number_hash(y.hash, *(const uint32_t *)b);
+	return strcmp(ipt_chain_name(&y, y_name), ipt_chain_name(&x, x_name));
+}
+
+static const uint32_t *descending(uint32_t count)
+{
+	static uint32_t n[BIG_SERVICES * BIG_ENDPOINTS];
+
+	for (uint32_t i = 0; i < count; i++)
+		n[i] = i;
+	qsort(n, count, sizeof(*n), by_name);
+	return n;
+}
+
+static void drop_big(uint8_t kind, uint32_t count)
+{
+	struct ipt_chain c = chain(FAMILY_4, IPT_NAT, kind, 0);
+	const uint32_t *n = descending(count);
+
+	for (uint32_t i = 0; i < count; i++) {
+		number_hash(c.hash, n[i]);
+		txn_chain_delete(&writer, &c);
 	}
-	c.kind = CHAIN_SEP;
-	for (uint32_t n = BIG_SERVICES * BIG_ENDPOINTS; n-- > 0;) {
-		number_hash(c.hash, n);
-		if (drop)
-			txn_chain_delete(&writer, &c);
-		else
-			big_endpoint(n, 80);
-	}
+}
+
+static void drop_big_services(void)
+{
 	put(FAMILY_4, IPT_NAT, CHAIN_SERVICES, 0);
-	for (uint32_t n = 0; !drop && n < BIG_SERVICES; n++) {
-		number_hash(r.target_hash, n);
+	put(FAMILY_4, IPT_NAT, CHAIN_MARK_MASQ, 0);
+	drop_big(CHAIN_SVC, BIG_SERVICES);
+	drop_big(CHAIN_SEP, BIG_SERVICES * BIG_ENDPOINTS);
+}
+
+static void put_big_services(void)
+{
+	struct ipt_rule r = rule(FAMILY_4, T_CLUSTER_IP);
+	const uint32_t *n = descending(BIG_SERVICES);
+
+	for (uint32_t i = 0; i < BIG_SERVICES; i++)
+		big_service(n[i]);
+	put(FAMILY_4, IPT_NAT, CHAIN_SERVICES, 0);
+	for (uint32_t i = 0; i < BIG_SERVICES; i++) {
+		number_hash(r.target_hash, i);
 		txn_rule(&writer, &r);
 	}
+	n = descending(BIG_SERVICES * BIG_ENDPOINTS);
+	for (uint32_t i = 0; i < BIG_SERVICES * BIG_ENDPOINTS; i++)
+		big_endpoint(n[i], 80);
 	put(FAMILY_4, IPT_NAT, CHAIN_MARK_MASQ, 0);
 }
 
@@ -880,7 +915,7 @@ static void many_services(void **state)
 	start_with(&big);
 	clock_gettime(CLOCK_MONOTONIC, &t);
 	begin();
-	big_services(false);
+	put_big_services();
 	say_seconds("sent and checked", &t);
 	commit(TXN_OK);
 	say_seconds("all written", &t);
@@ -891,7 +926,7 @@ static void many_services(void **state)
 	commit(TXN_OK);
 	say_seconds("one endpoint changed", &t);
 	begin();
-	big_services(true);
+	drop_big_services();
 	commit(TXN_OK);
 	say_seconds("all deleted", &t);
 	end(state);
