@@ -63,6 +63,7 @@ static const struct sandbox_rule applier_rules[] = {
     ALLOW_IF(write, 0, APPLIER_FD_FLOW_DELETE),
     ALLOW(poll),
     ALLOW(ppoll),
+    ALLOW(rt_sigpending), /* within a long transaction: is SIGTERM waiting? */
     ALLOW(wait4),
 };
 /* ... and in iptables mode */

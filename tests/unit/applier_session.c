@@ -3,6 +3,7 @@
 #include "applier/session.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -470,6 +471,46 @@ static void a_held_lock_is_busy(void **state)
 	begin();
 	delete (FAMILY_4, IPT_NAT, CHAIN_SERVICES, 0);
 	commit(TXN_OK);
+}
+
+static void a_signal_ends_it_before_it_is_written(void **state)
+{
+	static char before[SAVED_MAX], after[SAVED_MAX];
+	sigset_t term;
+
+	(void)state;
+	sigemptyset(&term);
+	sigaddset(&term, SIGTERM);
+	assert_int_equal(sigprocmask(SIG_BLOCK, &term, NULL), 0);
+	assert_int_equal(raise(SIGTERM), 0);
+	save_all(before);
+	begin();
+	put_service();
+	assert_int_equal(commit(TXN_KERNEL).error, EINTR);
+	save_all(after);
+	assert_string_equal(before, after);
+	assert_int_equal(sigwaitinfo(&term, NULL), SIGTERM);
+	begin();
+	put_service();
+	commit(TXN_OK);
+	begin();
+	delete_service();
+	commit(TXN_OK);
+}
+
+/* Of the processor: a busy machine takes longer by the clock. */
+static void its_time_is_limited(void **state)
+{
+	struct policy hasty = *policy;
+
+	hasty.max_ms = 0;
+	start_with(&hasty);
+	begin();
+	put(FAMILY_4, IPT_NAT, CHAIN_MARK_MASQ, 0);
+	for (int i = 0; i < 20000; i++)
+		put_rule(FAMILY_4, T_MARK_MASQ);
+	assert_int_equal(commit(TXN_KERNEL).error, ETIME);
+	end(state);
 }
 
 /* --- every way to break the rules --- */
@@ -958,6 +999,8 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(stale, start, end),
 	    cmocka_unit_test_setup_teardown(others_between_read_and_commit, start, end),
 	    cmocka_unit_test_setup_teardown(a_held_lock_is_busy, start, end),
+	    cmocka_unit_test_setup_teardown(a_signal_ends_it_before_it_is_written, start, end),
+	    cmocka_unit_test(its_time_is_limited),
 	    cmocka_unit_test(every_violation),
 	    cmocka_unit_test(a_family_not_offered),
 	    cmocka_unit_test(many_services),
