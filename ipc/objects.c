@@ -43,7 +43,7 @@ static void encode_cidrs(struct frame *f, const struct ip_cidr *cidrs, uint32_t 
 
 void objects_encode_service(struct frame *f, const struct service *s)
 {
-	frame_begin(f, OBJ_SERVICE_PUT, 11);
+	frame_begin(f, OBJ_SERVICE_PUT, 13);
 	frame_str(f, s->namespace);
 	frame_str(f, s->name);
 	encode_ips(f, s->cluster_ips, s->cluster_ip_count);
@@ -62,6 +62,8 @@ void objects_encode_service(struct frame *f, const struct service *s)
 	frame_bool(f, s->internal_local);
 	frame_bool(f, s->external_local);
 	frame_uint(f, s->health_check_node_port);
+	frame_uint(f, s->created);
+	frame_bin(f, s->uid, sizeof(s->uid));
 }
 
 void objects_encode_del(struct frame *f, enum object_message del, const char *ns, const char *name)
@@ -241,6 +243,8 @@ const char *objects_decode_service(struct cursor *c, struct service *s)
 	s->internal_local = cursor_bool(c);
 	s->external_local = cursor_bool(c);
 	s->health_check_node_port = (uint16_t)cursor_uint(c, UINT16_MAX);
+	s->created = cursor_uint(c, UINT64_MAX);
+	cursor_bin(c, s->uid, sizeof(s->uid));
 	return cursor_end(c);
 }
 

@@ -37,6 +37,7 @@ enum { PROTO_TCP = 6, PROTO_UDP = 17, PROTO_SCTP = 132 };
 #define SLICE_ENDPOINTS_MAX 1000 /* the API's own limit */
 #define ZONE_HINTS_MAX	    8	 /* the API's own limit */
 #define SERVICE_CIDRS_MAX   256
+#define SERVICE_UID_LEN	    16
 
 struct service_port {
 	char name[NAME_MAX_LABEL]; /* "" if unnamed */
@@ -62,6 +63,9 @@ struct service {
 	bool internal_local;	   /* internalTrafficPolicy: Local */
 	bool external_local;	   /* externalTrafficPolicy: Local */
 	uint16_t health_check_node_port;
+	/* Of two that ask for one frontend the one created first has it, and then by UID. */
+	uint64_t created;	      /* seconds since the epoch; 0: not known */
+	uint8_t uid[SERVICE_UID_LEN]; /* a UUID; else what its text begins with; zeros: none */
 };
 
 enum endpoint_flag {

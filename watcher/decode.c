@@ -231,6 +231,7 @@ enum decode_result decode_service(const json_t *object, struct service *s)
 	spec = field_object(&f, object, "", "spec");
 	if (!f.bad && not_ours(&f, object, spec) && !f.bad)
 		return DECODE_SKIP;
+	meta_identity(object, &s->created, s->uid);
 	decode_cluster_ips(&f, spec, s);
 	decode_ports(&f, spec, s);
 	decode_external_ips(&f, spec, s);

@@ -106,6 +106,49 @@ uint64_t meta_caused_ms(const json_t *object)
 	return text != NULL ? parse_time_ms(text) : 0;
 }
 
+/* The value of a hexadecimal digit; -1: it is none. */
+static int hex_digit(char c)
+{
+	static const char digits[] = "0123456789abcdefABCDEF";
+	const char *at = c != '\0' ? strchr(digits, c) : NULL;
+
+	if (at == NULL)
+		return -1;
+	return (int)(at - digits) % 16 + (at - digits >= 16 ? 10 : 0);
+}
+
+/* "01234567-89ab-cdef-0123-456789abcdef" */
+static bool parse_uuid(const char *text, uint8_t uuid[SERVICE_UID_LEN])
+{
+	for (size_t i = 0; i < SERVICE_UID_LEN; i++) {
+		int high, low;
+
+		if ((i == 4 || i == 6 || i == 8 || i == 10) && *text++ != '-')
+			return false;
+		high = hex_digit(text[0]);
+		low = high >= 0 ? hex_digit(text[1]) : -1;
+		if (low < 0)
+			return false;
+		uuid[i] = (uint8_t)(high << 4 | low);
+		text += 2;
+	}
+	return *text == '\0';
+}
+
+void meta_identity(const json_t *object, uint64_t *created, uint8_t uid[SERVICE_UID_LEN])
+{
+	const json_t *meta = json_object_get(object, "metadata");
+	const char *text = json_string_value(json_object_get(meta, "creationTimestamp"));
+
+	*created = text != NULL ? parse_time_ms(text) / 1000 : 0;
+	memset(uid, 0, SERVICE_UID_LEN);
+	text = json_string_value(json_object_get(meta, "uid"));
+	if (text != NULL && !parse_uuid(text, uid)) {
+		memset(uid, 0, SERVICE_UID_LEN);
+		memcpy(uid, text, strnlen(text, SERVICE_UID_LEN));
+	}
+}
+
 /* IANA number of a protocol's name, "" being TCP; 0 after logging at PATH.protocol. */
 static uint8_t decode_protocol(struct fields *f, const char *text, const char *path)
 {

@@ -28,6 +28,12 @@ const char *meta_label(const json_t *object, const char *key);
 uint64_t meta_caused_ms(const json_t *object);
 
 /*
+ * When OBJECT was created, in seconds since the epoch (0: it does not say), and its UID (see
+ * struct service). A server sets both, so that what is no time or no text is not worth a refusal.
+ */
+void meta_identity(const json_t *object, uint64_t *created, uint8_t uid[SERVICE_UID_LEN]);
+
+/*
  * Fills NAME, "" if it has none, and PROTO, an IANA number, TCP if it has none, of the port JSON at
  * PATH of any object. What is bad is logged and marks F bad.
  */

@@ -132,7 +132,9 @@ static void service_round_trip(void **state)
 	    .source_ranges = ranges,
 	    .affinity_seconds = 600,
 	    .internal_local = true,
-	    .health_check_node_port = 31234};
+	    .health_check_node_port = 31234,
+	    .created = UINT64_MAX,
+	    .uid = {1, 2, [15] = 255}};
 	struct service b;
 	struct cursor c;
 
@@ -164,6 +166,8 @@ static void service_round_trip(void **state)
 	assert_true(b.internal_local);
 	assert_false(b.external_local);
 	assert_int_equal(b.health_check_node_port, 31234);
+	assert_true(b.created == UINT64_MAX);
+	assert_memory_equal(b.uid, a.uid, sizeof(a.uid));
 	service_clear(&b);
 	ports[0].port = 0;
 	objects_encode_service(&f, &a);

@@ -72,7 +72,28 @@ static void assert_cidr(const struct ip_cidr *c, const char *text)
 	assert_string_equal(ip_cidr_format(c, buf), text);
 }
 
+static const char *hex(const uint8_t uid[SERVICE_UID_LEN], char text[2 * SERVICE_UID_LEN + 1])
+{
+	for (size_t i = 0; i < SERVICE_UID_LEN; i++)
+		snprintf(text + 2 * i, 3, "%02x", uid[i]);
+	return text;
+}
+
 /* --- the recordings --- */
+
+/* A server's object says both, and a UUID's digits are its bytes. */
+static void check_identity(const json_t *object, const struct service *s)
+{
+	const json_t *meta = json_object_get(object, "metadata");
+	const char *uid = json_string_value(json_object_get(meta, "uid"));
+	char text[2 * SERVICE_UID_LEN + 1], want[64] = "";
+
+	for (; *uid != '\0'; uid++)
+		if (*uid != '-')
+			strncat(want, uid, 1);
+	assert_string_equal(hex(s->uid, text), want);
+	assert_in_range(s->created, 1700000000, 4000000000);
+}
 
 static void test_service_web(void **state)
 {
@@ -92,8 +113,51 @@ static void test_service_web(void **state)
 	assert_int_equal(s.ports[1].proto, PROTO_TCP);
 	assert_int_equal(s.affinity_seconds, 0);
 	assert_false(s.internal_local);
+	check_identity(item(list, "web"), &s);
 	service_clear(&s);
 	json_decref(list);
+}
+
+static void test_service_identity(void **state)
+{
+	static const struct {
+		const char *meta;
+		uint64_t created;
+		const char *uid; /* as hexadecimal digits */
+	} cases[] = {
+	    {"", 0, "00000000000000000000000000000000"},
+	    {",'creationTimestamp':null,'uid':7", 0, "00000000000000000000000000000000"},
+	    {",'creationTimestamp':'2026-01-02T03:04:05Z'", 1767323045,
+		"00000000000000000000000000000000"},
+	    {",'creationTimestamp':'yesterday'", 0, "00000000000000000000000000000000"},
+	    {",'uid':'01234567-89aB-cdef-0123-456789ABCDEF'", 0,
+		"0123456789abcdef0123456789abcdef"},
+	    /* none of these is a UUID */
+	    {",'uid':'ab'", 0, "61620000000000000000000000000000"},
+	    {",'uid':'01234567-89ab-cdef-0123-456789abcdeg'", 0,
+		"30313233343536372d383961622d6364"},
+	    {",'uid':'01234567-89ab-cdef-0123-456789abcdef0'", 0,
+		"30313233343536372d383961622d6364"},
+	    {",'uid':'0123456789abcdef0123456789abcdef'", 0, "30313233343536373839616263646566"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		char text[512], uid[2 * SERVICE_UID_LEN + 1];
+		struct service s;
+		json_t *json;
+
+		snprintf(text, sizeof(text),
+		    "{'metadata':{'namespace':'a','name':'b'%s},'spec':{'clusterIP':'10.0.0.1',"
+		    "'ports':[{'port':80}]}}",
+		    cases[i].meta);
+		json = parse(text);
+		assert_int_equal(decode_service(json, &s), DECODE_OK);
+		assert_int_equal(s.created, cases[i].created);
+		assert_string_equal(hex(s.uid, uid), cases[i].uid);
+		service_clear(&s);
+		json_decref(json);
+	}
 }
 
 static void test_service_kinds(void **state)
@@ -642,6 +706,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_service_web),
+	    cmocka_unit_test(test_service_identity),
 	    cmocka_unit_test(test_service_kinds),
 	    cmocka_unit_test(test_slices),
 	    cmocka_unit_test(test_node),
