@@ -96,7 +96,7 @@ struct metrics_planner {
 	uint64_t flows_deleted[FAMILY_COUNT], flow_failures[FAMILY_COUNT];
 
 	uint64_t services, endpoints; /* programmed */
-	uint64_t refused;	      /* addresses that Services ask for and may not have */
+	uint64_t refused;	      /* frontends that Services ask for and may not have */
 	uint64_t transactions[METRICS_CODES];
 	uint64_t operations[METRICS_OPERATIONS];
 	uint64_t writes;       /* commits to the kernel, the applier says */

@@ -146,9 +146,9 @@ const struct metric_row metric_rows[] = {
     {GAUGE("kubeproxy_leftover_rules", PLANNER(leftovers)),
 	HELP("Rules of other kube-proxies and modes in the kernel; in ipvs virtual servers and "
 	     "addresses. They may answer before the proxy's own"), BY(LABEL_WHERE)},
-    {GAUGE("kubeproxy_refused_addresses", PLANNER(refused)),
-	HELP("External and load-balancer IPs that Services ask for and may not have: other "
-	     "Services' ClusterIPs, addresses of the pods' network")},
+    {GAUGE("kubeproxy_refused_frontends", PLANNER(refused)),
+	HELP("Ports that Services ask for by an address, and node ports, that they may not have: "
+	     "other Services have them, or no Service may")},
     {GAUGE("kubeproxy_services", PLANNER(services)), HELP("Services proxied")},
     {COUNTER("kubeproxy_snapshots_total", PLANNER(snapshots)),
 	HELP("Times that all that is programmed was read from the kernel")},

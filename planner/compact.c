@@ -161,6 +161,8 @@ static void fill_spec(struct service_spec *out, const struct service *in,
 	at += in->source_range_count * sizeof(*in->source_ranges);
 	out->strings = memcpy(at, s->text, s->len);
 	at += s->len;
+	for (uint32_t i = 0; i < out->ip_counts[FRONTEND_CLUSTER]; i++)
+		out->families |= (uint8_t)(1u << out->ips[FRONTEND_CLUSTER][i].family);
 	out->content_len = (uint32_t)(at - (char *)(out + 1));
 	out->live = (uint8_t *)at;
 }
@@ -194,39 +196,13 @@ struct service_spec *compact_service(const struct service *in, const struct node
 	return out;
 }
 
-struct service_spec *compact_service_without(
-    const struct service_spec *spec, bool (*refused)[SERVICE_IPS_MAX])
-{
-	const size_t ports = spec->port_count * sizeof(*spec->ports);
-	const char *end = (const char *)(spec + 1) + spec->content_len;
-	struct service_spec *out =
-	    memory_new(sizeof(*out) + spec->content_len + spec->port_count * sizeof(*out->live));
-	struct ip_addr *ips = (struct ip_addr *)((char *)(out + 1) + ports);
-	size_t rest;
-
-	*out = *spec;
-	out->ports = memcpy(out + 1, spec->ports, ports);
-	for (unsigned k = 0; k < FRONTEND_COUNT; k++) {
-		out->ips[k] = ips;
-		for (uint32_t i = 0; i < spec->ip_counts[k]; i++)
-			if (refused == NULL || !refused[k][i])
-				*ips++ = spec->ips[k][i];
-		out->ip_counts[k] = (uint32_t)(ips - out->ips[k]);
-	}
-	rest = (size_t)(end - (const char *)spec->source_ranges);
-	out->source_ranges = memcpy(ips, spec->source_ranges, rest);
-	out->strings = (const char *)ips + (spec->strings - (const char *)spec->source_ranges);
-	out->content_len = (uint32_t)((char *)ips + rest - (char *)(out + 1));
-	out->live = (uint8_t *)ips + rest;
-	return out;
-}
-
 bool compact_service_equal(const struct service_spec *a, const struct service_spec *b)
 {
 	return a->affinity_seconds == b->affinity_seconds &&
 	       a->health_check_node_port == b->health_check_node_port &&
 	       a->internal_local == b->internal_local && a->external_local == b->external_local &&
-	       a->port_count == b->port_count && a->source_range_count == b->source_range_count &&
+	       a->families == b->families && a->lost == b->lost && a->port_count == b->port_count &&
+	       a->source_range_count == b->source_range_count &&
 	       memcmp(a->ip_counts, b->ip_counts, sizeof(a->ip_counts)) == 0 &&
 	       a->content_len == b->content_len && memcmp(a + 1, b + 1, a->content_len) == 0;
 }

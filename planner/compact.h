@@ -13,9 +13,6 @@
 /* The caller frees what they return. What cannot be programmed, or POLICY does not allow, is left
  * out without a word ... */
 struct service_spec *compact_service(const struct service *in, const struct node_policy *policy);
-/* A copy of SPEC without the addresses that are REFUSED, by kind; NULL: with all. */
-struct service_spec *compact_service_without(
-    const struct service_spec *spec, bool (*refused)[SERVICE_IPS_MAX]);
 /* NODE_NAME is our own. */
 struct stored_slice *compact_slice(
     const struct slice *in, const char *node_name, const struct node_policy *policy);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "planner/diff.h"
+#include "planner/frontend_owner.h"
 #include "planner/ipvs_print.h"
 #include "planner/memory.h"
 
@@ -61,9 +62,9 @@ static void name_item(struct diff *d, const struct ipvs_item *i)
 static const struct stored_service *owner_of(
     const struct plan_view *view, const struct ipvs_item *i)
 {
-	const struct element claim = ipvs_claim(i);
+	enum frontend kind;
 
-	return claims_owner(&view->ipvs->desired.claims, &claim);
+	return frontend_owner_of(view->store, &i->addr, i->proto, i->port, &kind);
 }
 
 static void tell(

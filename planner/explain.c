@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "planner/frontend_owner.h"
+#include "planner/frontends.h"
 #include "planner/memory.h"
 #include "planner/relays.h"
 
@@ -240,6 +242,40 @@ static bool write_case(const struct explain *begin, bool pod)
 	return x.guessed;
 }
 
+/* --- who asked for the destination in vain --- */
+
+#define REFUSED_MAX 16
+
+struct refused {
+	struct report *out;
+	unsigned count;
+};
+
+static void write_refused(void *arg, const struct frontend_asked *a, const char *why)
+{
+	struct refused *r = arg;
+
+	if (r->count == REFUSED_MAX)
+		return;
+	if (r->count++ == 0)
+		report_list(r->out, "refused");
+	report_line(r->out, NULL);
+	report_printf(r->out, "service", "%s/%s", a->v->namespace, a->v->name);
+	report_str(r->out, "kind", frontends_kind_name(a->kind));
+	report_str(r->out, "because", why);
+	report_close(r->out);
+}
+
+static void write_losers(const struct explain *x)
+{
+	const struct query_packet *p = x->packet;
+	struct refused r = {x->out, 0};
+
+	frontend_owner_losers(x->view->store, &p->dst, p->proto, p->port, write_refused, &r);
+	if (r.count > 0)
+		report_close(x->out);
+}
+
 void explain_packet(
     const struct plan_view *view, const struct query_packet *packet, struct report *out)
 {
@@ -264,4 +300,5 @@ void explain_packet(
 	if (write_case(&x, false))
 		write_case(&x, true);
 	report_close(out);
+	write_losers(&x);
 }

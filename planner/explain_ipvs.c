@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "planner/explain_way.h"
-#include "planner/frontends.h"
+#include "planner/frontend_owner.h"
 #include "planner/ipvs_print.h"
 
 /* --- whose --- */
@@ -15,15 +15,10 @@
 const struct stored_service *explain_ipvs_owner(const struct plan_view *view,
     const struct query_packet *p, uint32_t *index, enum frontend *kind)
 {
-	const struct ipvs_item at = {
-	    .family = p->dst.family, .addr = p->dst, .proto = p->proto, .port = p->port};
-	const struct element claim = ipvs_claim(&at);
-	const struct stored_service *v = claims_owner(&view->ipvs->desired.claims, &claim);
+	const struct stored_service *v =
+	    frontend_owner_of(view->store, &p->dst, p->proto, p->port, kind);
 
-	if (v == NULL || v->spec == NULL)
-		return NULL;
-	*kind = frontends_kind(v->spec, &p->dst);
-	for (*index = 0; *index < v->spec->port_count; ++*index) {
+	for (*index = 0; v != NULL && v->spec != NULL && *index < v->spec->port_count; ++*index) {
 		const struct stored_port *port = &v->spec->ports[*index];
 
 		if (port->proto == p->proto &&

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "planner/explain.h"
+#include "planner/frontend_owner.h"
 #include "planner/nft_print.h"
 
 #define FRONTEND_KEY "daddr . meta l4proto . th dport"
@@ -113,15 +114,13 @@ static void reject(const struct way *w, const char *why, const char *chain, cons
 /* Does endpoint E, which runs on this node, ask itself? Then KUBE's hairpin set has it. */
 static bool reaches_itself(const struct way *w, const struct element *e)
 {
-	struct element key = {.family = e->family, .proto = CLAIM_HAIRPIN};
+	struct element key = {.family = e->family, .set = NFT_HAIRPIN};
 	const struct stored_service *v;
 
 	memcpy(key.addr, e->to, sizeof(key.addr));
 	if (memcmp(w->x->packet->src.b, key.addr, sizeof(key.addr)) != 0)
 		return false;
-	v = claims_owner(&plan_of(w)->desired.claims, &key);
-	key.proto = 0;
-	key.set = NFT_HAIRPIN;
+	v = hairpins_owner(&plan_of(w)->desired.hairpins, &key);
 	return v != NULL && elements_find(v->elems, v->elem_count, &key) != NULL;
 }
 
@@ -298,11 +297,9 @@ static bool is_cluster_ip(const struct way *w, struct element *found)
 {
 	const struct stored_service *v;
 
-	*found = (struct element){.family = w->e.family, .proto = CLAIM_CLUSTER_IP};
+	*found = (struct element){.family = w->e.family, .set = NFT_CLUSTER_IPS};
 	memcpy(found->addr, w->e.addr, sizeof(found->addr));
-	v = claims_owner(&plan_of(w)->desired.claims, found);
-	found->proto = 0;
-	found->set = NFT_CLUSTER_IPS;
+	v = frontend_owner_of_cluster_ip(w->x->view->store, &w->x->packet->dst);
 	return v != NULL && elements_find(v->elems, v->elem_count, found) != NULL;
 }
 
@@ -329,11 +326,13 @@ static void unserved(const struct way *w)
 void explain_nftables(struct explain *x)
 {
 	struct way w = {.x = x, .e = {.family = x->packet->dst.family}};
+	enum frontend kind;
 
 	memcpy(w.e.addr, x->packet->dst.b, sizeof(w.e.addr));
 	w.e.proto = x->packet->proto;
 	w.e.port = x->packet->port;
-	w.owner = claims_owner(&x->view->nft->desired.claims, &w.e);
+	w.owner = frontend_owner_of(
+	    x->view->store, &x->packet->dst, x->packet->proto, x->packet->port, &kind);
 	if (find(&w, NFT_SERVICES) != NULL)
 		service(&w);
 	else

@@ -1,41 +1,7 @@
 #include "planner/frontend_owner.h"
 
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include "common/log.h"
-#include "planner/compact.h"
-#include "planner/frontends.h"
-#include "planner/memory.h"
+#include "planner/frontend_index.h"
 #include "planner/own_node.h"
-
-/* That a Service asks for an address. */
-struct asked_addr {
-	RB_ENTRY(asked_addr) by_addr;
-	struct ip_addr addr;
-	enum frontend kind;
-	uint32_t times; /* it may be there twice */
-	struct stored_service *v;
-};
-
-/* Of one address ClusterIPs come first. */
-static int asked_addr_cmp(const struct asked_addr *a, const struct asked_addr *b)
-{
-	int n = ip_cmp(&a->addr, &b->addr);
-
-	if (n != 0)
-		return n;
-	if (a->kind != b->kind)
-		return a->kind < b->kind ? -1 : 1;
-	if (a->v == b->v)
-		return 0;
-	n = strcmp(a->v->namespace, b->v->namespace);
-	return n != 0 ? n : strcmp(a->v->name, b->v->name);
-}
-
-RB_PROTOTYPE(asked_addr_tree, asked_addr, by_addr, asked_addr_cmp)
-RB_GENERATE(asked_addr_tree, asked_addr, by_addr, asked_addr_cmp)
 
 /* --- who is to be judged --- */
 
@@ -48,188 +14,123 @@ static void doubt(struct store *s, struct stored_service *v)
 	store_touch(s, v);
 }
 
-static struct asked_addr *find(
-    const struct store *s, const struct ip_addr *addr, enum frontend kind, struct stored_service *v)
+static void contested(struct store *s, struct frontend_claim *c)
 {
-	struct asked_addr key = {.addr = *addr, .kind = kind, .v = v};
-
-	/* RB_FIND takes no constant tree. */
-	return RB_FIND(asked_addr_tree, (struct asked_addr_tree *)(uintptr_t)&s->asked, &key);
+	doubt(s, c->v);
 }
 
-/* The first that asks for ADDR; NULL: nobody does. */
-static struct asked_addr *first(const struct store *s, const struct ip_addr *addr)
+/* Is it by an address that may be refused whoever else asks for it? */
+static bool from_outside(const struct frontend_claim *c)
 {
-	struct stored_service nobody = {.namespace = "", .name = ""};
-	struct asked_addr key = {.addr = *addr, .kind = FRONTEND_CLUSTER, .v = &nobody}, *a;
-
-	a = RB_NFIND(asked_addr_tree, (struct asked_addr_tree *)(uintptr_t)&s->asked, &key);
-	return a != NULL && ip_cmp(&a->addr, addr) == 0 ? a : NULL;
+	return c->kind == FRONTEND_EXTERNAL || c->kind == FRONTEND_LOAD_BALANCER;
 }
 
-static void doubt_others(struct store *s, const struct ip_addr *addr)
+static void set_on_node(struct store *s, struct frontend_claim *c, bool on)
 {
-	struct asked_addr *a = first(s, addr);
-
-	for (; a != NULL && ip_cmp(&a->addr, addr) == 0; a = RB_NEXT(asked_addr_tree, &s->asked, a))
-		if (a->kind != FRONTEND_CLUSTER)
-			doubt(s, a->v);
+	s->claims_on_node += (size_t)on - c->on_node;
+	c->on_node = on;
 }
 
-static void note(struct store *s, struct stored_service *v, const struct ip_addr *addr,
-    enum frontend kind, bool on)
+/* Notes whether C's address is the node's. Returns whether that is news. */
+static bool locate(struct store *s, struct frontend_claim *c)
 {
-	struct asked_addr *a = find(s, addr, kind, v);
+	const bool was = c->on_node;
 
-	if (on && a == NULL) {
-		a = memory_new(sizeof(*a));
-		*a = (struct asked_addr){.addr = *addr, .kind = kind, .v = v};
-		RB_INSERT(asked_addr_tree, &s->asked, a);
+	if (from_outside(c))
+		set_on_node(s, c, frontend_on_node(s, &c->key.addr));
+	return c->on_node != was;
+}
+
+static void doubt_at(struct store *s, struct frontend_claim *c)
+{
+	for (; c != NULL; c = frontend_index_next(s, c))
+		doubt(s, c->v);
+}
+
+/* The node port of C comes or goes: who has the same port at an address of the node? */
+static void doubt_on_node(struct store *s, const struct frontend_claim *c)
+{
+	struct frontend_key key = c->key;
+	const struct own_node *own = s->own;
+
+	if (s->claims_on_node == 0)
+		return;
+	for (size_t i = 0; i < own->local->count; i++) {
+		key.addr = own->local->addrs[i];
+		doubt_at(s, frontend_index_best(s, &key));
 	}
-	if (on) {
-		a->times++;
-	} else if (a != NULL && --a->times == 0) {
-		RB_REMOVE(asked_addr_tree, &s->asked, a);
-		free(a);
+	for (uint32_t i = 0; i < own->addr_count; i++) {
+		key.addr = own->addrs[i];
+		doubt_at(s, frontend_index_best(s, &key));
 	}
 }
 
-void frontend_owner_note(
-    struct store *s, struct stored_service *v, const struct service_spec *spec, bool on)
+/* What C's coming or going may change for others by its kind. */
+static void doubt_others(struct store *s, const struct frontend_claim *c)
 {
-	for (unsigned k = 0; k < FRONTEND_COUNT; k++)
-		for (uint32_t i = 0; i < spec->ip_counts[k]; i++) {
-			note(s, v, &spec->ips[k][i], (enum frontend)k, on);
-			if (k == FRONTEND_CLUSTER)
-				doubt_others(s, &spec->ips[k][i]);
-			else if (on)
+	struct frontend_claim *other;
+
+	if (c->kind == FRONTEND_COUNT)
+		doubt_on_node(s, c);
+	if (c->kind != FRONTEND_CLUSTER)
+		return;
+	for (other = frontend_index_at(s, &c->key.addr); other != NULL;
+	     other = frontend_index_next_at(s, other))
+		if (from_outside(other))
+			doubt(s, other->v);
+}
+
+void frontend_owner_list(
+    struct store *s, struct stored_service *v, const struct service_spec *spec, bool anew)
+{
+	frontend_index_list(s, v, spec, contested);
+	for (uint32_t i = 0; i < v->claim_count; i++) {
+		struct frontend_claim *c = &v->claims[i];
+
+		locate(s, c);
+		if (anew && from_outside(c))
+			doubt(s, v);
+		doubt_others(s, c);
+	}
+}
+
+void frontend_owner_unlist(struct store *s, struct stored_service *v)
+{
+	for (uint32_t i = 0; i < v->claim_count; i++) {
+		set_on_node(s, &v->claims[i], false);
+		doubt_others(s, &v->claims[i]);
+	}
+	frontend_index_unlist(s, v, contested);
+}
+
+/* EVERY: those whose address is as it was, too. */
+static void doubt_all(struct store *s, bool every)
+{
+	struct stored_service *v;
+
+	RB_FOREACH (v, service_tree, &s->services)
+		for (uint32_t i = 0; i < v->claim_count; i++)
+			if (locate(s, &v->claims[i]) || (every && from_outside(&v->claims[i])))
 				doubt(s, v);
-		}
 }
 
 void frontend_owner_moved(struct store *s)
 {
-	struct asked_addr *a;
-
-	RB_FOREACH (a, asked_addr_tree, &s->asked)
-		if (a->kind != FRONTEND_CLUSTER)
-			doubt(s, a->v);
+	doubt_all(s, true);
 }
 
-/* --- the judgement --- */
-
-static const struct ip_cidr *range_of(const struct store *s, const struct ip_addr *addr)
+void frontend_owner_addrs_moved(struct store *s)
 {
-	for (uint32_t i = 0; i < s->service_cidr_count; i++)
-		if (ip_cidr_contains(&s->service_cidrs[i], addr))
-			return &s->service_cidrs[i];
-	return NULL;
+	doubt_all(s, false);
 }
 
-/* The pods' network that has ADDR in it: of the cluster, or of this node. */
-static const struct ip_cidr *pods_of(const struct own_node *own, const struct ip_addr *addr)
+void frontend_owner_addr_moved(struct store *s, const struct ip_addr *addr)
 {
-	const struct config *cfg = own->cfg;
+	struct frontend_claim *c = frontend_index_at(s, addr);
 
-	for (uint32_t i = 0; i < cfg->cluster_cidr_count; i++)
-		if (ip_cidr_contains(&cfg->cluster_cidrs[i], addr))
-			return &cfg->cluster_cidrs[i];
-	if (own->has_pods[addr->family] && ip_cidr_contains(&own->pods[addr->family], addr))
-		return &own->pods[addr->family];
-	return NULL;
-}
-
-const char *frontend_owner_refusal(const struct store *s, enum frontend kind,
-    const struct ip_addr *addr, char text[FRONTEND_OWNER_WHY_MAX])
-{
-	const struct asked_addr *a = kind != FRONTEND_CLUSTER ? first(s, addr) : NULL;
-	const struct ip_cidr *net;
-	char cidr[CIDR_STRLEN];
-
-	if (kind == FRONTEND_CLUSTER)
-		return NULL;
-	if (kind == FRONTEND_EXTERNAL && s->own != NULL && s->own->cfg->no_external_ips)
-		return "the feature gate AllowServiceExternalIPs is false";
-	if (a != NULL && a->kind == FRONTEND_CLUSTER) {
-		snprintf(text, FRONTEND_OWNER_WHY_MAX, "it is the ClusterIP of %s/%s",
-		    a->v->namespace, a->v->name);
-		return text;
-	}
-	net = range_of(s, addr);
-	if (net != NULL) {
-		snprintf(text, FRONTEND_OWNER_WHY_MAX, "it is in %s, where ClusterIPs come from",
-		    ip_cidr_format(net, cidr));
-		return text;
-	}
-	net = s->own != NULL ? pods_of(s->own, addr) : NULL;
-	if (net == NULL)
-		return NULL;
-	snprintf(text, FRONTEND_OWNER_WHY_MAX, "it is in the pods' network %s",
-	    ip_cidr_format(net, cidr));
-	return text;
-}
-
-static void tell(const struct store *s, const struct stored_service *v)
-{
-	char ip[IP_STRLEN], text[FRONTEND_OWNER_WHY_MAX];
-	const struct service_spec *spec = v->asked;
-
-	for (unsigned k = FRONTEND_EXTERNAL; k < FRONTEND_COUNT; k++)
-		for (uint32_t i = 0; i < spec->ip_counts[k]; i++) {
-			const struct ip_addr *a = &spec->ips[k][i];
-			const char *why = frontend_owner_refusal(s, (enum frontend)k, a, text);
-
-			if (why != NULL)
-				log_warn("service %s/%s: %s %s is refused: %s", v->namespace,
-				    v->name, frontends_kind_name((enum frontend)k),
-				    ip_format(a, ip), why);
-		}
-}
-
-/* How many of SPEC's addresses are refused: marked in REFUSED, by kind. */
-static uint32_t judge_addresses(const struct store *s, const struct service_spec *spec,
-    bool refused[FRONTEND_COUNT][SERVICE_IPS_MAX])
-{
-	char text[FRONTEND_OWNER_WHY_MAX];
-	uint32_t n = 0;
-
-	for (unsigned k = FRONTEND_EXTERNAL; k < FRONTEND_COUNT; k++)
-		for (uint32_t i = 0; i < spec->ip_counts[k]; i++) {
-			refused[k][i] = frontend_owner_refusal(
-					    s, (enum frontend)k, &spec->ips[k][i], text) != NULL;
-			n += refused[k][i];
-		}
-	return n;
-}
-
-static void judge(struct store *s, struct stored_service *v)
-{
-	bool refused[FRONTEND_COUNT][SERVICE_IPS_MAX] = {{false}};
-	const struct service_spec *all = v->asked != NULL ? v->asked : v->spec;
-	struct service_spec *spec;
-	uint32_t n;
-
-	if (all == NULL)
-		return;
-	n = judge_addresses(s, all, refused);
-	s->refused = s->refused - v->refused + n;
-	v->refused = n;
-	if (n == 0 && v->asked == NULL)
-		return;
-	spec = compact_service_without(all, refused);
-	if (compact_service_equal(spec, v->spec)) {
-		free(spec);
-		return;
-	}
-	if (n == 0) {
-		free(v->asked);
-		v->asked = NULL;
-	} else {
-		if (v->asked == NULL)
-			v->asked = compact_service_without(all, NULL);
-		tell(s, v);
-	}
-	store_respecify(s, v, spec);
+	for (; c != NULL; c = frontend_index_next_at(s, c))
+		if (locate(s, c))
+			doubt(s, c->v);
 }
 
 void frontend_owner_settle(struct store *s)
@@ -239,16 +140,92 @@ void frontend_owner_settle(struct store *s)
 	while ((v = SLIST_FIRST(&s->doubtful)) != NULL) {
 		SLIST_REMOVE_HEAD(&s->doubtful, doubtful_next);
 		v->doubtful = false;
-		judge(s, v);
+		frontend_judge(s, v);
 	}
 }
 
-void frontend_owner_clear(struct store *s)
-{
-	struct asked_addr *a, *next;
+/* --- whose it is --- */
 
-	RB_FOREACH_SAFE (a, asked_addr_tree, &s->asked, next) {
-		RB_REMOVE(asked_addr_tree, &s->asked, a);
-		free(a);
+static bool has_port(const struct stored_service *v, uint8_t proto, uint16_t port)
+{
+	for (uint32_t i = 0; v->spec != NULL && i < v->spec->port_count; i++)
+		if (v->spec->ports[i].proto == proto && v->spec->ports[i].port == port)
+			return true;
+	return false;
+}
+
+/* Where claims for PORT at ADDR are: of a ClusterIP, of the address and port, of a node port. */
+enum { AT_CLUSTER_IP, AT_ADDRESS, AT_NODE_PORT, AT_COUNT };
+
+static struct frontend_claim *best_at(
+    const struct store *s, unsigned where, const struct ip_addr *addr, uint8_t proto, uint16_t port)
+{
+	struct frontend_key key = frontend_key_address(addr);
+
+	if (where == AT_NODE_PORT) {
+		if (!frontend_answers_node_ports(s, addr))
+			return NULL;
+		key = frontend_key_node_port(proto, port);
+	} else if (where == AT_ADDRESS) {
+		key.proto = proto;
+		key.port = port;
+	}
+	return frontend_index_best(s, &key);
+}
+
+/* That C asks for PORT at ADDR. */
+static struct frontend_asked asked(
+    const struct frontend_claim *c, const struct ip_addr *addr, uint8_t proto, uint16_t port)
+{
+	return (struct frontend_asked){c->v, (enum frontend)c->kind, addr, proto, port};
+}
+
+struct stored_service *frontend_owner_of(const struct store *s, const struct ip_addr *addr,
+    uint8_t proto, uint16_t port, enum frontend *kind)
+{
+	char text[FRONTEND_WHY_MAX];
+
+	for (unsigned where = 0; proto != 0 && where < AT_COUNT; where++) {
+		struct frontend_claim *c = best_at(s, where, addr, proto, port);
+		struct frontend_asked a;
+
+		if (c == NULL || (where == AT_CLUSTER_IP && !has_port(c->v, proto, port)))
+			continue;
+		if (where == AT_NODE_PORT && !frontend_has_family(c->v, addr->family))
+			continue;
+		a = asked(c, addr, proto, port);
+		if (frontend_refusal(s, &a, text) != NULL)
+			continue;
+		*kind = a.kind;
+		return c->v;
+	}
+	return NULL;
+}
+
+struct stored_service *frontend_owner_of_cluster_ip(
+    const struct store *s, const struct ip_addr *addr)
+{
+	const struct frontend_key key = frontend_key_address(addr);
+	const struct frontend_claim *c = frontend_index_best(s, &key);
+
+	return c != NULL ? c->v : NULL;
+}
+
+void frontend_owner_losers(const struct store *s, const struct ip_addr *addr, uint8_t proto,
+    uint16_t port, void (*fn)(void *arg, const struct frontend_asked *a, const char *why),
+    void *arg)
+{
+	char text[FRONTEND_WHY_MAX];
+
+	for (unsigned where = 0; where < AT_COUNT; where++) {
+		struct frontend_claim *c = best_at(s, where, addr, proto, port);
+
+		for (; c != NULL; c = frontend_index_next(s, c)) {
+			const struct frontend_asked a = asked(c, addr, proto, port);
+			const char *why = frontend_refusal(s, &a, text);
+
+			if (why != NULL && (where != AT_CLUSTER_IP || has_port(c->v, proto, port)))
+				fn(arg, &a, why);
+		}
 	}
 }

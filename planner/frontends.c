@@ -23,6 +23,11 @@ static bool exists(const struct visit *w, enum chain_kind kind)
 	return w->chains & 1u << kind;
 }
 
+static uint32_t port_index(const struct visit *w)
+{
+	return (uint32_t)(w->port - w->v->spec->ports);
+}
+
 /* Begins a rule of the port. The target, if T has one, is the port's chain of kind TARGET. */
 static void start(struct visit *w, enum ipt_template_id t, enum chain_kind target)
 {
@@ -43,10 +48,11 @@ static void addresses(
     struct visit *w, enum frontend kind, enum ipt_template_id t, enum chain_kind target)
 {
 	const struct service_spec *spec = w->v->spec;
+	const uint32_t index = port_index(w);
 	bool started = false;
 
 	for (uint32_t i = 0; i < spec->ip_counts[kind]; i++) {
-		if (spec->ips[kind][i].family != w->family)
+		if (spec->ips[kind][i].family != w->family || !spec_has(spec, kind, i, index))
 			continue;
 		if (w->only != NULL && ip_cmp(w->only, &spec->ips[kind][i]) != 0)
 			continue;
@@ -97,8 +103,7 @@ static void filter_services(struct visit *w)
  */
 static void filter_external_services(struct visit *w)
 {
-	const struct rules_port port = {
-	    w->own, w->v, (uint32_t)(w->port - w->v->spec->ports), w->family, false};
+	const struct rules_port port = {w->own, w->v, port_index(w), w->family, false};
 	bool reject = !(w->live & LIVE_CLUSTER);
 	enum ipt_template_id t = reject ? T_EXTERNAL_NO_ENDPOINTS_REJECT : T_EXTERNAL_NO_LOCAL_DROP;
 
@@ -146,7 +151,8 @@ static void firewall_returns(struct visit *w)
 	start(w, T_FIREWALL_RETURN, 0);
 	for (uint32_t i = 0; i < count; i++) {
 		w->r.dst = spec->ips[FRONTEND_LOAD_BALANCER][i];
-		if (w->r.dst.family == w->family)
+		if (w->r.dst.family == w->family &&
+		    spec_has(spec, FRONTEND_LOAD_BALANCER, i, port_index(w)))
 			rules_sources(w->to, &w->r, spec, w->own, w->family);
 	}
 }
@@ -163,8 +169,7 @@ static void filter_proxy_firewall(struct visit *w)
 
 static void portals(struct visit *w)
 {
-	const struct rules_port port = {
-	    w->own, w->v, (uint32_t)(w->port - w->v->spec->ports), w->family, false};
+	const struct rules_port port = {w->own, w->v, port_index(w), w->family, false};
 
 	portals_rules(w->to, &port, w->chain);
 }

@@ -10,7 +10,6 @@
 
 void ipvs_desired_clear(struct ipvs_desired *d)
 {
-	claims_clear(&d->claims);
 	endpoints_clear(&d->chosen);
 	free(d->items);
 	d->items = NULL;
@@ -25,14 +24,6 @@ struct visit {
 	const struct stored_port *port;
 	uint8_t family;
 };
-
-struct element ipvs_claim(const struct ipvs_item *i)
-{
-	struct element e = {.family = i->family, .proto = i->proto, .port = i->port};
-
-	memcpy(e.addr, i->addr.b, sizeof(e.addr));
-	return e;
-}
 
 /* Adds what frontend F has of KIND. Returns it, to be filled in before the next is added. */
 static struct ipvs_item *add(struct visit *w, enum ipvs_kind kind, const struct ipvs_item *f)
@@ -72,27 +63,18 @@ static bool excluded(const struct visit *w, const struct ip_addr *addr)
 	return false;
 }
 
-/* Begins a frontend. False if it cannot be had, which is said once. */
+/* Begins a frontend. False if it is not to be touched, which is said once. */
 static bool begin(struct visit *w, struct ipvs_item *f, const struct ip_addr *addr, uint16_t port)
 {
-	const bool out = excluded(w, addr);
-	struct stored_service *loser = NULL;
 	char text[IP_STRLEN];
-	struct element claim;
 
 	*f = (struct ipvs_item){
 	    .family = w->family, .addr = *addr, .proto = w->port->proto, .port = port};
-	claim = ipvs_claim(f);
-	if (!out && claims_take(&w->d->claims, &claim, w->v, w->d->stamp, &loser)) {
-		if (loser != NULL)
-			w->d->evicted(w->d->arg, loser);
+	if (!excluded(w, addr))
 		return true;
-	}
-	w->v->contends |= !out;
 	if (!w->v->told)
-		log_warn("service %s/%s: %s port %u is %s; left out", w->v->namespace, w->v->name,
-		    ip_format(addr, text), port,
-		    out ? "in --ipvs-exclude-cidrs" : "another service's already");
+		log_warn("service %s/%s: %s port %u is in --ipvs-exclude-cidrs; left out",
+		    w->v->namespace, w->v->name, ip_format(addr, text), port);
 	w->v->told = true;
 	return false;
 }
@@ -279,7 +261,8 @@ static void visit_addresses(
     struct visit *w, enum frontend kind, void (*visit)(struct visit *w, const struct ip_addr *addr))
 {
 	for (uint32_t i = 0; i < w->spec->ip_counts[kind]; i++)
-		if (w->spec->ips[kind][i].family == w->family)
+		if (w->spec->ips[kind][i].family == w->family &&
+		    spec_has(w->spec, kind, i, (uint32_t)(w->port - w->spec->ports)))
 			visit(w, &w->spec->ips[kind][i]);
 }
 
@@ -317,8 +300,6 @@ void ipvs_desired_service(struct ipvs_desired *d, struct stored_service *v)
 
 	d->count = 0;
 	d->endpoints = 0;
-	d->stamp++;
-	v->contends = false;
 	for (unsigned f = 0; v->spec != NULL && f < FAMILY_COUNT; f++) {
 		const struct ipvs_item check = {
 		    .family = (uint8_t)f, .port = v->spec->health_check_node_port};

@@ -7,22 +7,16 @@
 #define PLANNER_IPVS_DESIRED_H
 
 #include "applier/ipvs_tables.h"
-#include "planner/claims.h"
 #include "planner/endpoints.h"
 #include "planner/own_node.h"
 #include "planner/store.h"
 
-/* Start zeroed but for what the first four point to, which must outlive it. */
+/* Start zeroed but for what the first three point to, which must outlive it. */
 struct ipvs_desired {
 	const struct own_node *own;
 	const char *zone; /* our node's */
 	const struct local_addrs *local;
-	/* A service that loses a frontend to another is given to it. */
-	void (*evicted)(void *arg, struct stored_service *v);
-	void *arg;
 	bool families[FAMILY_COUNT];
-	struct claims claims;
-	uint32_t stamp;
 
 	/* Of the service looked at last; one may be there twice. */
 	struct ipvs_item *items;
@@ -36,8 +30,5 @@ void ipvs_desired_clear(struct ipvs_desired *d);
 
 /* Fills D->items with what V should have. */
 void ipvs_desired_service(struct ipvs_desired *d, struct stored_service *v);
-
-/* What I is about, as claims have it. */
-struct element ipvs_claim(const struct ipvs_item *i);
 
 #endif

@@ -7,11 +7,6 @@
 #include "planner/memory.h"
 #include "planner/plan.h"
 
-static void touch(void *arg, struct stored_service *v)
-{
-	store_touch(arg, v);
-}
-
 void ipvs_plan_init(struct ipvs_plan *p, struct store *s, const struct own_node *own,
     const char *zone, struct udp_index *udp)
 {
@@ -21,8 +16,6 @@ void ipvs_plan_init(struct ipvs_plan *p, struct store *s, const struct own_node 
 	p->desired.own = own;
 	p->desired.zone = zone;
 	p->desired.local = &udp->local;
-	p->desired.evicted = touch;
-	p->desired.arg = s;
 }
 
 void ipvs_plan_clear(struct ipvs_plan *p)
@@ -72,25 +65,6 @@ void ipvs_plan_known(struct ipvs_plan *p, const bool families[FAMILY_COUNT])
 
 /* --- what services want --- */
 
-/* Gives up the frontends that V had and has no more. Those who waited for one are planned again. */
-static void release(struct ipvs_plan *p, const struct stored_service *v)
-{
-	struct stored_service *other;
-	bool wanted = false;
-
-	for (uint32_t i = 0; i < v->item_count; i++) {
-		struct element claim = ipvs_claim(&v->items[i]->item);
-
-		if (v->items[i]->item.kind == IPVS_SERVER)
-			wanted |= claims_release(&p->desired.claims, &claim, v, p->desired.stamp);
-	}
-	if (!wanted)
-		return;
-	RB_FOREACH (other, service_tree, &p->store->services)
-		if (other->contends)
-			store_touch(p->store, other);
-}
-
 static void diff_service(struct ipvs_plan *p, struct stored_service *v)
 {
 	struct ipvs_desired *d = &p->desired;
@@ -103,7 +77,6 @@ static void diff_service(struct ipvs_plan *p, struct stored_service *v)
 		items[i] = ipvs_items_need(&p->items, &d->items[i]);
 		ipvs_node_want(&p->items, items[i], d->items[i].value);
 	}
-	release(p, v);
 	for (uint32_t i = 0; i < v->item_count; i++)
 		ipvs_node_drop(&p->items, v->items[i]);
 	free(v->items);

@@ -36,6 +36,7 @@ static unsigned replace(struct local_addrs *l)
 	l->room = old.coming_room;
 	l->coming = old.addrs;
 	l->coming_room = old.room;
+	l->before_count = old.count;
 	l->in_list = false;
 	return grew;
 }
@@ -61,6 +62,23 @@ const char *local_addrs_add(
 	if (part->last)
 		*grew = replace(l);
 	return NULL;
+}
+
+void local_addrs_moved(
+    const struct local_addrs *l, void (*fn)(void *arg, const struct ip_addr *addr), void *arg)
+{
+	size_t i = 0, k = 0;
+
+	while (i < l->count || k < l->before_count) {
+		const int n = i == l->count	     ? 1
+			      : k == l->before_count ? -1
+						     : ip_cmp(&l->addrs[i], &l->coming[k]);
+
+		if (n != 0)
+			fn(arg, n < 0 ? &l->addrs[i] : &l->coming[k]);
+		i += n <= 0;
+		k += n >= 0;
+	}
 }
 
 void local_addrs_clear(struct local_addrs *l)

@@ -11,6 +11,7 @@
 struct local_addrs {
 	struct ip_addr *addrs, *coming; /* sorted; the list whose last part has not come */
 	size_t count, room, coming_count, coming_room;
+	size_t before_count; /* of the list before, which is where the next will come */
 	bool in_list;
 };
 
@@ -21,6 +22,12 @@ struct local_addrs {
  */
 const char *local_addrs_add(
     struct local_addrs *l, const struct node_addrs_part *part, unsigned *grew);
+/*
+ * After the last part: FN is called with each address that this list has and the one before had
+ * not, or the other way round.
+ */
+void local_addrs_moved(
+    const struct local_addrs *l, void (*fn)(void *arg, const struct ip_addr *addr), void *arg);
 /* Is ADDR one of the machine's own? */
 bool node_is_local(const struct local_addrs *l, const struct ip_addr *addr);
 void local_addrs_clear(struct local_addrs *l);

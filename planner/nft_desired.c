@@ -11,7 +11,7 @@
 
 void nft_desired_clear(struct nft_desired *d)
 {
-	claims_clear(&d->claims);
+	hairpins_clear(&d->hairpins);
 	elements_clear(&d->list);
 	endpoints_clear(&d->chosen);
 	for (unsigned i = 0; i < LIST_COUNT; i++)
@@ -37,8 +37,6 @@ struct visit {
 	const struct stored_port *port;
 	struct element base; /* family, protocol, port's index and the comment */
 	int affinity;	     /* number of its time-out, -1: none */
-	void (*evicted)(void *arg, struct stored_service *v);
-	void *arg;
 };
 
 /* --- frontends --- */
@@ -47,18 +45,6 @@ static void put_addr(struct element *e, const struct ip_addr *a)
 {
 	memset(e->addr, 0, sizeof(e->addr));
 	memcpy(e->addr, a->b, ip_len(a->family));
-}
-
-/* Is E's address and port V's to have? */
-static bool mine(const struct visit *w, const struct element *e)
-{
-	struct stored_service *evicted;
-	bool taken = claims_take(&w->d->claims, e, w->v, w->d->stamp, &evicted);
-
-	if (evicted != NULL)
-		w->evicted(w->arg, evicted);
-	w->v->contends |= !taken;
-	return taken;
 }
 
 /* Puts frontend E into SET; without a comment where the set has none. */
@@ -104,38 +90,24 @@ static bool serve(const struct visit *w, const struct element *e, enum endpoint_
 	return true;
 }
 
-/* Begins a frontend of V. False if another service has it, which is said once. */
-static bool begin(
-    const struct visit *w, struct element *e, const struct ip_addr *addr, uint16_t port)
+/* A frontend of the port. */
+static struct element frontend(const struct visit *w, const struct ip_addr *addr, uint16_t port)
 {
-	char text[IP_STRLEN];
+	struct element e = w->base;
 
-	*e = w->base;
-	put_addr(e, addr);
-	e->port = port;
-	if (mine(w, e))
-		return true;
-	if (!w->v->told)
-		log_warn("service %s/%s: %s port %u is another service's already; left out",
-		    w->v->namespace, w->v->name, ip_format(addr, text), port);
-	w->v->told = true;
-	return false;
+	put_addr(&e, addr);
+	e.port = port;
+	return e;
 }
 
 static void cluster_ip(const struct visit *w, const struct ip_addr *addr)
 {
 	const struct own_node *own = w->d->own;
 	bool pods = own_node_pods(own, addr->family) != NULL || own_node_pods_by_interface(own);
-	struct element e, whole;
+	struct element e = frontend(w, addr, w->port->port), whole = {.family = e.family};
 
-	if (!begin(w, &e, addr, w->port->port))
-		return;
-	whole = (struct element){.family = e.family, .proto = CLAIM_CLUSTER_IP};
 	put_addr(&whole, addr);
-	if (mine(w, &whole)) { /* once for all of its ports */
-		whole.proto = 0;
-		into(w, &whole, NFT_CLUSTER_IPS);
-	}
+	into(w, &whole, NFT_CLUSTER_IPS); /* for all of its ports */
 	if (!serve(w, &e, w->spec->internal_local ? LIST_LOCAL : LIST_CLUSTER))
 		return;
 	if (own->cfg->masquerade_all)
@@ -145,22 +117,25 @@ static void cluster_ip(const struct visit *w, const struct ip_addr *addr)
 }
 
 /* An external IP, a load balancer's, or an address of the node with a node port. */
-static bool external(
-    const struct visit *w, struct element *e, const struct ip_addr *addr, uint16_t port)
+static void external(const struct visit *w, const struct ip_addr *addr, uint16_t port)
 {
-	if (!begin(w, e, addr, port))
-		return false;
-	if (!serve(w, e, LIST_CLUSTER))
-		return true;
+	const struct element e = frontend(w, addr, port);
+
+	if (!serve(w, &e, LIST_CLUSTER))
+		return;
 	if (!w->spec->external_local) {
-		into(w, e, NFT_MASQ_ALWAYS);
-		return true;
+		into(w, &e, NFT_MASQ_ALWAYS);
+		return;
 	}
-	into(w, e, NFT_LOCAL_POLICY);
+	into(w, &e, NFT_LOCAL_POLICY);
 	if (live(w, LIST_LOCAL))
 		slots_elements(
-		    &w->d->list, &w->d->slots[LIST_LOCAL], &w->d->chosen, e, NFT_LOCAL_SLOT);
-	return true;
+		    &w->d->list, &w->d->slots[LIST_LOCAL], &w->d->chosen, &e, NFT_LOCAL_SLOT);
+}
+
+static void external_ip(const struct visit *w, const struct ip_addr *addr)
+{
+	external(w, addr, w->port->port);
 }
 
 struct allow {
@@ -177,12 +152,13 @@ static void allow_source(void *arg, const struct ipt_rule *r)
 
 static void load_balancer_ip(const struct visit *w, const struct ip_addr *addr)
 {
+	const struct element e = frontend(w, addr, w->port->port);
 	struct ipt_rule r = {0};
-	struct element e;
 	struct allow a = {w, &e};
 	struct rule_sink to = {allow_source, &a};
 
-	if (!external(w, &e, addr, w->port->port) || !rules_restricted(w->spec, addr->family))
+	external(w, addr, w->port->port);
+	if (!rules_restricted(w->spec, addr->family))
 		return;
 	into(w, &e, NFT_FIREWALL);
 	rules_sources(&to, &r, w->spec, w->d->own, addr->family);
@@ -192,10 +168,9 @@ static void node_ports(const struct visit *w)
 {
 	struct ip_addr addrs[OWN_NODE_ADDRS_MAX];
 	uint32_t count = own_node_port_addrs(w->d->own, w->d->local, w->base.family, addrs);
-	struct element e;
 
 	for (uint32_t i = 0; w->port->node_port != 0 && i < count; i++)
-		external(w, &e, &addrs[i], w->port->node_port);
+		external(w, &addrs[i], w->port->node_port);
 }
 
 /* --- endpoints --- */
@@ -210,7 +185,8 @@ static struct element lead(const struct visit *w, bool outside)
 	e.port = w->port->port;
 	for (unsigned k = 0; outside && k < 2; k++)
 		for (uint32_t i = 0; i < spec->ip_counts[order[k]]; i++)
-			if (spec->ips[order[k]][i].family == e.family) {
+			if (spec->ips[order[k]][i].family == e.family &&
+			    spec_has(spec, order[k], i, e.index)) {
 				put_addr(&e, &spec->ips[order[k]][i]);
 				return e;
 			}
@@ -246,11 +222,10 @@ static void hairpins(const struct visit *w)
 		if (!(c->e[i].flags & EP_LOCAL) && !c->e[i].anywhere)
 			continue;
 		put_addr(&e, &c->e[i].addr);
-		e.proto = CLAIM_HAIRPIN;
-		if (!mine(w, &e))
-			continue;
-		e.proto = 0;
-		into(w, &e, NFT_HAIRPIN);
+		if (hairpins_take(&w->d->hairpins, &e, w->v, w->d->stamp))
+			into(w, &e, NFT_HAIRPIN);
+		else
+			w->v->contends = true;
 	}
 }
 
@@ -293,36 +268,32 @@ static void use_affinity(struct nft_desired *d, struct stored_service *v)
 
 /* --- a service --- */
 
+static void each_address(const struct visit *w, enum frontend kind,
+    void (*put)(const struct visit *w, const struct ip_addr *addr))
+{
+	for (uint32_t i = 0; i < w->spec->ip_counts[kind]; i++)
+		if (w->spec->ips[kind][i].family == w->base.family &&
+		    spec_has(w->spec, kind, i, w->base.index))
+			put(w, &w->spec->ips[kind][i]);
+}
+
 static void visit_port(struct visit *w, const struct element *prev, size_t count)
 {
-	const struct service_spec *spec = w->spec;
-	uint8_t family = w->base.family;
-
-	endpoints_choose(&w->d->chosen, w->v, w->base.index, family, w->d->zone);
+	endpoints_choose(&w->d->chosen, w->v, w->base.index, w->base.family, w->d->zone);
 	w->d->endpoints += w->d->chosen.count;
 	if (live(w, LIST_CLUSTER))
 		number(w, prev, count);
-	for (uint32_t i = 0; i < spec->ip_counts[FRONTEND_CLUSTER]; i++)
-		if (spec->ips[FRONTEND_CLUSTER][i].family == family)
-			cluster_ip(w, &spec->ips[FRONTEND_CLUSTER][i]);
-	for (uint32_t i = 0; i < spec->ip_counts[FRONTEND_EXTERNAL]; i++) {
-		struct element e;
-
-		if (spec->ips[FRONTEND_EXTERNAL][i].family == family)
-			external(w, &e, &spec->ips[FRONTEND_EXTERNAL][i], w->port->port);
-	}
-	for (uint32_t i = 0; i < spec->ip_counts[FRONTEND_LOAD_BALANCER]; i++)
-		if (spec->ips[FRONTEND_LOAD_BALANCER][i].family == family)
-			load_balancer_ip(w, &spec->ips[FRONTEND_LOAD_BALANCER][i]);
+	each_address(w, FRONTEND_CLUSTER, cluster_ip);
+	each_address(w, FRONTEND_EXTERNAL, external_ip);
+	each_address(w, FRONTEND_LOAD_BALANCER, load_balancer_ip);
 	node_ports(w);
 	hairpins(w);
 }
 
-void nft_desired_service(struct nft_desired *d, struct stored_service *v,
-    const struct element *prev, size_t count, void (*evicted)(void *arg, struct stored_service *v),
-    void *arg)
+void nft_desired_service(
+    struct nft_desired *d, struct stored_service *v, const struct element *prev, size_t count)
 {
-	struct visit w = {.d = d, .v = v, .spec = v->spec, .evicted = evicted, .arg = arg};
+	struct visit w = {.d = d, .v = v, .spec = v->spec};
 	char name[SVCPORT_NAME_LEN];
 
 	d->list.count = 0;

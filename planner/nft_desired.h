@@ -5,9 +5,9 @@
 #ifndef PLANNER_NFT_DESIRED_H
 #define PLANNER_NFT_DESIRED_H
 
-#include "planner/claims.h"
 #include "planner/elements.h"
 #include "planner/endpoints.h"
+#include "planner/hairpins.h"
 #include "planner/own_node.h"
 #include "planner/slots.h"
 
@@ -16,7 +16,7 @@ struct nft_desired {
 	const char *zone; /* our node's */
 	const struct local_addrs *local;
 	bool families[FAMILY_COUNT];
-	struct claims claims;
+	struct hairpins hairpins;
 	uint32_t stamp;
 	uint32_t timeouts[NFT_AFFINITIES]; /* seconds; 0: not in use */
 	uint32_t users[NFT_AFFINITIES];	   /* services looked at that use them */
@@ -35,11 +35,10 @@ void nft_desired_clear(struct nft_desired *d);
 
 /*
  * Fills D->list with what V should have. PREV: the COUNT elements that it, or in PREV everybody,
- * had before, sorted. EVICTED is called with each service that loses an address to V.
+ * had before, sorted.
  */
-void nft_desired_service(struct nft_desired *d, struct stored_service *v,
-    const struct element *prev, size_t count, void (*evicted)(void *arg, struct stored_service *v),
-    void *arg);
+void nft_desired_service(
+    struct nft_desired *d, struct stored_service *v, const struct element *prev, size_t count);
 
 /* Fills D->list with what is no service's: where pods are, and the ClusterIPs of S. */
 void nft_desired_node(struct nft_desired *d, const struct store *s);

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "planner/frontend_owner.h"
 #include "planner/memory.h"
 #include "planner/names.h"
 #include "planner/plan.h"
@@ -11,7 +12,7 @@ void nft_plan_init(struct nft_plan *p, struct store *s, const struct own_node *o
     const char *zone, struct udp_index *udp)
 {
 	memset(p, 0, sizeof(*p));
-	RB_INIT(&p->desired.claims.tree);
+	RB_INIT(&p->desired.hairpins.tree);
 	p->store = s;
 	p->desired.own = own;
 	p->desired.zone = zone;
@@ -32,7 +33,7 @@ void nft_plan_forget(struct nft_plan *p)
 
 	elements_clear(&p->kernel);
 	elements_clear(&p->node);
-	claims_clear(&p->desired.claims);
+	hairpins_clear(&p->desired.hairpins);
 	p->complete = false;
 	RB_FOREACH (v, service_tree, &p->store->services)
 		drop_elements(v);
@@ -107,28 +108,16 @@ static void delete (struct nft_plan *p, const struct element *e)
 
 /* --- differences --- */
 
-/* The claim that E stands for, if its set is one of those that do. */
-static bool claim_of(const struct element *e, struct element *claim)
-{
-	*claim = *e;
-	if (e->set == NFT_CLUSTER_IPS)
-		claim->proto = CLAIM_CLUSTER_IP;
-	else if (e->set == NFT_HAIRPIN)
-		claim->proto = CLAIM_HAIRPIN;
-	return e->set == NFT_SERVICES || e->set == NFT_NO_ENDPOINTS || e->set == NFT_CLUSTER_IPS ||
-	       e->set == NFT_HAIRPIN;
-}
-
 /* Gives up what V had and has no more. Those who waited for it are planned again. */
 static void release(struct nft_plan *p, const struct stored_service *v)
 {
 	struct stored_service *other;
-	struct element claim;
 	bool wanted = p->desired.freed;
 
 	for (uint32_t i = 0; i < v->elem_count; i++)
-		if (claim_of(&v->elems[i], &claim))
-			wanted |= claims_release(&p->desired.claims, &claim, v, p->desired.stamp);
+		if (v->elems[i].set == NFT_HAIRPIN)
+			wanted |= hairpins_release(
+			    &p->desired.hairpins, &v->elems[i], v, p->desired.stamp);
 	if (!wanted)
 		return;
 	RB_FOREACH (other, service_tree, &p->store->services)
@@ -183,17 +172,10 @@ static void see(struct nft_plan *p, struct stored_service *v)
 	p->seen[p->seen_count++] = v;
 }
 
-static void evict(void *arg, struct stored_service *v)
-{
-	struct nft_plan *p = arg;
-
-	store_touch(p->store, v);
-}
-
 static void desire(
     struct nft_plan *p, struct stored_service *v, const struct element *prev, size_t count)
 {
-	nft_desired_service(&p->desired, v, prev, count, evict, p);
+	nft_desired_service(&p->desired, v, prev, count);
 	udp_update(p->udp, v, p->desired.families);
 	see(p, v);
 	p->counts->services += v->spec != NULL;
@@ -241,7 +223,11 @@ static void match(struct nft_plan *p, struct element *e, size_t count)
 /* What the frontend of E leads to now. */
 static struct stored_service *owner_of(struct nft_plan *p, const struct element *e)
 {
-	return claims_owner(&p->desired.claims, e);
+	struct ip_addr addr = {.family = e->family};
+	enum frontend kind;
+
+	memcpy(addr.b, e->addr, sizeof(addr.b));
+	return frontend_owner_of(p->store, &addr, e->proto, e->port, &kind);
 }
 
 static void delete_rest(struct nft_plan *p)
@@ -284,11 +270,6 @@ static void diff_everything(struct nft_plan *p)
 		if (p->desired.families[f] && !p->installed[f])
 			p->clients.out->install(p->clients.arg, (uint8_t)f);
 	RB_FOREACH (v, service_tree, &p->store->services) {
-		desire(p, v, p->kernel.e, p->kernel.count);
-		own(v, &p->desired.list);
-	}
-	/* Who lost an address to a service that came later in the alphabet's reverse. */
-	while ((v = store_take_touched(p->store)) != NULL) {
 		desire(p, v, p->kernel.e, p->kernel.count);
 		own(v, &p->desired.list);
 	}

@@ -86,3 +86,17 @@ bool nodeports_answer(const struct own_node *own, const struct ip_addr *addr)
 		within |= ip_cidr_contains(&nets[i], addr);
 	return within;
 }
+
+bool nodeports_at(const struct own_node *own, const struct ip_addr *addr, bool local)
+{
+	struct ip_addr listed[OWN_NODE_ADDRS_MAX];
+	uint32_t count;
+
+	if (own->cfg->mode != MODE_NFTABLES)
+		return local && nodeports_answer(own, addr);
+	count = own_node_port_addrs(own, own->local, addr->family, listed);
+	for (uint32_t i = 0; i < count; i++)
+		if (ip_cmp(&listed[i], addr) == 0)
+			return true;
+	return false;
+}

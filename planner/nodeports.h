@@ -17,5 +17,7 @@ void nodeports_rules(const struct rule_sink *to, const struct own_node *own, uin
 
 /* Do these rules let ADDR, one of the node's own, answer on node ports? */
 bool nodeports_answer(const struct own_node *own, const struct ip_addr *addr);
+/* Does ADDR answer on node ports in OWN's mode? LOCAL: it is an address of the node. */
+bool nodeports_at(const struct own_node *own, const struct ip_addr *addr, bool local);
 
 #endif

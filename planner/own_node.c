@@ -67,8 +67,8 @@ unsigned own_node_put(struct own_node *o, const struct node *n)
 	    (o->cfg->nodeport_primary ||
 		(o->cfg->mode == MODE_NFTABLES && o->cfg->nodeport_address_count == 0)))
 		changed |= OWN_NODE_NODEPORTS;
-	if (put_pods(o, n) && takes_pod_cidrs(o))
-		changed |= OWN_NODE_PODS;
+	if (put_pods(o, n))
+		changed |= OWN_NODE_POD_CIDRS | (takes_pod_cidrs(o) ? OWN_NODE_PODS : 0u);
 	return changed;
 }
 

@@ -28,11 +28,12 @@ struct own_node {
 	struct ip_cidr pods[FAMILY_COUNT];    /* of the Node's podCIDRs */
 };
 
-/* What a Node changed, as far as the configuration makes it count. */
+/* What a Node changed; the first three as far as the configuration makes it count. */
 enum own_node_change {
 	OWN_NODE_ADDRS = 1,
 	OWN_NODE_PODS = 2,	/* own_node_pods() */
 	OWN_NODE_NODEPORTS = 4, /* own_node_nodeports() */
+	OWN_NODE_POD_CIDRS = 8, /* PODS, whether or not own_node_pods() goes by them */
 };
 
 /* The Node as it is now; NULL when it does not exist. Returns a bit per enum own_node_change. */

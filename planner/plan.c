@@ -151,8 +151,11 @@ void plan_node(struct plan *p, const struct node *n)
 	set_zone(p, n != NULL ? n->zone : "");
 	if (changed & OWN_NODE_NODEPORTS)
 		udp_node_ports_moved(&p->udp);
-	if (changed & OWN_NODE_PODS)
+	if (changed & (OWN_NODE_POD_CIDRS | OWN_NODE_NODEPORTS))
 		frontend_owner_moved(&p->store);
+	else if (changed & OWN_NODE_ADDRS)
+		frontend_owner_addrs_moved(&p->store);
+	changed &= ~(unsigned)OWN_NODE_POD_CIDRS;
 	p->nft.node_changed |= nft && (changed & OWN_NODE_PODS) != 0;
 	p->ipt.nodeports_changed |= !lists && (changed & OWN_NODE_NODEPORTS) != 0;
 	/* ipvs mode's KUBE-SERVICES says where pods are */
@@ -165,14 +168,25 @@ void plan_node(struct plan *p, const struct node *n)
 			store_touch(&p->store, v);
 }
 
+static void addr_moved(void *arg, const struct ip_addr *addr)
+{
+	frontend_owner_addr_moved(arg, addr);
+}
+
 const char *plan_node_addrs(struct plan *p, const struct node_addrs_part *part)
 {
 	const char *why = udp_node_addrs(&p->udp, part);
 	struct stored_service *v;
 
 	health_addrs_moved(&p->health);
-	if (why != NULL || !part->last || !takes_addrs(p))
+	if (why != NULL || !part->last)
 		return why;
+	if (p->udp.local.before_count == 0) /* the Node's stood for them */
+		frontend_owner_addrs_moved(&p->store);
+	else
+		local_addrs_moved(&p->udp.local, addr_moved, &p->store);
+	if (!takes_addrs(p))
+		return NULL;
 	RB_FOREACH (v, service_tree, &p->store.services)
 		if (v->spec != NULL)
 			store_touch(&p->store, v);

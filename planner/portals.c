@@ -89,7 +89,8 @@ static void services(struct portal *w)
 	for (unsigned kind = 0; kind < FRONTEND_COUNT; kind++)
 		for (uint32_t i = 0; i < w->spec->ip_counts[kind]; i++) {
 			w->dst = &w->spec->ips[kind][i];
-			if (w->dst->family != w->p->family)
+			if (w->dst->family != w->p->family ||
+			    !spec_has(w->spec, (enum frontend)kind, i, w->p->index))
 				continue;
 			if (kind == FRONTEND_CLUSTER)
 				give(

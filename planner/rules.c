@@ -76,17 +76,19 @@ void rules_static(
 
 /* --- which chains a port has --- */
 
-static bool has_ip(const struct service_spec *spec, enum frontend kind, uint8_t family)
+/* Does port INDEX of SPEC have an address of KIND and FAMILY? */
+static bool has_ip(
+    const struct service_spec *spec, enum frontend kind, uint8_t family, uint32_t index)
 {
 	for (uint32_t i = 0; i < spec->ip_counts[kind]; i++)
-		if (spec->ips[kind][i].family == family)
+		if (spec->ips[kind][i].family == family && spec_has(spec, kind, i, index))
 			return true;
 	return false;
 }
 
 bool rules_has_family(const struct service_spec *spec, uint8_t family)
 {
-	return has_ip(spec, FRONTEND_CLUSTER, family);
+	return spec->families >> family & 1;
 }
 
 bool rules_restricted(const struct service_spec *spec, uint8_t family)
@@ -106,9 +108,9 @@ bool rules_restricted(const struct service_spec *spec, uint8_t family)
 unsigned rules_chains_for(
     const struct service_spec *spec, uint32_t index, uint8_t family, bool cluster, bool local)
 {
-	bool balanced = has_ip(spec, FRONTEND_LOAD_BALANCER, family);
+	bool balanced = has_ip(spec, FRONTEND_LOAD_BALANCER, family, index);
 	bool external = balanced || spec->ports[index].node_port != 0 ||
-			has_ip(spec, FRONTEND_EXTERNAL, family);
+			has_ip(spec, FRONTEND_EXTERNAL, family, index);
 	unsigned chains = 0;
 
 	if (!cluster)

@@ -131,8 +131,6 @@ static const char *element_meaning(const struct visit *w, const struct element *
 {
 	if (has(w, e, NFT_NO_ENDPOINTS))
 		return "rejected: no endpoints";
-	if (!has(w, e, NFT_SERVICES))
-		return "another service's";
 	if (has(w, e, NFT_LOCAL_POLICY))
 		return has_endpoints(w, e, NFT_LOCAL_SLOT)
 			   ? "to the endpoints on this node; from pods and the node itself to all"
@@ -182,7 +180,8 @@ static void write_elements(const struct visit *w)
 
 	for (unsigned k = 0; k < FRONTEND_COUNT; k++)
 		for (uint32_t i = 0; i < spec->ip_counts[k]; i++)
-			if (spec->ips[k][i].family == w->family)
+			if (spec->ips[k][i].family == w->family &&
+			    spec_has(spec, (enum frontend)k, i, w->index))
 				write_element(w, frontend_kind(w, &spec->ips[k][i]),
 				    &spec->ips[k][i], w->port->port);
 	count = w->port->node_port != 0
@@ -192,27 +191,45 @@ static void write_elements(const struct visit *w)
 		write_element(w, "node port", &addrs[i], w->port->node_port);
 }
 
-/* --- addresses that it asks for and may not have --- */
+/* --- what it asks for and may not have --- */
+
+static void write_if_refused(const struct visit *w, const struct frontend_asked *a)
+{
+	char text[ENDPOINT_STRLEN], why[FRONTEND_WHY_MAX];
+	const char *because = frontend_refusal(w->view->store, a, why);
+
+	if (because == NULL)
+		return;
+	report_line(w->out, NULL);
+	report_str(w->out, "kind", frontends_kind_name(a->kind));
+	if (a->addr != NULL)
+		report_str(w->out, "address", names_endpoint(text, a->addr, a->port));
+	else
+		report_uint(w->out, "port", a->port);
+	report_printf(w->out, "is", "refused: %s", because);
+	report_close(w->out);
+}
 
 static void write_refused(const struct visit *w)
 {
 	const struct service_spec *spec = w->v->asked;
-	char text[ENDPOINT_STRLEN], why[FRONTEND_OWNER_WHY_MAX];
+	struct frontend_asked a = {.v = w->v, .proto = w->port->proto};
 
-	for (unsigned k = FRONTEND_EXTERNAL; spec != NULL && k < FRONTEND_COUNT; k++)
+	if (spec == NULL)
+		return;
+	for (unsigned k = 0; k < FRONTEND_COUNT; k++)
 		for (uint32_t i = 0; i < spec->ip_counts[k]; i++) {
-			const struct ip_addr *a = &spec->ips[k][i];
-			const char *because =
-			    frontend_owner_refusal(w->view->store, (enum frontend)k, a, why);
-
-			if (a->family != w->family || because == NULL)
-				continue;
-			report_line(w->out, NULL);
-			report_str(w->out, "kind", frontends_kind_name((enum frontend)k));
-			report_str(w->out, "address", names_endpoint(text, a, w->port->port));
-			report_printf(w->out, "is", "refused: %s", because);
-			report_close(w->out);
+			a.kind = (enum frontend)k;
+			a.addr = &spec->ips[k][i];
+			a.port = w->port->port;
+			if (a.addr->family == w->family)
+				write_if_refused(w, &a);
 		}
+	a.kind = FRONTEND_COUNT;
+	a.addr = NULL;
+	a.port = spec->ports[w->index].node_port;
+	if (a.port != 0)
+		write_if_refused(w, &a);
 }
 
 /* --- a service port --- */

@@ -50,12 +50,8 @@ static const char *meaning(const struct visit *w, enum frontend kind)
 static const char *why_not(
     const struct visit *w, const struct ipvs_item *f, const struct ipvs_node *server)
 {
-	const struct element claim = ipvs_claim(f);
-
 	if (excluded(w, &f->addr))
 		return "others': in --ipvs-exclude-cidrs";
-	if (claims_owner(&w->view->ipvs->desired.claims, &claim) != w->v)
-		return "another service's";
 	return server == NULL || server->foreign ? "another program's virtual server" : NULL;
 }
 
@@ -173,7 +169,8 @@ void service_report_ipvs(const struct plan_view *view, struct report *out,
 
 	for (unsigned k = 0; k < FRONTEND_COUNT; k++)
 		for (uint32_t i = 0; i < spec->ip_counts[k]; i++)
-			if (spec->ips[k][i].family == family)
+			if (spec->ips[k][i].family == family &&
+			    spec_has(spec, (enum frontend)k, i, index))
 				write_frontend(
 				    &w, (enum frontend)k, &spec->ips[k][i], w.port->port);
 	write_node_ports(&w);

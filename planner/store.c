@@ -34,7 +34,7 @@ void store_init(struct store *s, const char *node_name)
 	RB_INIT(&s->slices);
 	SLIST_INIT(&s->touched);
 	SLIST_INIT(&s->doubtful);
-	RB_INIT(&s->asked);
+	RB_INIT(&s->claims);
 }
 
 void store_touch(struct store *s, struct stored_service *v)
@@ -110,19 +110,41 @@ static void replace_spec(struct stored_service *v, struct service_spec *spec)
 	v->spec = spec;
 }
 
-/* V asks for what SPEC has, or NULL: for nothing. */
-static void ask(struct store *s, struct stored_service *v, struct service_spec *spec)
+static bool same_identity(const struct stored_service *v, const struct service *in)
+{
+	return v->created == in->created && memcmp(v->uid, in->uid, sizeof(v->uid)) == 0;
+}
+
+static void identify(struct stored_service *v, const struct service *in)
+{
+	v->created = in->created;
+	memcpy(v->uid, in->uid, sizeof(v->uid));
+}
+
+/* V, which is IN now, asks for what SPEC has, or NULL, both: for nothing. */
+static void ask(
+    struct store *s, struct stored_service *v, const struct service *in, struct service_spec *spec)
 {
 	if (asked_by(v) != NULL)
-		frontend_owner_note(s, v, asked_by(v), false);
+		frontend_owner_unlist(s, v);
 	free(v->asked);
 	v->asked = NULL;
 	s->refused -= v->refused;
 	v->refused = 0;
 	replace_spec(v, spec);
-	if (spec != NULL)
-		frontend_owner_note(s, v, spec, true);
+	if (spec != NULL) {
+		identify(v, in);
+		frontend_owner_list(s, v, spec, true);
+	}
 	touch_by(s, v, KIND_SERVICE);
+}
+
+/* V is another service of the same name, or one that tells more of itself. */
+static void identify_anew(struct store *s, struct stored_service *v, const struct service *in)
+{
+	frontend_owner_unlist(s, v);
+	identify(v, in);
+	frontend_owner_list(s, v, asked_by(v), false);
 }
 
 void store_respecify(struct store *s, struct stored_service *v, struct service_spec *spec)
@@ -165,17 +187,19 @@ void store_service_put(struct store *s, const struct service *in)
 	v->seen = s->list[KIND_SERVICE];
 	if (v->spec != NULL && compact_service_equal(asked_by(v), spec)) {
 		free(spec);
+		if (!same_identity(v, in))
+			identify_anew(s, v, in);
 		return;
 	}
 	compact_service_explain(in, spec, policy_of(s));
 	s->specs += v->spec == NULL;
-	ask(s, v, spec);
+	ask(s, v, in, spec);
 }
 
 static void remove_spec(struct store *s, struct stored_service *v)
 {
 	s->specs--; /* callers know that there is one */
-	ask(s, v, NULL);
+	ask(s, v, NULL, NULL);
 }
 
 void store_service_del(struct store *s, const char *ns, const char *name)
@@ -315,9 +339,9 @@ void store_clear(struct store *s)
 		free(v->chains);
 		free(v->elems);
 		free(v->items);
+		free(v->claims);
 		free(v);
 	}
 	free(s->service_cidrs);
-	frontend_owner_clear(s);
 	store_init(s, s->node_name);
 }

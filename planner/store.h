@@ -31,6 +31,7 @@ struct service_spec {
 	uint32_t affinity_seconds; /* 0: no session affinity */
 	uint16_t health_check_node_port;
 	bool internal_local, external_local;
+	uint8_t families; /* of the ClusterIPs asked for: a bit each */
 	uint32_t port_count;
 	uint32_t ip_counts[FRONTEND_COUNT];
 	uint32_t source_range_count;
@@ -40,8 +41,37 @@ struct service_spec {
 	const struct ip_cidr *source_ranges;
 	const char *strings;
 	uint32_t content_len; /* of all that */
+	uint32_t lost; /* where in it a bit per frontend stands that it may not have; 0: nowhere */
 	uint8_t *live; /* per port an enum live_bit per family; the planner's, not compared */
 };
+
+/*
+ * SPEC's frontends by number: its addresses in the order of kinds, of each the ports, and then the
+ * node ports. Of PORT at the address INDEX of KIND; without an address the node port.
+ */
+static inline uint32_t spec_frontend(
+    const struct service_spec *spec, enum frontend kind, uint32_t index, uint32_t port)
+{
+	for (unsigned k = 0; k < kind; k++)
+		index += spec->ip_counts[k];
+	return index * spec->port_count + port;
+}
+static inline uint32_t spec_frontends(const struct service_spec *spec)
+{
+	return spec_frontend(spec, FRONTEND_COUNT, 0, spec->port_count);
+}
+/* May SPEC have PORT at the address INDEX of KIND? */
+static inline bool spec_has(
+    const struct service_spec *spec, enum frontend kind, uint32_t index, uint32_t port)
+{
+	const uint8_t *lost = (const uint8_t *)(spec + 1) + spec->lost;
+	uint32_t bit;
+
+	if (spec->lost == 0)
+		return true;
+	bit = spec_frontend(spec, kind, index, port);
+	return !(lost[bit / 8] >> bit % 8 & 1);
+}
 
 /* Shifted by the family. */
 enum live_bit {
@@ -101,6 +131,7 @@ enum shared_chain {
 };
 
 struct element;
+struct frontend_claim;
 struct own_node;
 struct relay_entry;
 struct ipvs_node;
@@ -115,23 +146,27 @@ struct stored_service {
 	struct service_spec *asked; /* with addresses it may not have; NULL: there are none */
 	struct owned_chain *chains; /* sorted; the planner's */
 	uint32_t chain_count;
+	uint32_t claim_count;
+	struct frontend_claim *claims;	  /* what it asks for (planner/frontend_index.h) */
 	struct udp_service *udp;	  /* the planner's (planner/udp.h); NULL: no UDP port */
 	SLIST_HEAD(, relay_entry) relays; /* the planner's (planner/relays.h) */
+	uint32_t refused;		  /* frontends that are */
 	/* nftables mode's: what was written, sorted */
 	uint32_t elem_count;
 	struct element *elems;
 	/* ipvs mode's: what it wants; one may be there twice */
-	uint32_t item_count;
 	struct ipvs_node **items;
+	uint32_t item_count;
+	uint32_t seen;	   /* the list that named it last */
 	uint8_t affinity;  /* the number of its time-out and one; 0: none */
-	bool contends;	   /* another service has an address or time-out it asks for */
+	bool contends;	   /* another service has an element or time-out it asks for */
 	bool told;	   /* ... which the log knows */
 	bool seen_by_plan; /* in the transaction being planned */
-	uint32_t seen;	   /* the list that named it last */
 	bool touched;
 	bool doubtful;	  /* to be judged (planner/frontend_owner.h) */
-	uint32_t refused; /* addresses that are */
 	uint8_t changed;  /* since it was planned last: a bit per enum object_kind */
+	uint64_t created; /* seconds since the epoch; 0: not known */
+	uint8_t uid[SERVICE_UID_LEN];
 	/* Digests of its rules in the shared chains; 0: none. */
 	uint64_t shared[FAMILY_COUNT][SHARED_COUNT];
 	const char *namespace;
@@ -143,15 +178,16 @@ RB_HEAD(slice_tree, stored_slice);
 RB_PROTOTYPE(service_tree, stored_service, by_name, stored_service_cmp)
 RB_PROTOTYPE(slice_tree, stored_slice, by_name, stored_slice_cmp)
 
-RB_HEAD(asked_addr_tree, asked_addr);
+RB_HEAD(frontend_tree, frontend_claim);
 
 struct store {
 	struct service_tree services;
 	struct slice_tree slices;
 	SLIST_HEAD(, stored_service) touched, doubtful;
-	struct asked_addr_tree asked;	/* the addresses of all services */
-	const struct own_node *own;	/* where pods are; NULL: not known */
-	size_t refused;			/* addresses asked for and not to be had */
+	struct frontend_tree claims;	/* what all services ask for */
+	size_t claims_on_node;		/* external and load-balancer IPs that are the node's */
+	const struct own_node *own;	/* its addresses, where pods are; NULL: not known */
+	size_t refused;			/* frontends asked for and not to be had */
 	uint32_t list[KIND_SLICE + 1];	/* per kind the number of the list now or last read */
 	bool listing[KIND_SLICE + 1];	/* between LIST_BEGIN and LIST_END */
 	bool listed[KIND_SLICE + 1];	/* LIST_END came once */
@@ -176,7 +212,8 @@ const char *store_list_end(struct store *s, enum object_kind kind);
 
 /*
  * Each copies what it keeps. What cannot be programmed (an address or a name that is none, a port
- * given twice) is left out and logged with namespace/name; the rest of the object counts.
+ * given twice) is left out and logged with namespace/name; the rest of the object counts. Creation
+ * and UID alone are no change, unless somebody asks for the same.
  */
 void store_service_put(struct store *s, const struct service *in);
 void store_service_del(struct store *s, const char *ns, const char *name);

@@ -134,7 +134,8 @@ static void add_port(struct udp_index *x, struct udp_service *u, const struct st
 	qsort(p->serving, p->count, sizeof(*p->serving), endpoint_cmp);
 	for (unsigned kind = 0; kind < FRONTEND_COUNT; kind++)
 		for (uint32_t i = 0; i < spec->ip_counts[kind]; i++)
-			if (spec->ips[kind][i].family == family)
+			if (spec->ips[kind][i].family == family &&
+			    spec_has(spec, (enum frontend)kind, i, index))
 				add_frontend(u, v, &spec->ips[kind][i], spec->ports[index].port);
 	if (spec->ports[index].node_port != 0)
 		add_frontend(u, v, &any, spec->ports[index].node_port);

@@ -15,9 +15,21 @@ CIDR = {"kind": "ServiceCIDR", "apiVersion": "networking.k8s.io/v1", "metadata":
 KINDS = ("externalIPs", "load balancer")
 
 
+def stub(n):
+    """An apiserver on node N, which has its kubeconfig. close() it."""
+    api = inside(n.node, lambda: Stub().__enter__())
+    config = os.path.join(n.dir, "kubeconfig")
+    api.kubeconfig(config, token="t")
+    api.tokens = {"t"}
+    for name in [config, api.ca_file]:
+        os.chmod(name, 0o644)
+    os.chmod(api.directory, 0o755)
+    return api
+
+
 class Ownership(unittest.TestCase):
     modes = ("iptables", "nftables", "userspace")
-    refused, free = 3, ()  # addresses
+    refused, free = 6, ()  # frontends: two ports of each address
 
     def setUp(self):
         self.n = Node(pods=4).__enter__()
@@ -40,17 +52,11 @@ class Ownership(unittest.TestCase):
     def begin(self, mode, objects):
         """With all of OBJECTS; put() and delete() change them."""
         n = self.n
-        self.api = api = inside(n.node, lambda: Stub().__enter__())
-        api.put(CIDR)
+        self.api = stub(n)
+        self.api.put(CIDR)
         for obj in objects:
-            api.put(obj)
-        config = os.path.join(n.dir, "kubeconfig")
-        api.kubeconfig(config, token="t")
-        api.tokens = {"t"}
-        for name in [config, api.ca_file]:
-            os.chmod(name, 0o644)
-        os.chmod(api.directory, 0o755)
-        n.start("--kubeconfig", config, "--proxy-mode=" + mode, "--cluster-cidr=10.244.0.0/16",
+            self.api.put(obj)
+        n.start("--kubeconfig", os.path.join(n.dir, "kubeconfig"), "--proxy-mode=" + mode, "--cluster-cidr=10.244.0.0/16",
                 "--iptables-min-sync-period=0s")
 
     def end(self):
@@ -94,7 +100,7 @@ class Ownership(unittest.TestCase):
         self.assertEqual(status, 200)
         self.assertIn("refused: it is the ClusterIP of default/kubernetes", said)
         self.assertIn("refused: it is in the pods' network 10.244.0.0/16", said)
-        self.assertIn("kubeproxy_refused_addresses %d\n" % self.refused, self.n.inspect("/metrics")[1])
+        self.assertIn("kubeproxy_refused_frontends %d\n" % self.refused, self.n.inspect("/metrics")[1])
 
     def life(self, mode, kind):
         for late in ("evil", "victim"):

@@ -543,8 +543,8 @@ class Stub:
 
     def put(self, obj, keep=False):
         """
-        Creates or replaces an object. With keep its own resourceVersion, uid and
-        creationTimestamp stand, as when a recording is replayed. Returns its version.
+        Creates or replaces an object. With keep its own resourceVersion stands, as when a recording
+        is replayed. A creationTimestamp of its own stands, and a uid if it is new. Returns its version.
         """
         resource = KINDS[obj["kind"]]
         with self.changed:
@@ -555,7 +555,8 @@ class Stub:
                 self.version = max(self.version, int(meta["resourceVersion"]))
             else:
                 self.version += 1
-                meta["uid"] = before.obj["metadata"]["uid"] if before else str(uuid.uuid4())
+                own = meta.get("uid") or str(uuid.uuid4())
+                meta["uid"] = before.obj["metadata"]["uid"] if before else own
                 meta["resourceVersion"] = str(self.version)
                 meta.setdefault("creationTimestamp", "2026-01-01T00:00:00Z")
             after = Entry(resource, {**obj, "metadata": meta})

@@ -3,11 +3,12 @@ no range of ClusterIPs is known."""
 import unittest
 
 import test_ownership as cases
+import test_ownership_rank as rank
 
 
 class Ownership(cases.Ownership):
     modes = ("ipvs",)
-    refused, free = 2, (cases.VICTIM, cases.UNUSED)
+    refused, free = 4, (cases.VICTIM, cases.UNUSED)
 
     def begin(self, mode, objects):
         self.objects = list(objects)
@@ -27,6 +28,10 @@ class Ownership(cases.Ownership):
     def remove_victim(self):
         self.objects = [o for o in self.objects if o["metadata"]["namespace"] != "default"]
         self.written()
+
+
+class Rank(rank.Rank):
+    modes = ("ipvs",)
 
 
 if __name__ == "__main__":

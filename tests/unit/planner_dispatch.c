@@ -633,11 +633,18 @@ static void test_one_address_of_all(void **state)
 
 	(void)state;
 	for (unsigned i = 0; i < 300; i++) {
-		char name[32], ports[32];
+		char name[32], ports[32], ips[64];
 
 		snprintf(name, sizeof(name), "a/s%u", i);
 		snprintf(ports, sizeof(ports), "a:%u/tcp", 1000 + i);
-		give(c, &(struct words){.name = name, .ips = "10.96.0.1 fd00::1", .ports = ports},
+		snprintf(ips, sizeof(ips), "10.97.%u.%u fd00:1::%x", i / 256, i % 256, i);
+		/* without a local endpoint its ClusterIPs have no rule there */
+		give(c,
+		    &(struct words){.name = name,
+			.ips = ips,
+			.ports = ports,
+			.balancer = "10.96.0.1 fd00::1",
+			.internal_local = true},
 		    "10.1.0.1=r");
 	}
 	assert_true(world_sync(c->w));

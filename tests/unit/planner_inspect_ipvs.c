@@ -331,7 +331,11 @@ static void test_what_is_others(void **state)
 	assert_says(w, "/explain?src=192.168.0.1&dst=10.0.0.2&port=80", "outcome: passes");
 	assert_says(w, "/services", "10.0.0.1:80  is: others': in --ipvs-exclude-cidrs\n");
 	assert_says(w, "/services", "10.0.0.2:80  is: another program's virtual server\n");
-	assert_says(w, "/services?name=zzz", "203.0.113.9:80  is: another service's\n");
+	assert_says(w, "/services?name=zzz",
+	    "203.0.113.9:80  is: refused: a/third has it as its external IP, and is first by name, "
+	    "both having no UID\n");
+	assert_says(w, "/explain?src=10.2.0.9&dst=203.0.113.9&port=80",
+	    "service: a/zzz  kind: external IP  because: a/third has it as its external IP, ");
 	assert_says(
 	    w, "/services?name=third", "203.0.113.9:80  is: rejected: no endpoints  ipsets: ");
 	world_free(w);

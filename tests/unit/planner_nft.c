@@ -532,7 +532,7 @@ static void restart(void **state)
 	nft_world_free(w);
 }
 
-/* Two services ask for one address and port: the first in the alphabet has it. */
+/* Two services ask for one address and port: the first by name, if nothing else tells. */
 static void contended(void **state)
 {
 	struct world *w = nft_world();

@@ -373,6 +373,8 @@ struct words {
 	uint32_t affinity;
 	uint16_t health;
 	bool internal_local, external_local;
+	uint64_t created;
+	uint8_t uid; /* the last byte of it */
 };
 
 static inline void put_words(struct world *w, const struct words *x)
@@ -380,7 +382,9 @@ static inline void put_words(struct world *w, const struct words *x)
 	struct service s = {.affinity_seconds = x->affinity,
 	    .health_check_node_port = x->health,
 	    .internal_local = x->internal_local,
-	    .external_local = x->external_local};
+	    .external_local = x->external_local,
+	    .created = x->created,
+	    .uid[SERVICE_UID_LEN - 1] = x->uid};
 	struct ip_addr *ips = ips_of(x->ips, &s.cluster_ip_count);
 
 	assert_int_equal(sscanf(x->name, "%63[^/]/%63s", s.namespace, s.name), 2);
