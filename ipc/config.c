@@ -90,6 +90,7 @@ static const struct field {
     F_PREFIXES(policy.frontends.nets, policy.frontends.count),
     F_PREFIXES(policy.endpoints.nets, policy.endpoints.count),
     F_PREFIXES(policy.denied_endpoints.nets, policy.denied_endpoints.count),
+    F_TEXT(reserved_node_ports),
     F_NUMBER(sync_period_ms, INT64_MAX),
     F_NUMBER(min_sync_period_ms, INT64_MAX),
 

@@ -20,6 +20,7 @@
 #define CONFIG_INTERFACE_MAX 16	  /* IFNAMSIZ */
 #define CONFIG_WORD_MAX	     64
 #define CONFIG_VMODULE_MAX   256
+#define CONFIG_PORTS_MAX     256
 #define CONFIG_PREFIXES_MAX  32
 #define CONFIG_SHOWN_MAX     16384
 #define CONFIG_VERBOSITY_MAX 10 /* more means no more */
@@ -90,6 +91,8 @@ struct config {
 	bool localhost_nodeports; /* node ports answer on loopback addresses as well */
 	bool no_external_ips;	  /* Services' externalIPs are not served */
 	struct node_policy policy;
+	/* no Service's at an address of the node, except as node ports (common/port_list.h) */
+	char reserved_node_ports[CONFIG_PORTS_MAX];
 	uint64_t sync_period_ms;
 	uint64_t min_sync_period_ms;
 

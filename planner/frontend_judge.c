@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/log.h"
+#include "common/port_list.h"
 #include "planner/compact.h"
 #include "planner/compact_lost.h"
 #include "planner/frontend_index.h"
@@ -144,6 +145,12 @@ static const char *refuse_address(
 	return text;
 }
 
+static bool is_reserved(const struct store *s, const struct frontend_asked *a)
+{
+	return s->own != NULL && port_list_has(s->own->cfg->reserved_node_ports, a->port) &&
+	       frontend_on_node(s, a->addr);
+}
+
 const char *frontend_refusal(
     const struct store *s, const struct frontend_asked *a, char text[FRONTEND_WHY_MAX])
 {
@@ -152,6 +159,8 @@ const char *frontend_refusal(
 
 	if (why != NULL)
 		return why;
+	if (is_outside(a->kind) && is_reserved(s, a))
+		return "the node needs this port of its addresses itself (--reserved-node-ports)";
 	if (a->kind != FRONTEND_COUNT && !frontend_has_family(a->v, a->addr->family))
 		return NULL;
 	c = winner(s, a);

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "common/port_list.h"
 #include "ipc/config.h"
 #include "ipc/query.h"
 #include "watcher/flag_value.h"
@@ -59,6 +60,12 @@ const char *check_version(const char *text)
 const char *check_audit_log(const char *text)
 {
 	return text[0] != '\0' ? NULL : "expected a path, syslog, stderr or auto";
+}
+
+const char *check_ports(const char *text)
+{
+	return port_list_valid(text) ? NULL
+				     : "expected ports and ranges such as 22,2379-2380, or nothing";
 }
 
 /* What the kernel takes (dev_valid_name), and what may stand in a rule without quotes. */

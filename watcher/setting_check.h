@@ -8,6 +8,7 @@ const char *check_content_type(const char *text);
 /* true, false, raw, and what else a switch may be. */
 const char *check_version(const char *text);
 const char *check_audit_log(const char *text);
+const char *check_ports(const char *text);     /* "22,2379-2380"; "" is good: none */
 const char *check_interface(const char *text); /* "" is good: none */
 const char *check_release(const char *text);   /* "1.35"; "" is good */
 const char *check_scheduler(const char *text); /* "" is good: rr */

@@ -122,6 +122,16 @@ static const struct setting rows[] = {
 	.help = "Prefixes of the node's addresses on which node ports answer, or primary: "
 		"the Node's first address of each family. Empty: all addresses but "
 		"loopback (nftables mode: as primary; userspace mode: loopback too)."},
+    {.flag = "reserved-node-ports",
+	.kind = SETTING_TEXT,
+	SETTING_AT(cfg.reserved_node_ports),
+	.check = check_ports,
+	.standard = "22,2379-2380,6443,10248-10259",
+	.marks = WITH_CONFIG,
+	.group = GROUP_RULES,
+	.argument = "PORT,...",
+	.help = "Ports and ranges that the node itself needs: no Service has one of them by "
+		"an external or load-balancer IP that is an address of the node."},
     {.flag = "iptables-localhost-nodeports",
 	.field = "iptables.localhostNodePorts",
 	.kind = SETTING_SWITCH,

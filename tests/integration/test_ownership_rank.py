@@ -9,8 +9,9 @@ import unittest
 import test_ownership as base
 from harness import Node, service, slice_of
 
-TAKES = 50
+TAKES = 30
 NODE = "198.51.100.1"  # the node's address, where node ports answer
+RESERVED = [22, 2380, 10250]
 NODE_PORTS, OUTSIDE, CLUSTER = (NODE, 30000), ("203.0.113.%d", 80), ("10.97.5.%d", 80)
 RANK = ("cluster IP", "node port", "load-balancer IP", "external IP")
 PLACES = {NODE_PORTS: RANK[1:], OUTSIDE: RANK[2:], CLUSTER: (RANK[0], RANK[2], RANK[3])}
@@ -73,6 +74,29 @@ class Rank(unittest.TestCase):
             s["status"] = {"loadBalancer": {"ingress": [{"ip": case.address}]}}
         return [s, slice_of(name(case, i), [self.n.pod_ip(i)], [("p", port, "TCP")])]
 
+    def reserved(self):
+        """Two Services that ask for ports which the node needs, at its address and at another."""
+        objects = []
+        for i, kind in enumerate(("external IP", "load-balancer IP")):
+            wants, who = [NODE, "203.0.113.25%d" % i], "reserved%d" % i
+            s = service(who, ["10.99.0.%d" % (i + 1)], [("p%d" % p, p, "TCP") for p in RESERVED + [440 + i]])
+            if kind == "external IP":
+                s["spec"]["externalIPs"] = wants
+            else:
+                s["status"] = {"loadBalancer": {"ingress": [{"ip": a} for a in wants]}}
+            objects += [s, slice_of(who, [self.n.pod_ip(0)], [("p%d" % p, Node.PORT, "TCP")
+                                                              for p in RESERVED + [440 + i]])]
+        return objects
+
+    def check_reserved(self):
+        who = lambda address, port: self.n.ask(self.n.client, address, port, timeout=0.7).split(" ")[0]
+        for i in range(2):
+            for port in RESERVED:
+                self.assertNotIn("pod", who(NODE, port))
+                self.assertEqual(who("203.0.113.25%d" % i, port), "pod1")
+            self.assertEqual(who(NODE, 440 + i), "pod1")
+            self.assertIn("refused: the node needs this port", self.n.inspect("/services?name=reserved%d" % i)[1])
+
     def wrong(self, all_cases, expected):
         """Those whose frontend does not lead to the Service that EXPECTED says."""
         wrong = []
@@ -112,13 +136,15 @@ class Rank(unittest.TestCase):
         all_cases = cases()
         flags = ["--proxy-mode=" + mode, "--nodeport-addresses=%s/32" % NODE, "--iptables-min-sync-period=0s",
                  "--ipvs-min-sync-period=0s"]
-        self.begin(flags, [o for c in all_cases for o in self.objects(c, 1 - c.late)])
+        self.begin(flags, [o for c in all_cases for o in self.objects(c, 1 - c.late)] + self.reserved())
         self.check(all_cases, lambda c: 1 - c.late)
         self.put([o for c in all_cases for o in self.objects(c, c.late)])
         self.check(all_cases, winner)
         for case in all_cases[::13]:
             self.check_told(case)
-        self.assertIn("kubeproxy_refused_frontends %d\n" % len(all_cases), self.n.inspect("/metrics")[1])
+        self.check_reserved()
+        refused = len(all_cases) + 2 * len(RESERVED)
+        self.assertIn("kubeproxy_refused_frontends %d\n" % refused, self.n.inspect("/metrics")[1])
         for case in all_cases[::7]:  # the other addresses of those who lost
             if case.kinds[1 - winner(case)] != "cluster IP":
                 address = "10.98.%d.%d" % (1 - winner(case), case.number)
@@ -126,9 +152,10 @@ class Rank(unittest.TestCase):
                 self.assertEqual(self.n.ask(self.n.client, address, port).split(" ")[0], "pod%d" % (2 - winner(case)))
         self.remove([name(c, winner(c)) for c in all_cases])
         self.check(all_cases, lambda c: 1 - winner(c))
-        self.assertIn("kubeproxy_refused_frontends 0\n", self.n.inspect("/metrics")[1])
+        self.check_reserved()
+        self.assertIn("kubeproxy_refused_frontends %d\n" % (2 * len(RESERVED)), self.n.inspect("/metrics")[1])
         self.n.stop()
-        return len(all_cases)
+        return len(all_cases) + 2 * (2 * len(RESERVED) + 1)
 
     def begin(self, flags, objects):
         self.all = list(objects)

@@ -45,6 +45,7 @@ static void config_round_trip(void **state)
 	    .cluster_cidr_count = 2,
 	    .pod_interface = "veth0123456789a",
 	    .nodeport_address_count = CONFIG_PREFIXES_MAX,
+	    .reserved_node_ports = "22,10248-10259",
 	    .sync_period_ms = 30000,
 	    .min_sync_period_ms = 1000,
 	    .conntrack_min = 131072,

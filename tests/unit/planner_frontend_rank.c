@@ -274,6 +274,42 @@ static void test_address_of_the_node(void **state)
 	world_free(w);
 }
 
+/* Ports that the node needs are nobody's on its addresses, except as node ports. */
+static void test_reserved(void **state)
+{
+	static const enum frontend kinds[] = {FRONTEND_LOAD_BALANCER, FRONTEND_EXTERNAL};
+
+	(void)state;
+	for (unsigned i = 0; i < 2; i++) {
+		const struct claim c = {kinds[i], 1, 1}, port = {FRONTEND_COUNT, 1, 1};
+		struct world *w = world_on(NODE);
+		struct metrics_planner m;
+
+		snprintf(w->cfg.reserved_node_ports, sizeof(w->cfg.reserved_node_ports), "22,%u-%u",
+		    PORT - 1, PORT + 1);
+		put_claim(w, 0, &c, NODE);
+		world_sync(w);
+		assert_int_equal(owner(w, NODE), WORKERS);
+		check_rules(w, NODE, WORKERS);
+		plan_describe(w->plan, &m);
+		assert_int_equal(m.refused, 1);
+		/* the address goes, and comes */
+		addresses(w, ELSE);
+		world_sync(w);
+		assert_int_equal(owner(w, NODE), 0);
+		addresses(w, NODE);
+		world_sync(w);
+		assert_int_equal(owner(w, NODE), WORKERS);
+		put_claim(w, 0, &c, ELSE);
+		world_sync(w);
+		assert_int_equal(owner(w, ELSE), 0);
+		put_claim(w, 0, &port, NODE);
+		world_sync(w);
+		assert_int_equal(owner(w, NODE), 0);
+		world_free(w);
+	}
+}
+
 /* Ports of one address are their owners' one by one; so are protocols and families. */
 static void test_parts(void **state)
 {
@@ -317,6 +353,7 @@ int main(void)
 	    cmocka_unit_test(test_every_order),
 	    cmocka_unit_test(test_identity),
 	    cmocka_unit_test(test_address_of_the_node),
+	    cmocka_unit_test(test_reserved),
 	    cmocka_unit_test(test_parts),
 	};
 

@@ -94,6 +94,8 @@ static const struct {
 	"fd00:c1::a9fe:a9fe/128",
 	"192.0.2.0/24", "192.0.2.0/24", "x", NULL, NULL, "expected at most 32 prefixes"},
     {"suggest-policy", "false", "true", "true", "2", NULL, NULL, "expected true or false"},
+    {"reserved-node-ports", "22,2379-2380,6443,10248-10259", "1,2-3", "1,2-3", "3-2", NULL, NULL,
+	"expected ports and ranges"},
     {"iptables-localhost-nodeports", "false", "true", "true", "2", "true", "1",
 	"expected true or false"},
     {"feature-gates", "", "A=true,B=false", "A=true,B=false", "A", "{\"A\":true,\"B\":false}",
