@@ -35,9 +35,10 @@ say = $(if $(V),,@printf '  %-4s %s\n' $(1) $(2))
 
 # --- the programs: a directory each, its main.c the program, the rest a library of it ---
 
-PROCS    := applier watcher planner listener relay cleaner
+PROCS    := applier watcher planner listener relay broker cleaner
 BINARIES := $(BUILD)/kube-proxy $(BUILD)/kube-proxy-watcher $(BUILD)/kube-proxy-planner \
-            $(BUILD)/kube-proxy-listener $(BUILD)/kube-proxy-relay $(BUILD)/kube-proxy-cleaner
+            $(BUILD)/kube-proxy-listener $(BUILD)/kube-proxy-relay \
+            $(BUILD)/kube-proxy-broker $(BUILD)/kube-proxy-cleaner
 
 # What a directory's library needs from the others. The planner names, prints and digests rules
 # with the applier's own tables.
@@ -48,6 +49,7 @@ LIBS_planner  := -levent_core -lmd
 LIBS_watcher  := -levent_core -lcurl -lcrypto -ljansson -lyaml -lprotobuf-c -lmd
 LIBS_listener := -levent_core -levent_extra
 LIBS_relay    := -levent_core
+LIBS_broker   := -levent_core
 
 PROTO := $(BUILD)/watcher/kube.pb-c.h
 

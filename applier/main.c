@@ -33,7 +33,7 @@
 
 /* The cleaner has the applier's user, and its place. */
 static const char *const roles[USER_COUNT] = {
-    "cleaner", "planner", "watcher", "listener", "one-shot", "relay"};
+    "cleaner", "planner", "watcher", "listener", "one-shot", "relay", "broker"};
 
 /* Descriptors 0 to 2 must be open, or a later open() becomes somebody's stderr. */
 static void open_standard_fds(void)

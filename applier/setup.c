@@ -171,11 +171,31 @@ pid_t setup_find_running(bool ours)
 	return found;
 }
 
+/* The relay and the broker before it. Returns the planner's channel to them. */
+static int start_relay(int config_fd, const struct user users[USER_COUNT], pid_t pids[USER_COUNT])
+{
+	int planner[2], relay[2], dial[2];
+
+	channel_pair(planner);
+	channel_pair(relay);
+	channel_pair(dial);
+	pids[USER_BROKER] = start("kube-proxy-broker", &users[USER_BROKER], false,
+	    (int[]){config_fd, planner[1], relay[0], dial[0], -1});
+	pids[USER_RELAY] = start("kube-proxy-relay", &users[USER_RELAY], false,
+	    (int[]){config_fd, relay[1], dial[1], -1});
+	for (int i = 0; i < 2; i++) {
+		close(relay[i]);
+		close(dial[i]);
+	}
+	close(planner[1]);
+	return planner[0];
+}
+
 int setup_children(const struct config *cfg, int config_fd, const struct user users[USER_COUNT],
     pid_t pids[USER_COUNT])
 {
 	int watcher[2], applier[2] = {-1, -1}, listener[2] = {-1, -1}, cleaner[2] = {-1, -1};
-	int relay[2] = {-1, -1};
+	int relay = -1;
 	/* What we use is the planner's to read and to tell: numbers the kernel shows everybody. */
 	int use = cfg->dry_run ? -1 : open("/proc/self/stat", O_RDONLY | O_CLOEXEC);
 
@@ -188,20 +208,16 @@ int setup_children(const struct config *cfg, int config_fd, const struct user us
 		    (int[]){config_fd, listener[1], -1});
 		close(listener[1]);
 	}
-	if (!cfg->dry_run && relays_wanted(cfg)) {
-		channel_pair(relay);
-		pids[USER_RELAY] = start("kube-proxy-relay", &users[USER_RELAY], false,
-		    (int[]){config_fd, relay[1], -1});
-		close(relay[1]);
-	}
+	if (!cfg->dry_run && relays_wanted(cfg))
+		relay = start_relay(config_fd, users, pids);
 	pids[USER_PLANNER] = start("kube-proxy-planner", &users[USER_PLANNER], cfg->dry_run,
-	    (int[]){config_fd, watcher[0], applier[1], listener[0], use, cleaner[0], relay[0], -1});
+	    (int[]){config_fd, watcher[0], applier[1], listener[0], use, cleaner[0], relay, -1});
 	close(use);
 	close(watcher[0]);
 	close(applier[1]);
 	close(listener[0]);
 	close(cleaner[0]);
-	close(relay[0]);
+	close(relay);
 	pids[USER_WATCHER] = start(
 	    "kube-proxy-watcher", &users[USER_WATCHER], false, (int[]){config_fd, watcher[1], -1});
 	close(watcher[1]);

@@ -24,8 +24,8 @@
 
 void users_load(struct user users[USER_COUNT])
 {
-	static const char *const names[USER_COUNT] = {
-	    "_kproxy-a", "_kproxy-p", "_kproxy-w", "_kproxy-l", "_kproxy-c", "_kproxy-r"};
+	static const char *const names[USER_COUNT] = {"_kproxy-a", "_kproxy-p", "_kproxy-w",
+	    "_kproxy-l", "_kproxy-c", "_kproxy-r", "_kproxy-b"};
 	FILE *passwd = fopen("/etc/passwd", "re");
 	const struct passwd *pw;
 

@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-/* Who the processes are: sysusers.d's _kproxy-a, -p, -w, -l, -c, -r. */
+/* Who the processes are: sysusers.d's _kproxy-a, -p, -w, -l, -c, -r, -b. */
 struct user {
 	const char *name;
 	uid_t uid;
@@ -24,6 +24,7 @@ enum {
 	USER_LISTENER,
 	USER_ONESHOT,
 	USER_RELAY,
+	USER_BROKER,
 	USER_COUNT
 };
 

@@ -56,7 +56,7 @@ static void check_privilege(int argc, char **argv)
 		    users);
 	else
 		say(CHECK_GOOD, "users",
-		    "_kproxy-a, _kproxy-p, _kproxy-w, _kproxy-l, _kproxy-c, _kproxy-r");
+		    "_kproxy-a, _kproxy-p, _kproxy-w, _kproxy-l, _kproxy-c, _kproxy-r, _kproxy-b");
 }
 
 /* The modules of a mode. That one is loaded by the kernel when it is used is no remark. */

@@ -25,6 +25,7 @@ struct channel {
 	struct event *readable, *writable;
 	STAILQ_HEAD(, queued) queue;
 	size_t queue_bytes;
+	size_t len;		    /* of the message in BUF */
 	uint8_t buf[FRAME_MAX + 1]; /* one more, so that a longer datagram shows */
 };
 
@@ -40,6 +41,7 @@ static void receive(struct channel *ch, size_t len)
 	unsigned type = 0;
 	const char *why = frame_open(ch->buf, len, &type, &c);
 
+	ch->len = len;
 	if (why == NULL)
 		why = ch->handler(ch->arg, type, &c);
 	if (why != NULL)
@@ -126,33 +128,53 @@ static void refuse_overflow(const struct channel *ch, const struct frame *f)
 		fatal(EXIT_FAILED, "a message to %s does not fit a frame", ch->peer);
 }
 
-void channel_send_wait(struct channel *ch, const struct frame *f)
+static void send_wait(struct channel *ch, const void *data, size_t len)
 {
 	struct pollfd p = {.fd = ch->fd, .events = POLLOUT};
 
-	refuse_overflow(ch, f);
-	while (!write_now(ch, f->buf, f->len))
+	while (!write_now(ch, data, len))
 		if (poll(&p, 1, -1) < 0 && errno != EINTR)
 			fatal(EXIT_FAILED, "poll: %s", strerror(errno));
 }
 
-void channel_send(struct channel *ch, const struct frame *f)
+static void send_or_queue(struct channel *ch, const void *data, size_t len)
 {
 	struct queued *q;
 
-	refuse_overflow(ch, f);
-	if (STAILQ_EMPTY(&ch->queue) && write_now(ch, f->buf, f->len))
+	if (STAILQ_EMPTY(&ch->queue) && write_now(ch, data, len))
 		return;
-	if (ch->queue_bytes + f->len > CHANNEL_QUEUE_MAX)
+	if (ch->queue_bytes + len > CHANNEL_QUEUE_MAX)
 		fatal(EXIT_FAILED, "%s has not read for %zu bytes", ch->peer, ch->queue_bytes);
-	q = malloc(sizeof(*q) + f->len);
+	q = malloc(sizeof(*q) + len);
 	if (q == NULL)
 		fatal(EXIT_FAILED, "out of memory");
-	q->len = f->len;
-	memcpy(q->data, f->buf, f->len);
+	q->len = len;
+	memcpy(q->data, data, len);
 	STAILQ_INSERT_TAIL(&ch->queue, q, next);
-	ch->queue_bytes += f->len;
+	ch->queue_bytes += len;
 	event_add(ch->writable, NULL);
+}
+
+void channel_send_wait(struct channel *ch, const struct frame *f)
+{
+	refuse_overflow(ch, f);
+	send_wait(ch, f->buf, f->len);
+}
+
+void channel_send(struct channel *ch, const struct frame *f)
+{
+	refuse_overflow(ch, f);
+	send_or_queue(ch, f->buf, f->len);
+}
+
+void channel_pass_wait(struct channel *ch, const struct channel *from)
+{
+	send_wait(ch, from->buf, from->len);
+}
+
+void channel_pass(struct channel *ch, const struct channel *from)
+{
+	send_or_queue(ch, from->buf, from->len);
 }
 
 static size_t ask_bytes(const struct channel *ch, unsigned long what)

@@ -34,6 +34,10 @@ void channel_send_wait(struct channel *ch, const struct frame *f);
 #define CHANNEL_QUEUE_MAX (4u * 1024 * 1024)
 void channel_send(struct channel *ch, const struct frame *f);
 
+/* From a handler of FROM: the message that is being handled, sent on as it came. */
+void channel_pass_wait(struct channel *ch, const struct channel *from);
+void channel_pass(struct channel *ch, const struct channel *from);
+
 /* Bytes that wait to be read by us, and by the peer; the kernel's bookkeeping may be in the latter.
  */
 size_t channel_unread(const struct channel *ch);

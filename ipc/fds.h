@@ -16,7 +16,7 @@ enum {
 	PLANNER_FD_LISTENER = 7,
 	PLANNER_FD_PARENT_STAT = 8, /* the parent's /proc/PID/stat, to be read */
 	PLANNER_FD_CLEANER = 9,
-	PLANNER_FD_RELAY = 10, /* if there are relays */
+	PLANNER_FD_RELAY = 10, /* if there are relays: the broker */
 	/* kube-proxy-cleaner; what only root may open is opened by the parent */
 	CLEANER_FD_PLANNER = 5, /* --cleanup, --check-node: /dev/null */
 	CLEANER_FD_LOCK = 6,	/* /run/xtables.lock */
@@ -24,7 +24,12 @@ enum {
 	/* kube-proxy-listener */
 	LISTENER_FD_PLANNER = 5,
 	/* kube-proxy-relay */
-	RELAY_FD_PLANNER = 5,
+	RELAY_FD_BROKER = 5, /* the planner's messages */
+	RELAY_FD_DIAL = 6,   /* connections */
+	/* kube-proxy-broker */
+	BROKER_FD_PLANNER = 5,
+	BROKER_FD_RELAY = 6,
+	BROKER_FD_DIAL = 7,
 };
 
 #endif

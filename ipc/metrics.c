@@ -93,13 +93,13 @@ void metrics_encode_request(struct frame *f)
 	frame_begin(f, METRICS_REQUEST, 0);
 }
 
-void metrics_encode_use(struct frame *f, const struct process_use *use)
+void metrics_encode_use(struct frame *f, const struct metrics_relay *use)
 {
 	frame_begin(f, METRICS_USE, 1);
 	encode_numbers(f, use, NUMBERS(*use));
 }
 
-const char *metrics_decode_use(struct cursor *c, struct process_use *use)
+const char *metrics_decode_use(struct cursor *c, struct metrics_relay *use)
 {
 	decode_numbers(c, use, NUMBERS(*use));
 	return cursor_end(c);

@@ -81,8 +81,15 @@ enum metrics_channel {
 	METRICS_CHANNELS
 };
 
+/* --- of the processes that relay --- */
+
+struct metrics_relay {
+	struct process_use process, broker; /* the relay leaves BROKER to the broker */
+};
+
 struct metrics_planner {
-	struct process_use process, applier, relay; /* RELAY: zeroed if there is none */
+	struct process_use process, applier;
+	struct metrics_relay relay; /* zeroed if there is none */
 	uint64_t sync[FAMILY_COUNT][METRICS_HISTOGRAM(METRICS_SYNC_BOUNDS)];
 	uint64_t sync_full[FAMILY_COUNT][METRICS_HISTOGRAM(METRICS_SYNC_BOUNDS)];
 	uint64_t sync_partial[FAMILY_COUNT][METRICS_HISTOGRAM(METRICS_SYNC_BOUNDS)];
@@ -120,12 +127,12 @@ struct metrics {
 
 void metrics_encode_stats(struct frame *f, const char *apiserver, const struct metrics_watcher *w);
 void metrics_encode_request(struct frame *f);
-void metrics_encode_use(struct frame *f, const struct process_use *use);
+void metrics_encode_use(struct frame *f, const struct metrics_relay *use);
 void metrics_encode_all(struct frame *f, const struct metrics *m);
 
 /* NULL, or how the message breaks the protocol. STATS fills M's part of the watcher. */
 const char *metrics_decode_stats(struct cursor *c, struct metrics *m);
-const char *metrics_decode_use(struct cursor *c, struct process_use *use);
+const char *metrics_decode_use(struct cursor *c, struct metrics_relay *use);
 const char *metrics_decode_all(struct cursor *c, struct metrics *m);
 
 #endif

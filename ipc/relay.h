@@ -1,6 +1,6 @@
 /*
- * planner <-> relay: relays. The planner asks for a listening socket and says where what comes there
- * is sent on to; the relay answers which port it has.
+ * planner <-> relay: relays. The planner asks for a listening socket and says where what comes
+ * there is sent on to; the relay answers which port it has.
  */
 #ifndef IPC_RELAY_H
 #define IPC_RELAY_H

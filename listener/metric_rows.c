@@ -43,8 +43,10 @@ const struct metric_label_row metric_labels[LABEL_COUNT] = {
 		.constant = "process=\"planner\"", .unit = (unit_), __VA_ARGS__},                  \
 	    {declare(name_, WATCHER(process.field)), HELP(help_),                                  \
 		.constant = "process=\"watcher\"", .unit = (unit_), __VA_ARGS__},                  \
-	    {declare(name_, PLANNER(relay.field)), HELP(help_), .constant = "process=\"relay\"",   \
-		.unit = (unit_), SKIP_ZERO},                                                       \
+	    {declare(name_, PLANNER(relay.process.field)), HELP(help_),                            \
+		.constant = "process=\"relay\"", .unit = (unit_), SKIP_ZERO},                      \
+	    {declare(name_, PLANNER(relay.broker.field)), HELP(help_),                             \
+		.constant = "process=\"broker\"", .unit = (unit_), SKIP_ZERO},                     \
 	{                                                                                          \
 		declare(name_, LISTENER(process.field)), HELP(help_),                              \
 		    .constant = "process=\"listener\"", .unit = (unit_), __VA_ARGS__               \

@@ -104,7 +104,7 @@ static void connect_peers(struct planner *p, struct event_base *base)
 	p->applier = channel_new(base, PLANNER_FD_APPLIER, "the applier", sync_on_applier, p);
 	p->listener = channel_new(base, PLANNER_FD_LISTENER, "the listener", on_listener, p);
 	if (relays_wanted(&p->cfg))
-		p->relay = channel_new(base, PLANNER_FD_RELAY, "the relay", on_relay, p);
+		p->relay = channel_new(base, PLANNER_FD_RELAY, "the broker", on_relay, p);
 	leftovers_start(&p->leftovers, base, PLANNER_FD_CLEANER);
 	profiling_start(p, base);
 	process_open(&p->self);

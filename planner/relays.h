@@ -1,8 +1,8 @@
 /*
- * The relays that services should have in kube-proxy-relay: who may be sent what, and which port each
- * has. In userspace mode a service port has one for each list of endpoints in use, which the rules
- * redirect to; in other modes, with CONFIG's localhost_nodeports, one on the loopback address for
- * its node port, where the kernel cannot do it. No clock and no I/O but for what it sends.
+ * The relays that services should have in kube-proxy-relay: who may be sent what, and which port
+ * each has. In userspace mode a service port has one for each list of endpoints in use, which the
+ * rules redirect to; in other modes, with CONFIG's localhost_nodeports, one on the loopback address
+ * for its node port, where the kernel cannot do it. No clock and no I/O but for what it sends.
  */
 #ifndef PLANNER_RELAYS_H
 #define PLANNER_RELAYS_H
@@ -22,7 +22,8 @@ struct relay_entry;
 struct relays {
 	const struct own_node *own;
 	const char *zone; /* our node's, "" if unknown */
-	txn_sink send;	  /* to the relay process; NULL: there is none, and ports are as they would be */
+	txn_sink
+	    send; /* to the relay process; NULL: there is none, and ports are as they would be */
 	void *arg;
 	struct relay_entry *by_id[RELAYS_MAX];
 	uint32_t ids;	  /* all that were given are below */

@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 
 #include "common/sandbox.h"
+#include "ipc/fds.h"
 
 #define NO_WAIT	   (SOCK_NONBLOCK | SOCK_CLOEXEC)
 #define MSG_ANSWER (MSG_DONTWAIT | MSG_NOSIGNAL)
@@ -20,7 +21,6 @@ static const struct sandbox_rule rules[] = {
     ALLOW(bind),
     ALLOW(listen),
     ALLOW(accept4),
-    ALLOW(connect), /* to the planner's endpoints */
     ALLOW(shutdown),
     ALLOW_IF2(getsockopt, 1, SOL_SOCKET, 2, SO_ERROR),
     ALLOW_IF2(setsockopt, 1, SOL_SOCKET, 2, SO_REUSEADDR),
@@ -36,6 +36,7 @@ static const struct sandbox_rule rules[] = {
     ALLOW(write),
     ALLOW(recvfrom),
     ALLOW(recvmmsg),
+    ALLOW_IF(recvmsg, 0, RELAY_FD_DIAL), /* connections that the broker made */
     /* to an address only as an answer (sendmsg), and no connection by MSG_FASTOPEN */
     ALLOW_IF2(sendto, 3, MSG_ANSWER, 4, 0),
     ALLOW_IF(sendmsg, 2, MSG_ANSWER),

@@ -2,7 +2,8 @@
 #ifndef RELAY_LOCKDOWN_H
 #define RELAY_LOCKDOWN_H
 
-/* No file, no program, no process, and of sockets what relays take. fatal() on failure. */
+/* No file, no program, no process, and of sockets what relays take: none that connects. fatal() on
+ * failure. */
 void relay_lock_down(void);
 
 #endif

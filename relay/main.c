@@ -1,7 +1,8 @@
 /*
  * kube-proxy-relay: in userspace mode, and for node ports on loopback addresses, what passes
  * Services' traffic on to endpoints. It holds no credential and no capability, reads no file, and
- * connects to the endpoints that the planner gives. Exists only where something is relayed.
+ * connects to nobody: kube-proxy-broker does, to the endpoints that the planner gives. Exists only
+ * where something is relayed.
  */
 #include <errno.h>
 #include <event2/event.h>
@@ -26,7 +27,7 @@
 #define FDS_OTHERS 64
 
 struct relay_process {
-	struct channel *planner;
+	struct channel *planner; /* by the broker, which passes all on */
 	struct relays *relays;
 	struct process_stat self;
 	struct frame frame;
@@ -36,11 +37,11 @@ struct relay_process {
 static const char *answer_use(struct relay_process *r, struct cursor *c)
 {
 	const char *why = cursor_end(c);
-	struct process_use use;
+	struct metrics_relay use = {0};
 
 	if (why != NULL)
 		return why;
-	process_read(&r->self, &use);
+	process_read(&r->self, &use.process);
 	metrics_encode_use(&r->frame, &use);
 	channel_send(r->planner, &r->frame);
 	return NULL;
@@ -100,10 +101,10 @@ int main(void)
 	if (base == NULL)
 		fatal(EXIT_FAILED, "libevent has no event base");
 	process_open(&r.self);
-	r.planner = channel_new(base, RELAY_FD_PLANNER, "the planner", on_planner, &r);
+	r.planner = channel_new(base, RELAY_FD_BROKER, "the broker", on_planner, &r);
 	if (cfg.profiling)
 		profiled_start(base, r.planner, channel_send);
-	r.relays = relays_new(base, &cfg, r.planner, limit_fds());
+	r.relays = relays_new(base, &cfg, r.planner, RELAY_FD_DIAL, limit_fds());
 	relay_lock_down();
 	event_base_dispatch(base);
 	fatal(EXIT_FAILED, "the event loop ended");

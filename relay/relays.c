@@ -9,6 +9,7 @@
 
 #include "common/log.h"
 #include "ipc/objects.h"
+#include "ipc/relay_list.h"
 #include "relay/address.h"
 #include "relay/balance.h"
 #include "relay/descriptors.h"
@@ -47,9 +48,7 @@ struct relays {
 	int told[FAMILY_COUNT]; /* why one listens nowhere, as the log knows */
 	struct relay *by_id[RELAYS_MAX];
 	/* a list of endpoints on its way */
-	struct relay *coming_for; /* NULL: none is */
-	struct relay_endpoint *coming;
-	uint32_t coming_count, coming_room;
+	struct relay_list coming;
 	/* scratch */
 	struct relay_open open;
 	struct relay_backends backends;
@@ -98,7 +97,7 @@ static void on_connection(struct relay_fd *io, uint32_t events)
 		if (fd < 0) /* the client was gone before */
 			continue;
 		relay_address_get(&from, &client, &port);
-		relay_tcp_accepted(l->all->tcp, fd, &l->balance, &client);
+		relay_tcp_accepted(l->all->tcp, fd, l->what.id, &l->balance, &client);
 	}
 }
 
@@ -107,7 +106,7 @@ static void on_datagram(struct relay_fd *io, uint32_t events)
 	struct relay *l = (void *)((char *)io - offsetof(struct relay, io));
 
 	(void)events; /* level-triggered: what is left comes again */
-	relay_udp_receive(l->all->udp, io->fd, &l->balance, &l->flows);
+	relay_udp_receive(l->all->udp, io->fd, l->what.id, &l->balance, &l->flows);
 }
 
 /* Said once, as long as the reason is the same. */
@@ -215,7 +214,7 @@ static const char *on_close(struct relays *r, struct cursor *c)
 	const char *why = relay_decode_close(c, &id);
 	struct relay *l;
 
-	if (why == NULL && (r->by_id[id] == NULL || r->coming_for == r->by_id[id]))
+	if (why == NULL && (r->by_id[id] == NULL || (r->coming.open && r->coming.id == id)))
 		why = "the end of a relay that is not open";
 	if (why != NULL)
 		return why;
@@ -235,50 +234,22 @@ static const char *on_close(struct relays *r, struct cursor *c)
 	return NULL;
 }
 
-/* Adds what came to the list; NULL, or why it cannot be a part of it. */
-static const char *add_part(struct relays *r, const struct relay_backends *b)
-{
-	uint32_t count = r->coming_count + b->count;
-
-	if (count > RELAY_BACKENDS_MAX)
-		return "more endpoints than a relay may have";
-	if (r->coming_count > 0 && b->count > 0 &&
-	    relay_endpoint_cmp(&r->coming[r->coming_count - 1], &b->endpoints[0]) >= 0)
-		return "endpoints out of order";
-	if (count > r->coming_room) {
-		r->coming = reallocarray(r->coming, count, sizeof(*r->coming));
-		r->coming_room = count;
-		if (r->coming == NULL)
-			fatal(EXIT_FAILED, "relays: out of memory");
-	}
-	if (b->count > 0)
-		memcpy(&r->coming[r->coming_count], b->endpoints, b->count * sizeof(*r->coming));
-	r->coming_count = count;
-	return NULL;
-}
-
 static const char *on_backends(struct relays *r, struct cursor *c)
 {
 	struct relay_backends *b = &r->backends;
 	const char *why = relay_decode_backends(c, b);
 	struct relay *l;
 
-	if (why != NULL)
-		return why;
-	l = r->by_id[b->id];
-	if (l == NULL)
-		return "endpoints of a relay that is not open";
-	if (b->first ? r->coming_for != NULL : r->coming_for != l)
-		return "a part of a list without the one before";
-	r->coming_for = l;
-	why = add_part(r, b);
+	if (why == NULL && r->by_id[b->id] == NULL)
+		why = "endpoints of a relay that is not open";
+	if (why == NULL)
+		why = relay_list_add(&r->coming, b);
 	if (why != NULL || !b->last)
 		return why;
-	balance_set(&l->balance, r->coming, r->coming_count, b->affinity_seconds);
+	l = r->by_id[b->id];
+	balance_set(&l->balance, r->coming.endpoints, r->coming.count, b->affinity_seconds);
 	relay_udp_prune(r->udp, &l->flows, &l->balance);
-	r->coming_for = NULL;
-	r->coming = NULL;
-	r->coming_count = r->coming_room = 0;
+	r->coming = (struct relay_list){0};
 	return NULL;
 }
 
@@ -298,10 +269,11 @@ const char *relays_message(struct relays *r, unsigned type, struct cursor *c)
 
 /* --- set-up --- */
 
-struct relays *relays_new(
-    struct event_base *base, const struct config *cfg, struct channel *planner, unsigned fds)
+struct relays *relays_new(struct event_base *base, const struct config *cfg,
+    struct channel *planner, int dial, unsigned fds)
 {
 	struct relays *r = calloc(1, sizeof(*r));
+	struct dialer *dialer = dialer_new(base, dial);
 
 	if (r == NULL || (r->retry = evtimer_new(base, on_retry, r)) == NULL)
 		fatal(EXIT_FAILED, "relays: out of memory");
@@ -312,7 +284,7 @@ struct relays *relays_new(
 	log_info("relays: up to %u connections at a time (LimitNOFILE=)", r->fds.left / 2);
 	LIST_INIT(&r->deaf);
 	r->poll = relay_poll_new(base);
-	r->tcp = relay_tcp_new(base, r->poll, &r->fds);
-	r->udp = relay_udp_new(base, r->poll, &r->fds, &cfg->key, cfg->udp_idle_ms);
+	r->tcp = relay_tcp_new(base, r->poll, dialer, &r->fds);
+	r->udp = relay_udp_new(base, r->poll, dialer, &r->fds, &cfg->key, cfg->udp_idle_ms);
 	return r;
 }

@@ -1,7 +1,7 @@
 /*
  * Relays: listening sockets that the planner asks for, and what comes there goes on to endpoints.
  * Userspace mode sends its services' traffic there; other modes the node's own to node ports on
- * loopback addresses. It connects to nobody but the endpoints that the planner gave.
+ * loopback addresses. The broker connects to the endpoints.
  */
 #ifndef RELAY_RELAYS_H
 #define RELAY_RELAYS_H
@@ -15,11 +15,11 @@
 struct relays;
 
 /*
- * Those of CFG, none yet; answers go to PLANNER. At most FDS descriptors are open at a time.
- * fatal() without memory.
+ * Those of CFG, none yet; answers go to PLANNER; DIAL is the socket to the broker. At most FDS
+ * descriptors are open at a time. fatal() without memory.
  */
-struct relays *relays_new(
-    struct event_base *base, const struct config *cfg, struct channel *planner, unsigned fds);
+struct relays *relays_new(struct event_base *base, const struct config *cfg,
+    struct channel *planner, int dial, unsigned fds);
 /* A message of TYPE, RELAY_PROXY_PORT_OPEN to RELAY_LAST. NULL, or how it breaks the protocol. */
 const char *relays_message(struct relays *r, unsigned type, struct cursor *c);
 

@@ -27,6 +27,8 @@ struct connection {
 	struct pump pumps[SIDES]; /* UP: from the client, DOWN: to it */
 	/* while an endpoint is asked for */
 	struct balance *balance; /* NULL: one has answered */
+	uint32_t relay;		 /* its id */
+	struct dial dial;
 	unsigned try;
 	uint64_t until_ms;
 	TAILQ_ENTRY(connection) next; /* of those with as much patience: by the time it ends */
@@ -36,6 +38,7 @@ TAILQ_HEAD(connections, connection);
 
 struct relay_tcp {
 	struct relay_poll *poll;
+	struct dialer *dialer;
 	struct relay_fds *fds;
 	struct pump_pool pool;
 	struct {
@@ -96,9 +99,27 @@ static void stop_waiting(struct connection *c)
 static void dial_next(struct connection *c)
 {
 	stop_waiting(c);
+	dial_cancel(c->tcp->dialer, &c->dial);
 	relay_poll_close(c->tcp->poll, &c->ends[SERVER].io);
 	c->try++;
 	dial(c);
+}
+
+/* The broker has answered: the connection is on its way. */
+static void dialed(struct dial *d, int fd)
+{
+	struct connection *c = (void *)((char *)d - offsetof(struct connection, dial));
+
+	if (fd < 0) {
+		dial_next(c);
+		return;
+	}
+	c->ends[SERVER].io.fd = fd;
+	if (relay_poll_add(
+		c->tcp->poll, &c->ends[SERVER].io, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET) == 0)
+		return;
+	stop_waiting(c);
+	connection_break(c);
 }
 
 static void connected(struct connection *c)
@@ -143,27 +164,6 @@ static void on_server(struct relay_fd *f, uint32_t events)
 		connected(c);
 }
 
-/* A socket on its way to TO, or -1. *DONE: it is there already. */
-static int connect_to(const struct relay_endpoint *to, bool *done)
-{
-	static const int on = 1, idle_s = 15;
-	struct relay_address sa;
-	int fd;
-
-	relay_address_set(&sa, &to->addr, to->port);
-	fd = socket(sa.sa.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return -1;
-	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
-	setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, sizeof(idle_s));
-	*done = connect(fd, &sa.sa, sa.len) == 0;
-	if (*done || errno == EINPROGRESS)
-		return fd;
-	close(fd);
-	return -1;
-}
-
 static void start_timer(struct relay_tcp *t, unsigned try)
 {
 	const struct connection *first = TAILQ_FIRST(&t->dials[try].waiting);
@@ -188,29 +188,19 @@ static void wait_for_answer(struct connection *c)
 		start_timer(t, c->try);
 }
 
-/* Asks one endpoint after the other, from the try that C stands at. */
+/* Asks the next endpoint, the try that C stands at. */
 static void dial(struct connection *c)
 {
 	struct relay_tcp *t = c->tcp;
 	struct relay_endpoint e;
-	bool done = false;
 
-	for (; c->try < TRIES; c->try++) {
-		if (!balance_choose(
-			c->balance, &c->client, c->try > 0, relay_poll_now(t->poll), &e))
-			break;
-		c->ends[SERVER].io.fd = connect_to(&e, &done);
-		if (c->ends[SERVER].io.fd < 0)
-			continue;
-		if (relay_poll_add(t->poll, &c->ends[SERVER].io,
-			EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET) != 0)
-			break;
-		wait_for_answer(c);
-		if (done)
-			connected(c);
+	if (c->try == TRIES ||
+	    !balance_choose(c->balance, &c->client, c->try > 0, relay_poll_now(t->poll), &e)) {
+		connection_break(c);
 		return;
 	}
-	connection_break(c);
+	wait_for_answer(c);
+	dial_start(t->dialer, &c->dial, c->relay, &e);
 }
 
 /* Nobody has answered for as long as one may take. */
@@ -232,13 +222,14 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 /* --- the outside --- */
 
 struct relay_tcp *relay_tcp_new(
-    struct event_base *base, struct relay_poll *poll, struct relay_fds *fds)
+    struct event_base *base, struct relay_poll *poll, struct dialer *dialer, struct relay_fds *fds)
 {
 	struct relay_tcp *t = calloc(1, sizeof(*t));
 
 	if (t == NULL)
 		fatal(EXIT_FAILED, "relays: out of memory");
 	t->poll = poll;
+	t->dialer = dialer;
 	t->fds = fds;
 	for (unsigned i = 0; i < TRIES; i++) {
 		TAILQ_INIT(&t->dials[i].waiting);
@@ -260,7 +251,7 @@ static void refuse(struct relay_tcp *t, int fd)
 }
 
 void relay_tcp_accepted(
-    struct relay_tcp *t, int fd, struct balance *b, const struct ip_addr *client)
+    struct relay_tcp *t, int fd, uint32_t relay, struct balance *b, const struct ip_addr *client)
 {
 	struct connection *c;
 
@@ -277,6 +268,8 @@ void relay_tcp_accepted(
 	}
 	c->tcp = t;
 	c->balance = b;
+	c->relay = relay;
+	c->dial.done = dialed;
 	c->client = *client;
 	c->ends[CLIENT].io = (struct relay_fd){.fd = fd, .ready = on_client};
 	c->ends[SERVER].io = (struct relay_fd){.fd = -1, .ready = on_server};
@@ -297,6 +290,7 @@ void relay_tcp_forget(struct relay_tcp *t, const struct balance *b)
 			if (c->balance != b)
 				continue;
 			stop_waiting(c);
+			dial_cancel(t->dialer, &c->dial);
 			connection_break(c);
 		}
 }

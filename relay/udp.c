@@ -14,6 +14,7 @@
 #define SLOTS	 4096 /* a power of two */
 #define BATCH	 16   /* datagrams taken at once */
 #define DATAGRAM 65536
+#define HELD_MAX 8 /* datagrams of a flow that wait for its socket */
 
 union pktinfo {
 	struct in_pktinfo in4;
@@ -32,10 +33,19 @@ struct flow_key {
 	uint8_t zero[4];
 };
 
+struct held {
+	STAILQ_ENTRY(held) next;
+	size_t len;
+	char data[];
+};
+
 struct relay_flow {
 	struct relay_object object; /* the first member */
 	struct relay_udp *udp;
-	struct relay_fd io; /* connected to the endpoint */
+	struct relay_fd io; /* connected to the endpoint; -1: the broker has been asked for it */
+	struct dial dial;
+	STAILQ_HEAD(, held) held; /* until then */
+	unsigned held_count;
 	int relay_fd;
 	struct flow_key key;
 	struct relay_endpoint endpoint;
@@ -47,6 +57,7 @@ struct relay_flow {
 
 struct relay_udp {
 	struct relay_poll *poll;
+	struct dialer *dialer;
 	struct relay_fds *fds;
 	struct siphash_key hash_key;
 	uint64_t idle_ms;
@@ -77,6 +88,17 @@ static struct relay_flow **find(struct relay_udp *u, const struct flow_key *key)
 	return at;
 }
 
+static void drop_held(struct relay_flow *f)
+{
+	struct held *h;
+
+	while ((h = STAILQ_FIRST(&f->held)) != NULL) {
+		STAILQ_REMOVE_HEAD(&f->held, next);
+		free(h);
+	}
+	f->held_count = 0;
+}
+
 static void flow_close(struct relay_flow *f)
 {
 	struct relay_udp *u = f->udp;
@@ -86,6 +108,8 @@ static void flow_close(struct relay_flow *f)
 	TAILQ_REMOVE(&u->by_use, f, by_use);
 	LIST_REMOVE(f, of_relay);
 	u->count--;
+	dial_cancel(u->dialer, &f->dial);
+	drop_held(f);
 	relay_poll_close(u->poll, &f->io);
 	relay_fds_give(u->fds, 1);
 	relay_poll_free(u->poll, &f->object);
@@ -197,20 +221,6 @@ static void on_answer(struct relay_fd *io, uint32_t events)
 
 /* --- what clients send --- */
 
-static int connect_to(const struct relay_endpoint *to)
-{
-	struct relay_address sa;
-	int fd;
-
-	relay_address_set(&sa, &to->addr, to->port);
-	fd = socket(sa.sa.sa_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (fd >= 0 && connect(fd, &sa.sa, sa.len) != 0) {
-		close(fd);
-		fd = -1;
-	}
-	return fd;
-}
-
 /* A descriptor for one flow more: the longest idle one's if there is no other. */
 static bool make_room(struct relay_udp *u)
 {
@@ -224,9 +234,48 @@ static bool make_room(struct relay_udp *u)
 	return relay_fds_take(u->fds, 1);
 }
 
+/* To the endpoint; a datagram that cannot be sent is lost. False: F is closed, as in on_answer().
+ */
+static bool send_on(struct relay_flow *f, const void *data, size_t len)
+{
+	if (send(f->io.fd, data, len, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0 || errno != ECONNREFUSED)
+		return true;
+	flow_close(f);
+	return false;
+}
+
+static void hold(struct relay_flow *f, const void *data, size_t len)
+{
+	struct held *h = f->held_count < HELD_MAX ? malloc(sizeof(*h) + len) : NULL;
+
+	if (h == NULL)
+		return;
+	h->len = len;
+	memcpy(h->data, data, len);
+	STAILQ_INSERT_TAIL(&f->held, h, next);
+	f->held_count++;
+}
+
+/* The broker has answered. */
+static void dialed(struct dial *d, int fd)
+{
+	struct relay_flow *f = (void *)((char *)d - offsetof(struct relay_flow, dial));
+	const struct held *h;
+
+	f->io.fd = fd;
+	if (fd < 0 || relay_poll_add(f->udp->poll, &f->io, EPOLLIN) != 0) {
+		flow_close(f);
+		return;
+	}
+	STAILQ_FOREACH(h, &f->held, next)
+	if (!send_on(f, h->data, h->len))
+		return;
+	drop_held(f);
+}
+
 /* NULL: the datagram is lost. */
-static struct relay_flow *flow_new(
-    struct relay_udp *u, const struct flow_key *key, int relay_fd, struct balance *b)
+static struct relay_flow *flow_new(struct relay_udp *u, const struct flow_key *key, int relay_fd,
+    uint32_t relay, struct balance *b)
 {
 	struct relay_endpoint e;
 	struct relay_flow *f, **at;
@@ -234,18 +283,13 @@ static struct relay_flow *flow_new(
 	if (!balance_choose(b, &key->client, false, relay_poll_now(u->poll), &e) || !make_room(u))
 		return NULL;
 	f = calloc(1, sizeof(*f));
-	if (f == NULL || (f->io.fd = connect_to(&e)) < 0) {
+	if (f == NULL) {
 		relay_fds_give(u->fds, 1);
-		free(f);
 		return NULL;
 	}
-	f->io.ready = on_answer;
-	if (relay_poll_add(u->poll, &f->io, EPOLLIN) != 0) {
-		close(f->io.fd);
-		relay_fds_give(u->fds, 1);
-		free(f);
-		return NULL;
-	}
+	f->io = (struct relay_fd){.fd = -1, .ready = on_answer};
+	f->dial.done = dialed;
+	STAILQ_INIT(&f->held);
 	f->udp = u;
 	f->relay_fd = relay_fd;
 	f->key = *key;
@@ -258,6 +302,7 @@ static struct relay_flow *flow_new(
 	touch(f);
 	if (!event_pending(u->timer, EV_TIMEOUT, NULL))
 		start_timer(u);
+	dial_start(u->dialer, &f->dial, relay, &e);
 	return f;
 }
 
@@ -286,8 +331,8 @@ static bool asked_address(struct msghdr *m, struct ip_addr *a)
 	return false;
 }
 
-static void pass_on(
-    struct relay_udp *u, int i, int relay_fd, struct balance *b, struct relay_flows *flows)
+static void pass_on(struct relay_udp *u, int i, int relay_fd, uint32_t relay, struct balance *b,
+    struct relay_flows *flows)
 {
 	struct flow_key key;
 	struct relay_flow *f;
@@ -299,16 +344,18 @@ static void pass_on(
 		return;
 	f = *find(u, &key);
 	if (f == NULL)
-		f = flow_new(u, &key, relay_fd, b);
+		f = flow_new(u, &key, relay_fd, relay, b);
 	if (f == NULL)
 		return;
 	touch(f);
-	if (send(f->io.fd, u->data[i], u->heads[i].msg_len, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 &&
-	    errno == ECONNREFUSED)
-		flow_close(f); /* as in on_answer() */
+	if (f->io.fd < 0)
+		hold(f, u->data[i], u->heads[i].msg_len);
+	else
+		send_on(f, u->data[i], u->heads[i].msg_len);
 }
 
-void relay_udp_receive(struct relay_udp *u, int fd, struct balance *b, struct relay_flows *flows)
+void relay_udp_receive(
+    struct relay_udp *u, int fd, uint32_t relay, struct balance *b, struct relay_flows *flows)
 {
 	int n;
 
@@ -323,7 +370,7 @@ void relay_udp_receive(struct relay_udp *u, int fd, struct balance *b, struct re
 	}
 	n = recvmmsg(fd, u->heads, BATCH, MSG_DONTWAIT, NULL);
 	for (int i = 0; i < n; i++)
-		pass_on(u, i, fd, b, flows);
+		pass_on(u, i, fd, relay, b, flows);
 }
 
 /* --- the outside --- */
@@ -350,13 +397,14 @@ void relay_udp_prune(struct relay_udp *u, struct relay_flows *flows, const struc
 }
 
 struct relay_udp *relay_udp_new(struct event_base *base, struct relay_poll *poll,
-    struct relay_fds *fds, const struct siphash_key *key, uint64_t idle_ms)
+    struct dialer *dialer, struct relay_fds *fds, const struct siphash_key *key, uint64_t idle_ms)
 {
 	struct relay_udp *u = calloc(1, sizeof(*u));
 
 	if (u == NULL || (u->timer = evtimer_new(base, on_timer, u)) == NULL)
 		fatal(EXIT_FAILED, "relays: out of memory");
 	u->poll = poll;
+	u->dialer = dialer;
 	u->fds = fds;
 	u->hash_key = *key;
 	u->idle_ms = idle_ms;

@@ -99,13 +99,13 @@ def requests(to):
             s.recv(100)
 
 
-def measure(netns, pid, work, to, amount):
+def measure(netns, pids, work, to, amount):
     """(amount a second, amount a second of the relay's processor)"""
-    used, began = cpu(pid), time.monotonic()
+    used, began = sum(map(cpu, pids)), time.monotonic()
     inside(netns, work, to)
     took = time.monotonic() - began
     time.sleep(0.1)  # socat's children are waited for
-    return amount / took, amount / max(cpu(pid) - used, 0.01)
+    return amount / took, amount / max(sum(map(cpu, pids)) - used, 0.01)
 
 
 def start(node, directory, name):
@@ -158,12 +158,12 @@ def bench():
             service("web", [VIP], [("http", 80, "TCP")]),
             slice_of("web", [n.pod_ip(0)], [("http", ENDPOINT, "TCP")])])
         n.start("--manifest-path", path, "--proxy-mode=userspace")
-        mine = n.processes()["kube-proxy-relay"]
+        mine = [n.processes()["kube-proxy-" + name] for name in ("relay", "broker")]
         rows = [("this proxy", [measure(n.client, mine, work, (VIP, 80), amount)
                                 for _, work, amount, _ in WORK])]
         for name in ("haproxy", "haproxy, splice-auto", "socat"):
             p, port = start(n, n.dir, name)
-            rows.append((name, [measure(n.client, p.pid, work, (NODE, port), amount)
+            rows.append((name, [measure(n.client, [p.pid], work, (NODE, port), amount)
                                 for _, work, amount, _ in WORK]))
             p.terminate()
             p.wait()

@@ -11,7 +11,7 @@ import subprocess
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.environ.get("KP_BUILD", os.path.join(TOP, "build"))
-FOLDERS = ("applier", "cleaner", "common", "ipc", "listener", "packaging", "planner", "relay", "watcher")
+FOLDERS = ("applier", "broker", "cleaner", "common", "ipc", "listener", "packaging", "planner", "relay", "watcher")
 with open(os.path.join(TOP, "Makefile")) as makefile:
     VERSION = re.search(r"^VERSION := (\S+)$", makefile.read(), re.M)[1]
 

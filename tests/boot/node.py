@@ -28,7 +28,7 @@ WORLD = "/usr/local/lib/kp-world.py"
 CLUSTER_IP, OTHER_IP = "10.96.0.10", "10.96.0.11"
 PODS = {"a": "10.244.0.10", "b": "10.244.0.11", "client": "10.244.0.20"}
 PROCESSES = ("applier", "planner", "watcher", "listener")
-WITH_RELAY = PROCESSES + ("relay",)  # in userspace mode
+WITH_RELAY = PROCESSES + ("relay", "broker")  # in userspace mode
 
 
 def package():
@@ -83,7 +83,7 @@ class Node:
         return values[names[0]] if len(names) == 1 else [values[n] for n in names]
 
     def pids(self):
-        """{process: pid} of the running unit: applier, planner, watcher, listener, relay."""
+        """{process: pid} of the running unit: applier, planner, watcher, listener, relay, broker."""
         out = self.m.sh("for p in $(cat /sys/fs/cgroup/system.slice/%s/cgroup.procs 2>/dev/null); do "
                         "echo $p $(readlink /proc/$p/exe); done" % UNIT).out
         found = {}

@@ -120,7 +120,7 @@ class Base(unittest.TestCase):
         self.assertEqual(said, [])
 
     def check_processes(self, page):
-        self.assertNotIn('process="relay"', page.text)
+        self.assertNotRegex(page.text, 'process="(relay|broker)"')
         for process in ("applier", "planner", "watcher", "listener"):
             pid = self.n.processes()["kube-proxy" + ("" if process == "applier" else
                                                      "-" + process)]
@@ -514,10 +514,11 @@ class OfTheRelay(unittest.TestCase):
         n.start("--manifest-path", n.write("objects.json", []), "--profiling",
                 "--proxy-mode=userspace")
         page = n.health("/metrics", METRICS)[1]
-        told = int(re.search(r'process_resident_memory_bytes{process="relay"} (\d+)', page).group(1))
-        with open("/proc/%d/statm" % n.processes()["kube-proxy-relay"], encoding="ascii") as f:
-            resident = int(f.read().split()[1]) * os.sysconf("SC_PAGESIZE")
-        self.assertLess(abs(told - resident), 2 << 20)
+        for name in ("relay", "broker"):
+            told = re.search(r'process_resident_memory_bytes{process="%s"} (\d+)' % name, page)
+            with open("/proc/%d/statm" % n.processes()["kube-proxy-" + name], encoding="ascii") as f:
+                resident = int(f.read().split()[1]) * os.sysconf("SC_PAGESIZE")
+            self.assertLess(abs(int(told.group(1)) - resident), 2 << 20, name)
         self.assertIn('kubeproxy_channel_waiting_bytes{channel="planner-relay"} ', page)
         self.assertEqual(n.health("/debug/pprof/heap?process=relay", METRICS)[0],
                          503 if "asan" in BUILD else 200)

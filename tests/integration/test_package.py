@@ -20,7 +20,8 @@ from deb import VERSION  # noqa: E402
 
 DEB = "kube-proxy_%s_amd64.deb" % VERSION
 DBGSYM = "kube-proxy-dbgsym_%s_amd64.deb" % VERSION
-USERS = ["_kproxy-a", "_kproxy-p", "_kproxy-w", "_kproxy-l", "_kproxy-c", "_kproxy-r"]
+USERS = ["_kproxy-a", "_kproxy-p", "_kproxy-w", "_kproxy-l", "_kproxy-c", "_kproxy-r",
+         "_kproxy-b"]
 LIMIT = 1700  # seconds for a build beside other jobs
 TAKES = 180  # seconds, most of them for two builds
 

@@ -18,7 +18,8 @@ TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))
 BUILD = os.environ.get("KP_BUILD", os.path.join(TOP, "build"))
 # systemd-analyze's measure, 0 (safe) to 10; README says what each remaining point is needed for.
 EXPOSURE_MAX = 1.9
-USERS = ["_kproxy-a", "_kproxy-p", "_kproxy-w", "_kproxy-l", "_kproxy-c", "_kproxy-r"]
+USERS = ["_kproxy-a", "_kproxy-p", "_kproxy-w", "_kproxy-l", "_kproxy-c", "_kproxy-r",
+         "_kproxy-b"]
 
 
 KUBERNETES_FLAGS = """
@@ -103,7 +104,7 @@ class Installed(unittest.TestCase):
         path = re.search(r"^ExecStart=(\S+)", self.unit, re.M).group(1)
         self.assertTrue(os.access(self.root + path, os.X_OK), path)
         self.assertEqual(sorted(os.listdir(self.root + "/usr/libexec/kube-proxy")),
-                         ["kube-proxy-cleaner", "kube-proxy-listener", "kube-proxy-planner",
+                         ["kube-proxy-broker", "kube-proxy-cleaner", "kube-proxy-listener", "kube-proxy-planner",
                           "kube-proxy-relay", "kube-proxy-watcher",
                           "kubeconfig-changed", "kubeconfig-ready"])
 
@@ -151,7 +152,7 @@ class Installed(unittest.TestCase):
 class Documents(unittest.TestCase):
     def test_manual_pages_are_clean(self):
         for d in ("applier/kube-proxy", "watcher/kube-proxy-watcher", "planner/kube-proxy-planner",
-                  "listener/kube-proxy-listener", "relay/kube-proxy-relay", "cleaner/kube-proxy-cleaner"):
+                  "listener/kube-proxy-listener", "relay/kube-proxy-relay", "broker/kube-proxy-broker", "cleaner/kube-proxy-cleaner"):
             r = run("mandoc", "-T", "lint", "-W", "warning", d + ".8")
             self.assertEqual(r.stdout, "")
 

@@ -19,7 +19,7 @@ PROGRAM = os.path.join(BUILD, "kube-proxy")
 SANITIZED = "asan" in os.path.basename(BUILD)
 ROLES = {"kube-proxy": "_kproxy-a", "kube-proxy-planner": "_kproxy-p",
          "kube-proxy-watcher": "_kproxy-w", "kube-proxy-listener": "_kproxy-l"}
-RELAY = {"kube-proxy-relay": "_kproxy-r"}
+RELAY = {"kube-proxy-relay": "_kproxy-r", "kube-proxy-broker": "_kproxy-b"}
 CAP_NET_ADMIN = 1 << 12
 
 
@@ -117,13 +117,14 @@ class Processes(unittest.TestCase):
                     self.assertEqual(sum(l.startswith("socket:") for l in links), 3, links)
 
     def test_with_a_relay_descriptors(self):
-        """The planner has one channel more, the listener no socket more, the relay one channel."""
+        """The planner has one channel more, the listener no socket more, relay and broker two between them."""
         pids = self.start("--proxy-mode=userspace", "--healthz-port=10256")
         sockets = {name: sum(os.readlink("/proc/%d/fd/%s" % (pid, fd)).startswith("socket:")
                              for fd in os.listdir("/proc/%d/fd" % pid)) for name, pid in pids.items()}
         self.assertEqual(sockets["kube-proxy-planner"], 4)
-        # its channel, one relay for each family; the Service's address is IPv4's
-        self.assertEqual(sockets["kube-proxy-relay"], 2)
+        # two to the broker, and the Service's, whose address is IPv4's
+        self.assertEqual(sockets["kube-proxy-relay"], 3)
+        self.assertEqual(sockets["kube-proxy-broker"], 3)  # to the planner, two to the relay
 
     def test_the_parent_links_no_parser(self):
         linked = sh("ldd", PROGRAM)
@@ -464,7 +465,7 @@ class Installation(unittest.TestCase):
             self.assertLessEqual({
                 "sbin/kube-proxy", "libexec/kube-proxy/kube-proxy-watcher",
                 "libexec/kube-proxy/kube-proxy-planner", "libexec/kube-proxy/kube-proxy-listener",
-                "libexec/kube-proxy/kube-proxy-relay",
+                "libexec/kube-proxy/kube-proxy-relay", "libexec/kube-proxy/kube-proxy-broker",
                 "share/man/man8/kube-proxy.8", "lib/systemd/system/kube-proxy.service",
                 "lib/sysusers.d/kube-proxy.conf", "lib/tmpfiles.d/kube-proxy.conf"}, have)
             n.start("--manifest-path", n.write("objects.json", objects(n)),

@@ -49,7 +49,7 @@ clientConnection: {kubeconfig: /run/kube-proxy/kubeconfig}
                 self.must("systemctl", "stop", "kube-proxy")
                 self.run_in("systemctl", "reset-failed", "kube-proxy")  # fails if it is not loaded
                 pid = self.start(FLAGS + "--proxy-mode=" + mode)
-                count = 5 if mode == "userspace" else 4  # there with the relay
+                count = 6 if mode == "userspace" else 4  # there with relay and broker
                 self.assertEqual(len(self.pids()), count)
                 for process in sorted(self.pids()):
                     self.must("kill", "-KILL", self.pids()[process])
