@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "ipc/config.h"
+#include "ipc/dial.h"
 #include "ipc/flows.h"
 #include "ipc/health.h"
 #include "ipc/ipvs_ops.h"
@@ -166,6 +167,23 @@ static void decode_relay(unsigned type, struct cursor *c)
 	}
 }
 
+/* The broker's side has arrays of as many as a request can name. */
+static void decode_dial(unsigned type, struct cursor *c)
+{
+	struct dial_request r;
+	uint32_t token;
+	int error;
+
+	if (type == DIAL_REQUEST) {
+		if (dial_decode_request(c, &r) == NULL &&
+		    (r.token >= DIAL_MAX || r.relay >= RELAYS_MAX))
+			abort();
+	} else if (dial_decode_result(c, &token, &error) == NULL &&
+		   (token >= DIAL_MAX || error < 0)) {
+		abort();
+	}
+}
+
 static const char *see_family(void *arg, uint8_t family)
 {
 	(void)arg;
@@ -244,6 +262,7 @@ static void decode_metrics(unsigned type, struct cursor *c)
 {
 	static struct profile_part part;
 	static struct metrics m;
+	struct metrics_relay use;
 	enum profile_process process;
 	unsigned seconds;
 
@@ -253,6 +272,8 @@ static void decode_metrics(unsigned type, struct cursor *c)
 		profile_decode_part(c, &part);
 	else if (type == METRICS_ALL)
 		metrics_decode_all(c, &m);
+	else if (type == METRICS_USE)
+		metrics_decode_use(c, &use);
 	else
 		metrics_decode_stats(c, &m);
 	if (memchr(m.apiserver, '\0', sizeof(m.apiserver)) == NULL)
@@ -307,7 +328,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	}
 	if (frame_open(data + 1, size - 1, &type, &c) != NULL)
 		return 0;
-	if (data[0] % 6 == 1)
+	if (data[0] == UINT8_MAX)
+		decode_dial(type, &c);
+	else if (data[0] % 6 == 1)
 		decode_object(type, &c);
 	else if (data[0] % 6 == 2)
 		decode_txn(type, &c);
