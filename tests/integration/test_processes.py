@@ -103,9 +103,17 @@ class Processes(unittest.TestCase):
             with open("/proc/%d/oom_score_adj" % pid) as f:
                 self.assertEqual(f.read(), "0\n")
 
+    def wait_without_cleaner(self):
+        """Until the planner has closed its channel to the cleaner, which has ended."""
+        planner = self.n.processes()["kube-proxy-planner"]
+        self.n.wait("the cleaner's end", lambda: "kube-proxy-cleaner" not in self.n.processes(cleaner=True))
+        self.n.wait("the end of its channel", lambda: not os.path.exists("/proc/%d/fd/9" % planner) or
+                    not os.readlink("/proc/%d/fd/9" % planner).startswith("socket:"))
+
     def test_descriptors(self):
         """Each child has its channels and nothing of another's; nobody but the parent the audit."""
         pids = self.start()
+        self.wait_without_cleaner()
         for name, pid in pids.items():
             links = [os.readlink("/proc/%d/fd/%s" % (pid, fd))
                      for fd in os.listdir("/proc/%d/fd" % pid)]
@@ -119,6 +127,7 @@ class Processes(unittest.TestCase):
     def test_with_a_relay_descriptors(self):
         """The planner has one channel more, the listener no socket more, relay and broker two between them."""
         pids = self.start("--proxy-mode=userspace", "--healthz-port=10256")
+        self.wait_without_cleaner()
         sockets = {name: sum(os.readlink("/proc/%d/fd/%s" % (pid, fd)).startswith("socket:")
                              for fd in os.listdir("/proc/%d/fd" % pid)) for name, pid in pids.items()}
         self.assertEqual(sockets["kube-proxy-planner"], 4)
