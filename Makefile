@@ -43,7 +43,7 @@ BINARIES := $(BUILD)/kube-proxy $(BUILD)/kube-proxy-watcher $(BUILD)/kube-proxy-
 # What a directory's library needs from the others. The planner names, prints and digests rules
 # with the applier's own tables.
 LIBS_common   := -lseccomp -lbsd -lnl-3
-LIBS_applier  := -lip4tc -lip6tc -lcap -lnl-genl-3 -lnl-3
+LIBS_applier  := -lip4tc -lip6tc -lcap -lnl-genl-3 -lnl-3 -lmd
 LIBS_cleaner  := $(LIBS_applier)
 LIBS_planner  := -levent_core -lmd
 LIBS_watcher  := -levent_core -lcurl -lcrypto -ljansson -lyaml -lprotobuf-c -lmd

@@ -1,6 +1,7 @@
 #include "applier/audit.h"
 
 #include <errno.h>
+#include <sha2.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -23,31 +24,145 @@ __attribute__((format(printf, 3, 4))) static void add(char *buf, size_t size, co
 	va_end(ap);
 }
 
-void audit_write(const struct policy *p, const char *fmt, ...)
-{
-	char buf[1536] = "";
-	time_t now = time(NULL);
-	struct tm tm;
-	size_t len;
-	va_list ap;
+/* --- the chain --- */
 
-	if (p->audit_is_syslog)
-		add(buf, sizeof(buf), "<%d>kube-proxy-audit[%d]: ", SYSLOG_PRIORITY, (int)getpid());
-	else
-		strftime(buf, sizeof(buf), "%Y-%m-%dT%H:%M:%SZ ", gmtime_r(&now, &tm));
-	va_start(ap, fmt);
-	len = strlen(buf);
-	vsnprintf(buf + len, sizeof(buf) - 1 - len, fmt, ap);
-	va_end(ap);
-	len = strlen(buf);
+#define CHAIN	  " chain="
+#define CHAIN_LEN 16 /* bytes of a hash */
+#define CHAIN_END (sizeof(CHAIN) - 1 + CHAIN_LEN * (size_t)2)
+
+static char last[CHAIN_LEN * 2 + 1]; /* of the line before; "": there is none */
+static bool torn;		     /* ... of which a part was written */
+
+void audit_continue(const char *text, size_t len)
+{
+	if (len <= CHAIN_END || text[len - 1] != '\n') {
+		torn = len > 0;
+		return;
+	}
+	text += len - 1 - CHAIN_END;
+	if (memcmp(text, CHAIN, sizeof(CHAIN) - 1) == 0)
+		strlcpy(last, text + sizeof(CHAIN) - 1, sizeof(last));
+}
+
+/* Appends what chains LINE to the one before. */
+static void chain(const char *line, char hex[sizeof(last)])
+{
+	uint8_t digest[SHA256_DIGEST_LENGTH];
+	SHA2_CTX ctx;
+
+	SHA256Init(&ctx);
+	SHA256Update(&ctx, (const uint8_t *)last, strlen(last));
+	SHA256Update(&ctx, (const uint8_t *)line, strlen(line));
+	SHA256Final(digest, &ctx);
+	for (size_t i = 0; i < CHAIN_LEN; i++)
+		snprintf(hex + 2 * i, 3, "%02x", digest[i]);
+}
+
+/* --- lines --- */
+
+static bool write_line(const struct policy *p, char *buf, size_t size, size_t head)
+{
+	char hex[sizeof(last)];
+	size_t len = strlen(buf);
+
 	for (size_t i = 0; i < len; i++)
 		if ((unsigned char)buf[i] < ' ' || (unsigned char)buf[i] >= 0x7f)
 			buf[i] = '?';
-	if (!p->audit_is_syslog)
-		buf[len++] = '\n';
-	if (write(p->audit_fd, buf, len) != (ssize_t)len)
+	if (torn)
+		buf[0] = '\n'; /* there is room for it: see below */
+	chain(buf + head, hex);
+	add(buf, size, CHAIN "%s%s", hex, p->audit_is_syslog ? "" : "\n");
+	len = strlen(buf);
+	if (!torn)
+		buf++, len--;
+	if (write(p->audit_fd, buf, len) != (ssize_t)len) {
 		log_error("an audit line is lost: %s", strerror(errno));
+		torn = !p->audit_is_syslog;
+		return false;
+	}
+	torn = false;
+	memcpy(last, hex, sizeof(last));
+	return true;
 }
+
+bool audit_write(const struct policy *p, const char *fmt, ...)
+{
+	const size_t room = CHAIN_END + 2;
+	char buf[1600] = " "; /* in front of all, where a line that was torn is ended */
+	time_t now = time(NULL);
+	struct tm tm;
+	size_t head = 1, len;
+	va_list ap;
+
+	if (p->audit_is_syslog) {
+		add(buf, sizeof(buf), "<%d>kube-proxy-audit[%d]: ", SYSLOG_PRIORITY, (int)getpid());
+		head = strlen(buf);
+	} else {
+		strftime(buf + 1, sizeof(buf) - 1, "%Y-%m-%dT%H:%M:%SZ ", gmtime_r(&now, &tm));
+	}
+	va_start(ap, fmt);
+	len = strlen(buf);
+	vsnprintf(buf + len, sizeof(buf) - room - len, fmt, ap);
+	va_end(ap);
+	return write_line(p, buf, sizeof(buf), head);
+}
+
+/* --- the changes of a transaction --- */
+
+#define A_MINUTE 3000 /* changes in words */
+
+static struct {
+	uint64_t generation;
+	uint32_t named, unnamed;
+	bool failed;
+	time_t minute;
+	uint32_t in_minute;
+} changes;
+
+void audit_begin(uint64_t generation)
+{
+	changes.generation = generation;
+	changes.named = changes.unnamed = 0;
+	changes.failed = false;
+}
+
+bool audit_wants_words(void)
+{
+	const time_t minute = time(NULL) / 60;
+
+	if (minute != changes.minute)
+		changes.in_minute = 0;
+	changes.minute = minute;
+	return changes.named < AUDIT_CHANGES_MAX && changes.in_minute < A_MINUTE;
+}
+
+void audit_change(const struct policy *p, const char *verb, const char *words)
+{
+	if (!audit_wants_words()) {
+		changes.unnamed++;
+		return;
+	}
+	changes.named++;
+	changes.in_minute++;
+	if (!audit_write(
+		p, "generation %llu: %s %s", (unsigned long long)changes.generation, verb, words))
+		changes.failed = true;
+}
+
+bool audit_ready(const struct policy *p)
+{
+	if (changes.named == 0 && !audit_write(p, "generation %llu: changes without words",
+				      (unsigned long long)changes.generation))
+		changes.failed = true;
+	return !changes.failed;
+}
+
+uint32_t audit_unnamed(void)
+{
+	return changes.unnamed;
+}
+
+/* --- words --- */
 
 const char *audit_table(uint8_t family, uint8_t table)
 {

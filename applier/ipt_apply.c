@@ -6,6 +6,7 @@
 
 #include "applier/ipt_backend.h"
 #include "applier/ipt_handle.h"
+#include "applier/ipt_words.h"
 
 #define TRIES 10 /* against writers that ignore the lock */
 
@@ -23,6 +24,7 @@ struct apply {
 	struct ipt_handle tables[IPT_TABLES];
 	uint64_t before[IPT_TABLES]; /* their digests as read */
 	enum phase phase;
+	bool tell;	       /* it is the first try: what changes is told */
 	struct ipt_chain open; /* chain being filled */
 };
 
@@ -68,6 +70,8 @@ static const char *do_chain_put(void *arg, const struct ipt_chain *c)
 	const char *why = do_chain(a, CREATE, c, ipt_chain_create, "create");
 
 	a->open = *c;
+	if (a->tell && a->phase == FILL)
+		ipt_words_chain(table_of(a, c->family, c->table), c);
 	return why != NULL ? why : do_chain(a, FILL, c, ipt_chain_flush, "empty");
 }
 
@@ -77,6 +81,8 @@ static const char *do_rule(void *arg, const struct ipt_rule *r)
 	struct ipt_handle *t = table_of(a, a->open.family, a->open.table);
 	char what[AUDIT_TEXT_MAX];
 
+	if (a->tell && a->phase == FILL)
+		ipt_words_rule(t, &a->open, r);
 	if (a->phase != FILL || ipt_rule_append(t, &a->open, r) == 0)
 		return NULL;
 	return failed(a, t, "add", audit_rule(what, sizeof(what), r, &a->open));
@@ -84,9 +90,13 @@ static const char *do_rule(void *arg, const struct ipt_rule *r)
 
 static const char *do_chain_delete(void *arg, const struct ipt_chain *c)
 {
-	const char *why = do_chain(arg, EMPTY, c, ipt_chain_flush, "empty");
+	struct apply *a = arg;
+	const char *why = do_chain(a, EMPTY, c, ipt_chain_flush, "empty");
 
-	return why != NULL ? why : do_chain(arg, DELETE, c, ipt_chain_delete, "delete");
+	if (a->tell && a->phase == EMPTY)
+		ipt_words_delete(table_of(a, c->family, c->table), c);
+
+	return why != NULL ? why : do_chain(a, DELETE, c, ipt_chain_delete, "delete");
 }
 
 static const char *do_hook(void *arg, uint8_t family, unsigned number, bool on)
@@ -94,6 +104,8 @@ static const char *do_hook(void *arg, uint8_t family, unsigned number, bool on)
 	struct apply *a = arg;
 	struct ipt_handle *t = table_of(a, family, ipt_hooks[number].table);
 
+	if (a->tell && a->phase == FILL)
+		ipt_words_hook(a->policy, family, number, on);
 	if (a->phase != FILL || ipt_hook_set(t, number, on) == 0)
 		return NULL;
 	return failed(a, t, on ? "prepend to" : "remove from", ipt_hooks[number].builtin);
@@ -121,6 +133,9 @@ static int read_again(struct apply *a)
 
 static int prepare(struct apply *a)
 {
+	struct txn_result *r = a->result;
+	bool changed = false;
+
 	if (ipt_tables_read(a->tables, a->policy, a->txn->touched, a->result->detail,
 		sizeof(a->result->detail)) != 0) {
 		a->result->code = TXN_KERNEL;
@@ -136,7 +151,16 @@ static int prepare(struct apply *a)
 		if (read_again(a) != 0)
 			return -1;
 	}
-	return 0;
+	if (a->tell)
+		ipt_words_end(a->policy);
+	for (size_t i = 0; i < IPT_TABLES; i++)
+		changed |= a->tables[i].changed;
+	if (!changed || audit_ready(a->policy))
+		return 0;
+	r->code = TXN_KERNEL;
+	r->error = EIO;
+	strlcpy(r->detail, AUDIT_FULL, sizeof(r->detail));
+	return -1;
 }
 
 /*
@@ -194,6 +218,7 @@ void ipt_apply(const struct policy *p, const struct transaction *txn,
 	}
 	/* What a try that failed later has written is written, and audited, by the next again. */
 	for (int i = 0; i < TRIES && again == 1; i++) {
+		a.tell = i == 0;
 		again = prepare(&a) == 0 ? commit(&a, summary) : -1;
 		ipt_tables_close(a.tables);
 	}

@@ -80,8 +80,16 @@ static const char *do_item(void *arg, enum txn_op op, const struct ipvs_item *i)
 {
 	struct apply *a = arg;
 	struct txn_result *r = a->result;
-	int error = write_item(a->policy, op, i);
-	char what[AUDIT_TEXT_MAX];
+	static const char *const verbs[] = {
+	    [OP_ITEM_PUT] = "adds", [OP_ITEM_CHANGE] = "changes", [OP_ITEM_DELETE] = "deletes"};
+	char what[AUDIT_TEXT_MAX] = "";
+	int error = EIO;
+
+	if (audit_wants_words())
+		ipvs_item_text(what, sizeof(what), i);
+	audit_change(a->policy, verbs[op], what);
+	if (audit_ready(a->policy))
+		error = write_item(a->policy, op, i);
 
 	/* Nobody else can say that we live: the kernel may take minutes for 50,000 addresses. */
 	if ((a->done + a->failed) % 1024 == 1023)

@@ -73,9 +73,9 @@ int log_file_open(const char *path, uid_t owner)
 		check_directory(path, part, dir, owner, strchr(slash + 1, '/') == NULL);
 		*slash = '/';
 	}
-	/* O_NONBLOCK: opening a pipe without a reader fails (ENXIO) instead of waiting for one. */
+	/* It is read once, for its last line. O_NONBLOCK: nothing that it may be is waited for. */
 	fd = openat(dir, name + 1,
-	    O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0640);
+	    O_RDWR | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0640);
 	if (fd < 0)
 		fail(path, part);
 	close(dir);

@@ -264,8 +264,24 @@ static int run_cleaner(const struct config *cfg, int config_fd, const struct use
 	return WEXITSTATUS(status);
 }
 
+/* Opened as whoever asks may, read by a child that may nothing. Returns the exit status. */
+static int verify_audit_log(const char *path, const struct user *user)
+{
+	char *argv[] = {(char[]){"kube-proxy-watcher"}, (char[]){"-V"}, NULL};
+	int fds[] = {fd_move_up(open(path, O_RDONLY | O_NOCTTY | O_CLOEXEC)), -1}, status;
+	pid_t pid;
+
+	if (fds[0] < 0)
+		fatal(EXIT_CONFIG, "--verify-audit-log=%s: %s", path, strerror(errno));
+	pid = child_spawn("kube-proxy-watcher", argv, user, CHILD_STDOUT, fds);
+	if (waitpid(pid, &status, 0) != pid || !WIFEXITED(status))
+		fatal(EXIT_FAILED, "--verify-audit-log: the child that reads the log was killed");
+	return WEXITSTATUS(status);
+}
+
 int main(int argc, char **argv)
 {
+	static const char verify[] = "--verify-audit-log=";
 	static struct config cfg;
 	struct user users[USER_COUNT], unready[USER_COUNT];
 	char missing_capabilities[128];
@@ -281,6 +297,8 @@ int main(int argc, char **argv)
 	memcpy(unready, users, sizeof(users));
 	fall_back(
 	    unready, capabilities_missing(missing_capabilities, sizeof(missing_capabilities)) == 0);
+	if (argc == 2 && strncmp(argv[1], verify, sizeof(verify) - 1) == 0)
+		return verify_audit_log(argv[1] + sizeof(verify) - 1, &unready[USER_ONESHOT]);
 	config_fd = setup_config(&cfg, argc, argv, &unready[USER_ONESHOT]);
 	if (cfg.dry_run)
 		return dry_run(&cfg, config_fd, unready);

@@ -27,10 +27,20 @@ struct apply {
 
 /* --- the operations, read again, go straight into the batch --- */
 
+static void tell(const struct apply *a, const char *verb, const struct nft_elem *e)
+{
+	char words[AUDIT_TEXT_MAX] = "";
+
+	if (audit_wants_words())
+		nft_elem_words(words, sizeof(words), e);
+	audit_change(a->policy, verb, words);
+}
+
 static const char *do_install(void *arg, uint8_t family)
 {
 	struct apply *a = arg;
 
+	audit_change(a->policy, "makes", family == FAMILY_6 ? "table ip6" : "table ip");
 	nft_rules_install(a->batch, family, &a->policy->params, a->policy->nft_comment[family],
 	    a->txn->elements[family]);
 	memset(a->affinities[family], 0, sizeof(a->affinities[family]));
@@ -41,6 +51,7 @@ static const char *do_put(void *arg, const struct nft_elem *e)
 {
 	struct apply *a = arg;
 
+	tell(a, "adds", e);
 	nft_batch_elem(a->batch, e, false);
 	return NULL;
 }
@@ -49,6 +60,7 @@ static const char *do_delete(void *arg, const struct nft_elem *e)
 {
 	struct apply *a = arg;
 
+	tell(a, "deletes", e);
 	nft_batch_elem(a->batch, e, true);
 	return NULL;
 }
@@ -64,6 +76,7 @@ static const char *do_affinity(void *arg, uint8_t family, unsigned number, uint3
 	e.seconds = seconds;
 	if (seconds != 0)
 		nft_batch_elem(a->batch, &e, false);
+	tell(a, "sets", &e);
 	nft_batch_flush_set(a->batch, family, NFT_AFFINITY + number);
 	a->affinities[family][number] = seconds;
 	a->rewrite |= 1u << family;
@@ -152,6 +165,10 @@ void nft_apply(const struct policy *p, const struct transaction *txn, nft_affini
 			nft_rules_affinity(a.batch, (uint8_t)f, a.affinities[f]);
 	empty = nft_batch_empty(a.batch);
 	nft_batch_end(a.batch);
+	if (error == 0 && !empty && !audit_ready(p)) {
+		error = EIO;
+		strlcpy(detail, AUDIT_FULL, sizeof(detail));
+	}
 	if (error == 0 && !empty)
 		error = commit(&a, &generation, detail, sizeof(detail));
 	nft_batch_clear(a.batch);

@@ -172,7 +172,7 @@ static void audit_result(const struct session *s, const struct txn_result *r, co
 {
 	const struct transaction *t = &s->txn;
 
-	char counts[96];
+	char counts[96], unnamed[64] = "";
 
 	if (s->policy->mode == MODE_NFTABLES)
 		snprintf(counts, sizeof(counts), "put %u delete %u other %u", t->puts, t->deletes,
@@ -180,8 +180,10 @@ static void audit_result(const struct session *s, const struct txn_result *r, co
 	else
 		snprintf(counts, sizeof(counts), "put %u delete %u hook %u rules %u", t->puts,
 		    t->deletes, t->hooks, t->rules);
-	audit_write(s->policy, "generation %llu ops: %s%s; result %s%s%s",
-	    (unsigned long long)r->generation, counts, summary, code_names[r->code],
+	if (audit_unnamed() > 0)
+		snprintf(unnamed, sizeof(unnamed), "; changes without words %u", audit_unnamed());
+	audit_write(s->policy, "generation %llu ops: %s%s%s; result %s%s%s",
+	    (unsigned long long)r->generation, counts, unnamed, summary, code_names[r->code],
 	    r->detail[0] == '\0' ? "" : ": ", r->detail);
 }
 
@@ -198,6 +200,7 @@ static const char *answer_commit(struct session *s, struct cursor *c)
 		return "a commit of another generation";
 	if (ops != transaction_ops(&s->txn))
 		return "a commit with another number of operations than came";
+	audit_begin(generation);
 	transaction_start_clock(&s->txn);
 	if (s->policy->mode == MODE_NFTABLES)
 		nft_apply(s->policy, &s->txn, s->affinities, &r, summary);

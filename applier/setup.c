@@ -16,6 +16,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "applier/audit.h"
 #include "applier/fds.h"
 #include "applier/ipt_backend.h"
 #include "applier/log_file.h"
@@ -250,6 +251,20 @@ static int connect_datagram(const char *path)
 	return fd;
 }
 
+/* The next line is chained to the last one. Once locked down nothing reads FD. */
+static int continue_log(int fd)
+{
+	char tail[128];
+	off_t end = lseek(fd, 0, SEEK_END);
+	ssize_t n = pread(
+	    fd, tail, sizeof(tail), end > (off_t)sizeof(tail) ? end - (off_t)sizeof(tail) : 0);
+
+	if (end < 0 || n < 0)
+		return -1;
+	audit_continue(tail, (size_t)n);
+	return fd;
+}
+
 void setup_audit(const struct config *cfg, uid_t applier)
 {
 	int fd;
@@ -259,7 +274,7 @@ void setup_audit(const struct config *cfg, uid_t applier)
 	else if (strcmp(cfg->audit_log, "stderr") == 0)
 		fd = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, APPLIER_FD_FREE);
 	else
-		fd = log_file_open(cfg->audit_log, applier);
+		fd = continue_log(log_file_open(cfg->audit_log, applier));
 	if (fd < 0)
 		fatal(EXIT_CONFIG, "--audit-log=%s: %s", cfg->audit_log, strerror(errno));
 	fd_place(fd, APPLIER_FD_AUDIT);

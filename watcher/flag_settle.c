@@ -247,12 +247,17 @@ enum flags_result flags_check(struct settings *s)
 
 	cfg->dry_run |= cfg->inspect[0] != '\0' || cfg->suggest_policy;
 	if (cfg->suggest_policy) /* what is now allowed is not asked */
-		cfg->policy = (struct node_policy){.denied_endpoints = cfg->policy.denied_endpoints};
+		cfg->policy =
+		    (struct node_policy){.denied_endpoints = cfg->policy.denied_endpoints};
 	if (check_periods(s) != 0 || check_detection(s) != 0)
 		return cfg->config_file[0] != '\0' ? FLAGS_CONFIG : FLAGS_BAD;
 	if (cfg->dry_run + cfg->cleanup + cfg->check_node + cfg->init_only > 1) {
 		log_usage("--dry-run (--inspect), --cleanup, --check-node and --init-only each do "
 			  "one thing and exit: give one of them; " SEE_HELP);
+		return FLAGS_BAD;
+	}
+	if (s->verify_audit_log[0] != '\0') { /* alone it is the parent's */
+		log_usage("--verify-audit-log=FILE is given alone; " SEE_HELP);
 		return FLAGS_BAD;
 	}
 	if (cfg->cleanup_keep != 0 && !cfg->cleanup) {

@@ -27,6 +27,7 @@
 #include "ipc/profiled.h"
 #include "watcher/addresses.h"
 #include "watcher/api_sandbox.h"
+#include "watcher/audit_verify.h"
 #include "watcher/config_watch.h"
 #include "watcher/feed.h"
 #include "watcher/kubeconfig.h"
@@ -156,6 +157,22 @@ static int oneshot(int argc, char **argv)
 	return EXIT_FAILED;
 }
 
+/* The parent has opened the log, as whoever asks may read it. */
+static int verify(void)
+{
+	static char in_buf[BUFSIZ], out_buf[BUFSIZ];
+	FILE *in = fdopen(FD_CONFIG, "r");
+
+	log_init("kube-proxy");
+	if (in == NULL)
+		fatal(EXIT_FAILED, "the audit log: %s", strerror(errno));
+	setvbuf(in, in_buf, _IOFBF, sizeof(in_buf));
+	setvbuf(stdout, out_buf, _IOFBF, sizeof(out_buf));
+	sandbox_no_new_privs();
+	sandbox_seccomp(oneshot_rules, COUNT(oneshot_rules));
+	return audit_verify(in) == 0 && fflush(stdout) == 0 ? EXIT_OK : EXIT_FAILED;
+}
+
 /* --- the daemon --- */
 
 static size_t add_directory(const char *paths[PATHS_MAX], size_t n, const char *file)
@@ -280,6 +297,8 @@ int main(int argc, char **argv)
 {
 	if (argc > 1 && strcmp(argv[1], "-C") == 0)
 		return oneshot(argc - 1, argv + 1);
+	if (argc > 1 && strcmp(argv[1], "-V") == 0)
+		return verify();
 	if (argc > 1)
 		fatal(EXIT_USAGE, "kube-proxy starts this program; its flags are kube-proxy's");
 	return watch();

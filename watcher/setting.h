@@ -37,7 +37,7 @@ struct settings {
 
 	bool help, help_all;
 	char version[8]; /* a boolean as text, or "raw" */
-	char write_config_to[CONFIG_PATH_MAX];
+	char write_config_to[CONFIG_PATH_MAX], verify_audit_log[CONFIG_PATH_MAX];
 	struct setting_mode iptables, ipvs, nftables;
 	struct setting_bind healthz, metrics;
 	uint16_t healthz_port, metrics_port;

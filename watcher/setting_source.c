@@ -224,6 +224,15 @@ static const struct setting rows[] = {
 	.help = "Where each change of the kernel's rules and each refused operation is "
 		"recorded: a path, syslog, stderr or auto (syslog if /dev/log exists, "
 		"else stderr)."},
+    {.flag = "verify-audit-log",
+	.kind = SETTING_PATH,
+	SETTING_AT(verify_audit_log),
+	.standard = "",
+	.marks = WITH_CONFIG,
+	.group = GROUP_LOG,
+	.argument = "FILE",
+	.help = "Say whether each line of an audit log is chained to the one before, and exit. "
+		"It is given alone."},
     {.flag = "v",
 	.letter = 'v',
 	.field = "logging.verbosity",

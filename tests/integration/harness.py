@@ -432,6 +432,10 @@ class Node:
         except FileNotFoundError:
             return ""
 
+    def transactions(self, since=0):
+        """The audit's lines of how transactions ended, behind so many bytes of it."""
+        return [line for line in self.audited()[since:].splitlines() if " ops: " in line]
+
     def save(self, family=4, table=None):
         """iptables-save of the node, without counters and time stamps."""
         tool = "iptables-legacy-save" if family == 4 else "ip6tables-legacy-save"

@@ -42,7 +42,7 @@ class Drift(unittest.TestCase):
         n.wait("the audit line", lambda: n.audited() != audited)
         n.wait("the log line", lambda: "another program changed what was programmed" in
                n.logged()[len(logged):])
-        lines = n.audited()[len(audited):].splitlines()
+        lines = n.transactions(len(audited))
         self.assertEqual(len(lines), 1, lines)
         self.assertTrue(n.ask(n.client, VIP, 80).startswith("pod"))
         return lines[0]

@@ -110,7 +110,7 @@ class NftWriters(unittest.TestCase):
             commits = other.commits
         self.assertGreater(commits, 50)
         self.assertIn("other 2;", self.audited())  # both families' tables
-        self.assertEqual(self.audited().count("generation"), 1, self.audited())
+        self.assertEqual(self.audited().count(" ops: "), 1, self.audited())
         self.assertEqual(self.count("services"), self.SERVICES)
 
     def test_what_changes_while_it_is_read(self):

@@ -200,7 +200,7 @@ class Processes(unittest.TestCase):
         n.write("objects.json", objects(n))
         audited = n.audited()
         self.start()
-        lines = n.audited()[len(audited):].splitlines()
+        lines = n.transactions(len(audited))
         self.assertEqual(len(lines), 1, lines)
         self.assertIn("put 1 ", lines[0])  # filter KUBE-SERVICES, IPv4 alone
         self.assertNotIn("10.96.0.11", n.save())
@@ -280,9 +280,11 @@ class Processes(unittest.TestCase):
                  "ip", "netns", "exec", n.node, PROGRAM, "--manifest-path",
                  os.path.join(n.dir, "objects.json"), "--hostname-override=node-a"],
                 stdin=subprocess.DEVNULL, stdout=open(n.log, "a"), stderr=subprocess.STDOUT)
-            line = log.recv(4096).decode()
-            self.assertRegex(line, r"^<86>kube-proxy-audit\[%d\]: generation 1 ops: put 1 .*ok$"
-                             % n.proc.pid)
+            line = ""
+            while " ops: " not in line:
+                line = log.recv(4096).decode()
+                self.assertTrue(line.startswith("<86>kube-proxy-audit[%d]: generation 1" % n.proc.pid), line)
+            self.assertRegex(line, r": generation 1 ops: put 1 .*ok chain=[0-9a-f]{32}$")
             n.wait_synced()
             n.stop()
         n.write("objects.json", objects(n))

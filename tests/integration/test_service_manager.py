@@ -338,7 +338,7 @@ class AuditLog(Base):
 
     def test_pipe(self):
         os.mkfifo(self.n.audit, 0o600)
-        self.refused(".* cannot be opened: .*expected a regular file")
+        self.refused("expected a regular file")
         reader = os.open(self.n.audit, os.O_RDONLY | os.O_NONBLOCK)
         self.addCleanup(os.close, reader)
         self.refused("expected a regular file")

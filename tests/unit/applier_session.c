@@ -258,19 +258,19 @@ static void audit_digests_meet(void **state)
 	begin();
 	delete_service();
 	commit(TXN_OK);
-	line = strstr(audited(), "ipv4 nat ");
+	line = strstr(audited(), "; ipv4 nat ");
 	assert_int_equal(
-	    sscanf(line, "ipv4 nat %llx->%llx; ipv6 filter %*[^;]; ipv6 nat %*[^;]; result %15s",
+	    sscanf(line, "; ipv4 nat %llx->%llx; ipv6 filter %*[^;]; ipv6 nat %*[^;]; result %15s",
 		&first[0], &first[1], codes[0]),
 	    3);
-	line = strstr(line + 1, "ipv4 nat ");
+	line = strstr(line + 1, "; ipv4 nat ");
 	assert_int_equal(
-	    sscanf(line, "ipv4 nat %llx->%llx; ipv6 filter %*[^;]; ipv6 nat %*[^;]; result %15s",
+	    sscanf(line, "; ipv4 nat %llx->%llx; ipv6 filter %*[^;]; ipv6 nat %*[^;]; result %15s",
 		&second[0], &second[1], codes[1]),
 	    3);
-	line = strstr(line + 1, "ipv4 nat ");
+	line = strstr(line + 1, "; ipv4 nat ");
 	assert_int_equal(
-	    sscanf(line, "ipv4 nat %llx->%llx; ipv6 filter %*[^;]; ipv6 nat %*[^;]; result %15s",
+	    sscanf(line, "; ipv4 nat %llx->%llx; ipv6 filter %*[^;]; ipv6 nat %*[^;]; result %15s",
 		&third[0], &third[1], codes[2]),
 	    3);
 	assert_true(first[0] == 0 && first[1] != 0);

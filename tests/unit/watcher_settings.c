@@ -59,6 +59,7 @@ static const struct {
     {"help-all", "false", "true", "true", "2", NULL, NULL, "expected true or false"},
     {"version", "false", "raw", "raw", "2", NULL, NULL, "expected true, false or raw"},
     {"audit-log", "auto", "syslog", "syslog", "", NULL, NULL, "expected a path"},
+    {"verify-audit-log", "", "/a", "/a", NULL, NULL, NULL, NULL},
     {"v", "0", "4", "4", "x", "4", "-1", "expected a whole number"},
     {"vmodule", "", "a=1,b*=2", "a=1,b*=2", "a",
 	"[{\"filePattern\":\"a\",\"verbosity\":1},{\"filePattern\":\"b*\",\"verbosity\":2}]",
