@@ -128,12 +128,12 @@ class Audit(unittest.TestCase):
                 self.start(mode, self.objects(1))
                 fill(os.path.join(full, "ballast"))
                 ask = lambda i: n.ask(n.client, f"10.96.0.{i + 1}", 80, timeout=0.7).split(" ")[0]
-                n.write("objects.json", self.objects(2))
+                n.write("objects.json", self.objects(40))  # more lines than a page has room for
                 n.wait("the refusal", lambda: "the audit log cannot be written: nothing is changed" in n.logged())
                 self.assertEqual(ask(0), "pod1")
-                self.assertNotEqual(ask(1), "pod1")
+                self.assertNotEqual(ask(39), "pod1")
                 os.unlink(os.path.join(full, "ballast"))
-                n.wait("what waited", lambda: ask(1) == "pod1", 30)
+                n.wait("what waited", lambda: ask(39) == "pod1", 40)
                 n.stop()
                 os.unlink(n.audit)
 
