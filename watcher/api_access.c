@@ -103,7 +103,7 @@ int api_access_load(struct api_access *a, const struct config *cfg)
 
 int api_access_check(const struct config *cfg)
 {
-	struct api_access a;
+	static struct api_access a;
 
 	if (cfg->kubeconfig[0] != '\0' && file_is_denied(cfg->kubeconfig))
 		return 0;
