@@ -304,24 +304,21 @@ const char *store_list_end(struct store *s, enum object_kind kind)
 	return NULL;
 }
 
-/* A ServiceCIDR wider than that is no range for ClusterIPs: what has no Service in it is dropped.
- */
-static const uint8_t service_cidr_bits_min[FAMILY_COUNT] = {[FAMILY_4] = 8, [FAMILY_6] = 48};
-
 void store_service_cidrs(struct store *s, const struct ip_cidr *cidrs, uint32_t n)
 {
 	char text[CIDR_STRLEN];
+	const char *why;
 
 	free(s->service_cidrs);
 	s->service_cidrs = memory_new((n + 1) * sizeof(*cidrs));
 	s->service_cidr_count = 0;
 	for (uint32_t i = 0; i < n; i++)
-		if (cidrs[i].bits >= service_cidr_bits_min[cidrs[i].addr.family])
+		/* What has no Service in it is dropped: the applier refuses the same. */
+		if ((why = node_policy_drop(policy_of(s), &cidrs[i])) == NULL)
 			s->service_cidrs[s->service_cidr_count++] = cidrs[i];
 		else
-			log_error("ServiceCIDR %s is ignored: it is wider than a /%u",
-			    ip_cidr_format(&cidrs[i], text),
-			    service_cidr_bits_min[cidrs[i].addr.family]);
+			log_error(
+			    "ServiceCIDR %s is ignored: %s", ip_cidr_format(&cidrs[i], text), why);
 	frontend_owner_moved(s);
 }
 

@@ -58,7 +58,7 @@ def flags():
         if name:
             help_text = " ".join(entry.split("\n\n")[0].split())
             default = re.search(r" \(default ([^)]+)\)$", help_text)
-            found["-v" if name[1] == "--v" else name[1]] = default and default[1]
+            found["-v" if name[1] == "--v" else name[1]] = default and default[1].replace(", ", ",")
     return found
 
 

@@ -7,7 +7,8 @@ import os
 import subprocess
 import unittest
 
-from harness import BUILD, Node, service, slice_of
+from apiserver import Stub
+from harness import BUILD, Node, inside, service, sh, slice_of
 
 TAKES = 30
 IP, EXTERNAL, STRANGER, NODE = "10.96.0.10", "203.0.113.1", "203.0.113.9", "198.51.100.1"
@@ -71,6 +72,30 @@ class Policy(unittest.TestCase):
                 self.assertEqual(self.who(NODE, BAD_PORT), "pod1")
                 self.assertEqual(self.who(STRANGER, 80), "pod1")
                 n.stop()
+
+    def test_ranges_that_are_not_allowed(self):
+        """They are ignored, and the proxy goes on: the applier would end it."""
+        n = self.n
+        api = inside(n.node, lambda: Stub().__enter__())
+        self.addCleanup(api.close)
+        bad = ("10.0.0.0/8", "0.0.0.0/0", "127.0.0.0/8", "fd00::/32")
+        for i, cidr in enumerate(bad + ("10.96.0.0/24",)):
+            api.put({"kind": "ServiceCIDR", "apiVersion": "networking.k8s.io/v1",
+                     "metadata": {"name": "range%d" % i}, "spec": {"cidrs": [cidr]}})
+        for obj in self.objects():
+            api.put(obj)
+        config = os.path.join(n.dir, "kubeconfig")
+        api.kubeconfig(config, token="t")
+        api.tokens = {"t"}
+        for name in [config, api.ca_file]:
+            os.chmod(name, 0o644)
+        os.chmod(api.directory, 0o755)
+        n.start("--kubeconfig", config, "--proxy-mode=nftables", "--policy-frontends=10.96.0.0/16,203.0.113.0/24")
+        self.assertEqual(self.who(IP, 80), "pod1")
+        listed = sh("ip", "netns", "exec", n.node, "nft", "list", "set", "ip", "kube-proxy", "service-cidrs")
+        self.assertIn("elements = { 10.96.0.0/24 }", listed)
+        for cidr in bad:
+            self.assertIn("ServiceCIDR %s is ignored: " % cidr, n.logged())
 
     def suggested(self, *flags, objects=None):
         path = self.n.write("objects.json", objects or self.objects())
