@@ -124,7 +124,8 @@ class Formats(Servers):
             rich = next(m for m in proto if m[2] == "rich" and m[0] == SERVICE_PUT)
             self.assertEqual(rich[4][0][2:], [443, 30777])
             self.assertEqual(rich[6], [bytes([203, 0, 113, 7])])
-            self.assertEqual(rich[8:], [77, True, True, 31777])
+            self.assertEqual(rich[8:13], [77, True, True, 31777, 1767225600])  # created in 2026
+            self.assertEqual(len(set(rich[13])) > 1, True, rich[13])  # its UID
             slim = next(m for m in proto if m[2] == "rich-1")
             self.assertEqual(slim[8][0][1:], [2 + 4 + 8 + 16, NODE, ["z1"]])
 
