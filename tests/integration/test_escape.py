@@ -198,6 +198,10 @@ class Escape(unittest.TestCase):
     def tearDown(self):
         self.n.stop()
 
+    @classmethod
+    def tearDownClass(cls):
+        print("attacks tried: %d" % len(REFUSED), flush=True)
+
     def refuse(self, scenario, words):
         if scenario.startswith("flows"):  # there is one to be shown
             self.conntrack("-F")

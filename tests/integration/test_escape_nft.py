@@ -107,6 +107,10 @@ class Escape(unittest.TestCase):
     def tearDown(self):
         self.n.stop()
 
+    @classmethod
+    def tearDownClass(cls):
+        print("attacks tried: %d" % len(REFUSED), flush=True)
+
     def refuse(self, scenario, words):
         self.begin(scenario)
         code = self.n.proc.wait(patient(60))

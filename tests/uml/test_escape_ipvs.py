@@ -67,6 +67,7 @@ class Escape(unittest.TestCase):
         n.wait("a result", lambda: "hostile: result" in n.logged())
         self.assertIn("hostile: result 0:", n.logged())
         n.stop()
+        print("attacks tried: %d" % len(REFUSED), flush=True)
         before = self.state()
         self.assertIn("-a -t 10.96.0.10:80 -r 10.244.1.10:8080 -m -w 1", before)
         for scenario, words in REFUSED.items():

@@ -69,6 +69,7 @@ static inline void lockdown_check(const struct attack *attacks, size_t count)
 		if (end != -SIGSYS)
 			fail_msg("%s: ended with %d, not by the filter", attacks[i].name, end);
 	}
+	print_message("attacks tried: %zu\n", count);
 }
 
 /* In main(), with an argument: the attack of that name, behind LOCK_DOWN. */
