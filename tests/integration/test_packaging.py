@@ -162,7 +162,7 @@ class Documents(unittest.TestCase):
         found = {}
         for item in re.split(r"^\.It (?=Fl )", options, flags=re.M)[1:]:
             name = re.match(r"Fl (?:\w , )?-?([\w-]+)", item)[1]
-            default = re.findall(r"^The default is (\S+)\.$", item.replace("\\-", "-"), re.M)
+            default = re.findall(r"^The default is (\S+)\.$", item.replace("\\-", "-").replace("\\:", ""), re.M)
             self.assertLessEqual(len(default), 1, item)
             flag = "-v" if name == "v" else "--" + name
             self.assertNotIn(flag, found)

@@ -3,7 +3,7 @@ import itertools
 import unittest
 
 import test_service_packets as cases
-from harness import Node
+from harness import Node, sh
 from limits import patient
 
 TAKES = 60  # seconds on an idle machine
@@ -39,6 +39,10 @@ class Sctp(cases.Case):
         super().setUpClass()
         for i, ns in enumerate(cls.n.pods):
             cls.n.endpoints.add(ns, "pod%d" % (i + 1), Node.PORT, kinds=("sctp",))
+        # A handshake takes longer than the kernel's 3 s on a busy machine: its flow would be forgotten.
+        for state in ("cookie_wait", "cookie_echoed"):
+            sh("ip", "netns", "exec", cls.n.node, "sysctl", "-qw",
+               "net.netfilter.nf_conntrack_sctp_timeout_%s=60" % state)
 
     def test_policies(self):
         n = self.n
