@@ -65,6 +65,19 @@ class Shipped(Case):
                          ["failed", "exit-code", "2", "0"])
         self.assertIn("no-such-flag", "\n".join(self.n.journal("--after-cursor=" + cursor)))
 
+    def test_5_audit_log_in_a_file(self):
+        """Its chain goes on over a restart."""
+        log = "/var/log/kube-proxy/audit.log"
+        self.n.fresh("nftables", "--audit-log=" + log)
+        for _ in range(2):
+            self.m.run("nft", "delete", "table", "ip", "kube-proxy", check=False)
+            self.m.run("systemctl", "restart", "kube-proxy")
+            self.n.running()
+            self.n.served()
+        self.m.wait(lambda: self.m.run("grep", "-c", "result ok", log, check=False).out.strip() > "1", "two lines")
+        said = self.m.run("kube-proxy", "--verify-audit-log=" + log).out
+        self.assertIn(", 0 not chained to the one before; the first begins the log", said)
+
     def test_5_exposure(self):
         out = self.m.run("systemd-analyze", "security", "--no-pager", "kube-proxy", check=False).out
         level = re.search(r"Overall exposure level.*: ([\d.]+)", out)
