@@ -84,7 +84,7 @@ static void print(FILE *out, const char *flag, struct nets nets[FAMILY_COUNT])
 		return;
 	fprintf(out, "--%s", flag);
 
-	for (uint8_t f = 0; f < FAMILY_COUNT; f++) {
+	for (uint8_t f = 0; f < (uint8_t)FAMILY_COUNT; f++) {
 		struct nets *n = &nets[f];
 
 		if (n->count > 0)
