@@ -32,6 +32,7 @@ __attribute__((format(printf, 3, 4))) static void add(char *buf, size_t size, co
 
 static char last[CHAIN_LEN * 2 + 1]; /* of the line before; "": there is none */
 static bool torn;		     /* ... of which a part was written */
+static bool lost;		     /* ... or nothing: the log is told once */
 
 void audit_continue(const char *text, size_t len)
 {
@@ -76,11 +77,16 @@ static bool write_line(const struct policy *p, char *buf, size_t size, size_t he
 	if (!torn)
 		buf++, len--;
 	if (write(p->audit_fd, buf, len) != (ssize_t)len) {
-		log_error("an audit line is lost: %s", strerror(errno));
+		if (!lost)
+			log_error(
+			    "audit log: a line cannot be written: %s; nothing is changed until "
+			    "one can be",
+			    strerror(errno));
+		lost = true;
 		torn = !p->audit_is_syslog;
 		return false;
 	}
-	torn = false;
+	torn = lost = false;
 	memcpy(last, hex, sizeof(last));
 	return true;
 }
@@ -114,7 +120,7 @@ bool audit_write(const struct policy *p, const char *fmt, ...)
 static struct {
 	uint64_t generation;
 	uint32_t named, unnamed;
-	bool failed;
+	bool failed, said; /* SAID: that there are none in words */
 	time_t minute;
 	uint32_t in_minute;
 } changes;
@@ -123,7 +129,7 @@ void audit_begin(uint64_t generation)
 {
 	changes.generation = generation;
 	changes.named = changes.unnamed = 0;
-	changes.failed = false;
+	changes.failed = changes.said = false;
 }
 
 bool audit_wants_words(void)
@@ -151,9 +157,12 @@ void audit_change(const struct policy *p, const char *verb, const char *words)
 
 bool audit_ready(const struct policy *p)
 {
-	if (changes.named == 0 && !audit_write(p, "generation %llu: changes without words",
-				      (unsigned long long)changes.generation))
-		changes.failed = true;
+	if (changes.named == 0 && !changes.said) {
+		changes.said = true;
+		if (!audit_write(p, "generation %llu: changes without words",
+			(unsigned long long)changes.generation))
+			changes.failed = true;
+	}
 	return !changes.failed;
 }
 
