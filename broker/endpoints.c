@@ -34,6 +34,8 @@ const char *endpoints_set(struct endpoints *e, struct cursor *c)
 	const char *why = relay_decode_backends(c, b);
 	struct endpoints_relay *r;
 
+	if (why == NULL)
+		why = relay_backends_allowed(b, e->policy);
 	if (why == NULL && e->by_id[b->id] == NULL)
 		why = "endpoints of a relay that is not open";
 	if (why == NULL)

@@ -13,8 +13,9 @@
 
 struct endpoints_relay;
 
-/* Start zeroed. */
+/* Start zeroed, but for POLICY. */
 struct endpoints {
+	const struct node_policy *policy; /* no endpoint is outside it, whatever the planner says */
 	struct endpoints_relay *by_id[RELAYS_MAX];
 	struct relay_list coming;
 	struct relay_open open;		/* scratch */

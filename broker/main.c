@@ -100,6 +100,7 @@ int main(void)
 	b.planner = channel_new(base, BROKER_FD_PLANNER, "the planner", on_planner, &b);
 	b.relay = channel_new(base, BROKER_FD_RELAY, "the relay", on_relay, &b);
 	b.connects.fd = BROKER_FD_DIAL;
+	b.endpoints.policy = &cfg.policy;
 	b.connects.endpoints = &b.endpoints;
 	channel_new(base, BROKER_FD_DIAL, "the relay", connect_request, &b.connects);
 	broker_lock_down();

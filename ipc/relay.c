@@ -112,6 +112,15 @@ void relay_encode_close(struct frame *f, uint32_t id)
 	frame_uint(f, id);
 }
 
+const char *relay_backends_allowed(const struct relay_backends *b, const struct node_policy *p)
+{
+	const char *why = NULL;
+
+	for (uint32_t i = 0; why == NULL && i < b->count; i++)
+		why = node_policy_endpoint(p, &b->endpoints[i].addr);
+	return why;
+}
+
 const char *relay_decode_close(struct cursor *c, uint32_t *id)
 {
 	*id = (uint32_t)cursor_uint(c, RELAYS_MAX - 1);

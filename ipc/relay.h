@@ -86,6 +86,8 @@ void relay_encode_port(struct frame *f, uint32_t id, uint16_t port);
 /* Each decodes the fields of one message: NULL, or how it breaks the protocol. */
 const char *relay_decode_open(struct cursor *c, struct relay_open *o);
 const char *relay_decode_backends(struct cursor *c, struct relay_backends *b);
+/* NULL if the node's policy allows every endpoint of B, or which flag does not. */
+const char *relay_backends_allowed(const struct relay_backends *b, const struct node_policy *p);
 const char *relay_decode_close(struct cursor *c, uint32_t *id);
 const char *relay_decode_port(struct cursor *c, uint32_t *id, uint16_t *port);
 

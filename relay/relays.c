@@ -40,6 +40,7 @@ struct relays {
 	struct relay_fds fds;
 	struct relay_tcp *tcp;
 	struct relay_udp *udp;
+	const struct node_policy *policy; /* no endpoint is outside it, whatever the planner says */
 	struct relay_ports range;
 	struct relay_taken taken;
 	struct balance_table clients;
@@ -240,6 +241,8 @@ static const char *on_backends(struct relays *r, struct cursor *c)
 	const char *why = relay_decode_backends(c, b);
 	struct relay *l;
 
+	if (why == NULL)
+		why = relay_backends_allowed(b, r->policy);
 	if (why == NULL && r->by_id[b->id] == NULL)
 		why = "endpoints of a relay that is not open";
 	if (why == NULL)
@@ -279,6 +282,7 @@ struct relays *relays_new(struct event_base *base, const struct config *cfg,
 		fatal(EXIT_FAILED, "relays: out of memory");
 	balance_table_init(&r->clients, &cfg->key);
 	r->planner = planner;
+	r->policy = &cfg->policy;
 	r->range = relay_ports_of(cfg);
 	r->fds.left = fds > 2 * PUMP_PIPES_MAX ? fds - 2 * PUMP_PIPES_MAX : 0;
 	log_info("relays: up to %u connections at a time (LimitNOFILE=)", r->fds.left / 2);

@@ -21,7 +21,9 @@
 #define OTHER	 "192.0.2.2"
 
 static struct frame f;
-static struct endpoints endpoints;
+static const struct node_policy policy = {
+    .denied_endpoints = {1, {{{FAMILY_4, {198, 51, 100}}, 24}}}};
+static struct endpoints endpoints = {.policy = &policy};
 static struct connects connects;
 static int relay = -1; /* its end of the socket */
 
@@ -113,7 +115,7 @@ static int setup(void **state)
 
 	(void)state;
 	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, sv), 0);
-	memset(&endpoints, 0, sizeof(endpoints));
+	endpoints = (struct endpoints){.policy = &policy};
 	connects = (struct connects){.fd = sv[0], .endpoints = &endpoints};
 	relay = sv[1];
 	return 0;
@@ -235,6 +237,7 @@ static void protocol_violations(void **state)
 {
 	struct dial_request r = {DIAL_MAX, 1, endpoint(ENDPOINT, 80)};
 	const struct relay_endpoint loopback[] = {{{FAMILY_4, {127, 0, 0, 1}}, 80}};
+	const struct relay_endpoint denied[] = {{{FAMILY_4, {198, 51, 100, 7}}, 80}};
 	struct cursor c;
 	unsigned type;
 
@@ -250,6 +253,7 @@ static void protocol_violations(void **state)
 	assert_string_equal(close_relay(9), "the end of a relay that is not open");
 	assert_string_equal(set(9, loopback, 0), "endpoints of a relay that is not open");
 	assert_non_null(set(1, loopback, 1));
+	assert_string_equal(set(1, denied, 1), "an endpoint in --policy-denied-endpoints");
 }
 
 int main(void)
