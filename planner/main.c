@@ -67,6 +67,40 @@ static const char *on_relay(void *arg, unsigned type, struct cursor *c)
 
 /* --- --dry-run --- */
 
+static struct event *patience; /* pending: ServiceCIDRs may still come */
+
+/* Not every apiserver has ServiceCIDRs, and they come when they come. */
+static void on_patience(evutil_socket_t fd, short what, void *arg)
+{
+	struct planner *p = arg;
+
+	(void)fd;
+	(void)what;
+	if (!plan_ready(p->plan))
+		return; /* it is printed as soon as it is */
+	log_warn(
+	    "the apiserver does not list ServiceCIDRs: --policy-frontends has single ClusterIPs; "
+	    "replace them by the cluster's service CIDR");
+	dry_run_print(p->plan, &p->cfg);
+}
+
+static void be_patient(struct planner *p, struct event_base *base)
+{
+	const struct timeval limit = {5, 0};
+
+	if (!p->cfg.suggest_policy || p->cfg.manifest_path[0] != '\0')
+		return;
+	patience = evtimer_new(base, on_patience, p);
+	if (patience == NULL || event_add(patience, &limit) != 0)
+		fatal(EXIT_FAILED, "out of memory for timers");
+}
+
+static bool is_patient(struct planner *p)
+{
+	return patience != NULL && event_pending(patience, EV_TIMEOUT, NULL) &&
+	       plan_store(p->plan)->service_cidrs == NULL;
+}
+
 static const char *on_watcher_dry(void *arg, unsigned type, struct cursor *c)
 {
 	struct planner *p = arg;
@@ -74,7 +108,7 @@ static const char *on_watcher_dry(void *arg, unsigned type, struct cursor *c)
 
 	if (why != NULL)
 		return why;
-	if (plan_ready(p->plan))
+	if (plan_ready(p->plan) && !is_patient(p))
 		dry_run_print(p->plan, &p->cfg);
 	if (p->feed.node_told && plan_missing(p->plan) != NULL)
 		fatal(EXIT_CONFIG, "no rules can be printed: node %s does not have %s",
@@ -97,6 +131,7 @@ static void connect_peers(struct planner *p, struct event_base *base)
 {
 	if (p->cfg.dry_run) {
 		channel_new(base, PLANNER_FD_WATCHER, "the watcher", on_watcher_dry, p);
+		be_patient(p, base);
 		dry_run_assume_nothing(p->plan, &p->cfg);
 		return;
 	}

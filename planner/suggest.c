@@ -21,16 +21,16 @@ static void add(struct nets *n, const struct ip_cidr *net)
 	n->nets[n->count++] = *net;
 }
 
-/* A as a whole network of NETS if one has it, else alone. */
+/* A as the narrowest of NETS that has it, else alone. */
 static void add_address(struct nets to[FAMILY_COUNT], const struct ip_addr *a,
     const struct ip_cidr *nets, uint32_t net_count)
 {
-	struct ip_cidr net = {*a, ip_bits(a->family)};
+	const struct ip_cidr alone = {*a, ip_bits(a->family)}, *net = NULL;
 
 	for (uint32_t i = 0; i < net_count; i++)
-		if (ip_cidr_contains(&nets[i], a))
-			net = nets[i];
-	add(&to[a->family], &net);
+		if (ip_cidr_contains(&nets[i], a) && (net == NULL || nets[i].bits > net->bits))
+			net = &nets[i];
+	add(&to[a->family], net != NULL ? net : &alone);
 }
 
 static int net_cmp(const void *a, const void *b)

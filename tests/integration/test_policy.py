@@ -96,6 +96,10 @@ class Policy(unittest.TestCase):
         self.assertIn("elements = { 10.96.0.0/24 }", listed)
         for cidr in bad:
             self.assertIn("ServiceCIDR %s is ignored: " % cidr, n.logged())
+        r = subprocess.run(["ip", "netns", "exec", n.node, os.path.join(BUILD, "kube-proxy"), "--suggest-policy",
+                            "--kubeconfig", config, "--hostname-override=node-a"],
+                           stdout=subprocess.PIPE, check=True, text=True)
+        self.assertEqual(r.stdout.splitlines()[1], "--policy-frontends=10.96.0.0/24,203.0.113.1/32,203.0.113.9/32")
 
     def suggested(self, *flags, objects=None):
         path = self.n.write("objects.json", objects or self.objects())
