@@ -1,3 +1,4 @@
+#include <msgpack/pack.h>
 #include <string.h>
 
 #include "ipc/frame.h"
@@ -5,25 +6,24 @@
 
 #define COUNT_BYTES sizeof(uint32_t) /* of an array 32 */
 
-static void put(struct frame *f, const void *p, size_t len)
+static int put(void *data, const char *p, size_t len)
 {
+	struct frame *f = data;
+
 	if (f->overflow || len > sizeof(f->buf) - f->len) {
 		f->overflow = true;
-		return;
+		return -1;
 	}
 	if (len > 0) /* P may be NULL then */
 		memcpy(f->buf + f->len, p, len);
 	f->len += len;
+	return 0;
 }
 
-/* FIRST, then V as BYTES bytes, the most significant one first. */
-static void put_number(struct frame *f, uint8_t first, uint64_t v, unsigned bytes)
+/* It holds nothing but where PUT writes to. */
+static msgpack_packer packer(struct frame *f)
 {
-	uint8_t b[1 + sizeof(v)] = {first};
-
-	for (unsigned i = 0; i < bytes; i++)
-		b[1 + i] = (uint8_t)(v >> 8 * (bytes - 1 - i));
-	put(f, b, 1 + bytes);
+	return (msgpack_packer){.data = f, .callback = put};
 }
 
 void frame_begin(struct frame *f, unsigned type, uint32_t fields)
@@ -36,58 +36,45 @@ void frame_begin(struct frame *f, unsigned type, uint32_t fields)
 
 void frame_uint(struct frame *f, uint64_t v)
 {
-	unsigned log = v <= UINT8_MAX ? 0 : v <= UINT16_MAX ? 1 : v <= UINT32_MAX ? 2 : 3;
+	msgpack_packer pk = packer(f);
 
-	if (v <= FIXINT_LAST)
-		put_number(f, (uint8_t)v, 0, 0);
-	else
-		put_number(f, (uint8_t)(UINT_8 + log), v, 1u << log);
+	msgpack_pack_uint64(&pk, v);
 }
 
 void frame_bool(struct frame *f, bool v)
 {
-	put_number(f, v ? TRUE_ : FALSE_, 0, 0);
+	msgpack_packer pk = packer(f);
+
+	if (v)
+		msgpack_pack_true(&pk);
+	else
+		msgpack_pack_false(&pk);
 }
 
 void frame_str(struct frame *f, const char *s)
 {
-	const size_t len = strlen(s);
+	msgpack_packer pk = packer(f);
 
-	if (len <= FIXSTR_LAST - FIXSTR)
-		put_number(f, (uint8_t)(FIXSTR + len), 0, 0);
-	else if (len <= UINT8_MAX)
-		put_number(f, STR_8, len, 1);
-	else if (len <= UINT16_MAX)
-		put_number(f, STR_16, len, 2);
-	else
-		put_number(f, STR_32, len, 4);
-	put(f, s, len);
+	msgpack_pack_str_with_body(&pk, s, strlen(s));
 }
 
 void frame_bin(struct frame *f, const void *p, size_t len)
 {
-	if (len <= UINT8_MAX)
-		put_number(f, BIN_8, len, 1);
-	else if (len <= UINT16_MAX)
-		put_number(f, BIN_16, len, 2);
-	else
-		put_number(f, BIN_32, len, 4);
-	put(f, p, len);
+	msgpack_packer pk = packer(f);
+
+	msgpack_pack_bin_with_body(&pk, p, len);
 }
 
 void frame_array(struct frame *f, uint32_t n)
 {
-	if (n < FIXSTR - FIXARRAY)
-		put_number(f, (uint8_t)(FIXARRAY + n), 0, 0);
-	else if (n <= UINT16_MAX)
-		put_number(f, ARRAY_16, n, 2);
-	else
-		put_number(f, ARRAY_32, n, 4);
+	msgpack_packer pk = packer(f);
+
+	msgpack_pack_array(&pk, n);
 }
 
 size_t frame_array_open(struct frame *f)
 {
-	put_number(f, ARRAY_32, 0, COUNT_BYTES);
+	put(f, (const char[]){(char)ARRAY_32, 0, 0, 0, 0}, 1 + COUNT_BYTES);
 	return f->len - COUNT_BYTES;
 }
 
